@@ -1,0 +1,1 @@
+"""A thin package for temporal action localization with long-short-range adapters."""

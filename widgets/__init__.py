@@ -1,0 +1,1 @@
+"""Jupyter widgets and figures that know dicts and arrays only."""
