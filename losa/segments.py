@@ -1,0 +1,220 @@
+"""Segments in time: the one conversion between seconds and the grid, overlap, suppression, and records.
+
+A segment is (start, end) in seconds unless the name ends in `_grid`. Imports nothing of ours.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+Times = TypeVar("Times", float, np.ndarray, Tensor)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The time axis of a snippet sequence; the only place where seconds and snippet indices meet.
+
+    Frames are sampled at times k / sampled_fps (seconds, k = 0, 1, ...) and snippet j covers the `tubelet`
+    frames [j * tubelet, (j + 1) * tubelet). Grid position j is the mean time of those frames, so 0 is the
+    centre of snippet 0 and -0.5 its leading edge.
+    """
+
+    sampled_fps: float
+    tubelet: int
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sampled_fps) and self.sampled_fps > 0 and self.tubelet >= 1):
+            raise ValueError(
+                f"Grid(sampled_fps={self.sampled_fps}, tubelet={self.tubelet}): expected a positive number "
+                "of frames per second and at least 1 frame per snippet; check this video's sampling rate."
+            )
+
+    @property
+    def snippet_seconds(self) -> float:
+        """Seconds from one snippet to the next."""
+        return self.tubelet / self.sampled_fps
+
+    def to_seconds(self, points_grid: Times) -> Times:
+        """Seconds of grid positions (a number, a numpy array or a tensor)."""
+        return ((points_grid + 0.5) * self.tubelet - 0.5) / self.sampled_fps
+
+    def to_grid(self, seconds: Times) -> Times:
+        """Grid positions of times in seconds: the inverse of `to_seconds`."""
+        return (seconds * self.sampled_fps + 0.5) / self.tubelet - 0.5
+
+    def num_snippets(self, num_sampled_frames: int) -> int:
+        """How many snippets cover that many sampled frames, the last one possibly in part."""
+        return -(-num_sampled_frames // self.tubelet)
+
+
+def tiou(a: Num[np.ndarray, "N 2"], b: Num[np.ndarray, "M 2"]) -> Float[np.ndarray, "N M"]:
+    """Temporal intersection over union of every pair, float64; 0 (never nan) where both have no length."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    inter = np.minimum(a[:, None, 1], b[None, :, 1]) - np.maximum(a[:, None, 0], b[None, :, 0])
+    inter = inter.clip(min=0.0)
+    union = (a[:, 1] - a[:, 0])[:, None] + (b[:, 1] - b[:, 0])[None, :] - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def _tiou_aligned(a: Tensor, b: Tensor) -> Tensor:
+    """tIoU of broadcast tensors of segments (..., 2); 0 where both have no length."""
+    inter = (torch.minimum(a[..., 1], b[..., 1]) - torch.maximum(a[..., 0], b[..., 0])).clamp(min=0)
+    union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - inter
+    return torch.where(union > 0, inter / union, torch.zeros_like(inter))
+
+
+def soft_nms(
+    segments: Float[Tensor, "M 2"],
+    scores: Float[Tensor, " M"],
+    labels: Int[Tensor, " M"],
+    *,
+    sigma: float = 0.5,
+    min_score: float = 0.001,
+    max_segments: int = 200,
+    class_wise: bool = True,
+    method: Literal["gaussian", "linear", "hard"] = "gaussian",
+    tiou: float = 0.5,
+) -> tuple[Float[Tensor, "K 2"], Float[Tensor, " K"], Int[Tensor, " K"]]:
+    """The at most `max_segments` segments kept, their decayed scores and labels, by falling score.
+
+    Again and again the best remaining segment is kept and the scores of those it overlaps are multiplied by
+    exp(-tIoU^2 / sigma) ("gaussian"), by 1 - tIoU if tIoU >= `tiou` ("linear"), or by 0 if tIoU >= `tiou`
+    ("hard", which is plain NMS); what falls below `min_score`, or to 0, is gone. `class_wise`: segments of
+    different labels leave each other alone. Equal scores go by the order of the input. The unit of time is
+    free.
+
+    Source: Bodla et al., Soft-NMS, 2017; as in ActionFormer's libs/utils/nms.py. All classes are worked on
+    together: padded to a common length, one pass per kept segment.
+
+    Raises ValueError where a score or a time is not finite.
+    """
+    _check_candidates(segments, scores, sigma, max_segments)
+    groups = labels if class_wise else torch.zeros_like(labels)
+    index_AL = _rows_by_class(groups, (scores >= min_score) & (scores > 0))
+    if index_AL.numel() == 0 or max_segments == 0:
+        return segments[:0], scores[:0], labels[:0]
+    segments_AL2, left_AL = segments[index_AL], scores[index_AL].masked_fill(index_AL < 0, -1.0)
+    rows = torch.arange(index_AL.shape[0], device=scores.device)
+    kept_index, kept_scores = [], []
+    for _ in range(min(max_segments, index_AL.shape[1])):
+        best_scores, best = left_AL.max(dim=1)
+        kept_index.append(torch.where(best_scores > 0, index_AL[rows, best], -1))
+        kept_scores.append(best_scores)
+        if _nothing_can_enter(best_scores, kept_scores, max_segments):
+            break
+        overlap_AL = _tiou_aligned(segments_AL2[rows, best].unsqueeze(1), segments_AL2)
+        left_AL = left_AL * _decay(overlap_AL, method, sigma, tiou)
+        left_AL = left_AL.masked_fill((left_AL < min_score) | (left_AL <= 0), -1.0)
+        left_AL[rows, best] = -1.0
+    index, decayed = torch.stack(kept_index).flatten(), torch.stack(kept_scores).flatten()
+    decayed, index = decayed[index >= 0], index[index >= 0]
+    decayed, index = decayed[index.argsort()], index.sort().values
+    order = decayed.argsort(descending=True, stable=True)[:max_segments]
+    return segments[index[order]], decayed[order], labels[index[order]]
+
+
+def _check_candidates(segments: Tensor, scores: Tensor, sigma: float, max_segments: int) -> None:
+    if sigma <= 0 or max_segments < 0:
+        raise ValueError(
+            f"soft_nms(sigma={sigma}, max_segments={max_segments}): expected sigma > 0 and max_segments >= 0."
+        )
+    if not (torch.isfinite(scores).all() and torch.isfinite(segments).all()):
+        raise ValueError(
+            "soft_nms was given scores or segments that are nan or infinite; expected finite numbers. "
+            "Look at the model's output: this is what a diverged training run gives."
+        )
+
+
+def _rows_by_class(labels: Tensor, valid: Tensor) -> Tensor:
+    """Indices into the input, one row per label in use, in input order, padded with -1: (A, L) int64."""
+    index = valid.nonzero().squeeze(1)
+    _, rows, counts = labels[index].unique(return_inverse=True, return_counts=True)
+    order = rows.argsort(stable=True)
+    starts = counts.cumsum(0) - counts
+    columns = torch.arange(len(index), device=index.device) - starts.repeat_interleave(counts)
+    padded = index.new_full((len(counts), int(counts.max()) if len(counts) else 0), -1)
+    padded[rows[order], columns] = index[order]
+    return padded
+
+
+def _decay(overlap: Tensor, method: str, sigma: float, threshold: float) -> Tensor:
+    if method == "gaussian":
+        return torch.exp(-overlap.square() / sigma)
+    if method == "linear":
+        return torch.where(overlap >= threshold, 1 - overlap, torch.ones_like(overlap))
+    if method == "hard":
+        return (overlap < threshold).to(overlap.dtype)
+    raise ValueError(f'soft_nms(method="{method}"): expected "gaussian", "linear" or "hard".')
+
+
+def _nothing_can_enter(best_scores: Tensor, kept_scores: list[Tensor], max_segments: int) -> bool:
+    """Whether the last step left nothing, or `max_segments` are kept that all beat anything still to come."""
+    best = best_scores.max()
+    if best < 0:
+        return True
+    if len(kept_scores) * len(best_scores) < max_segments:
+        return False
+    kept = torch.stack(kept_scores).flatten()
+    return bool((kept > best).sum() >= max_segments)
+
+
+def vote(
+    kept: Float[Tensor, "K 2"],
+    segments: Float[Tensor, "M 2"],
+    scores: Float[Tensor, " M"],
+    *,
+    tiou: float = 0.9,
+    use_tiou: bool = True,
+) -> Float[Tensor, "K 2"]:
+    """The kept segments, each moved to the weighted mean of all candidates with tIoU >= `tiou` to it.
+
+    The weight is the candidate's score before suppression, times its tIoU with `use_tiou` (ActionFormer) or
+    alone without (OpenTAD). A segment no candidate is near enough to stays where it is.
+    """
+    overlap_KM = _tiou_aligned(kept.unsqueeze(1), segments.unsqueeze(0))
+    weights_KM = torch.where(overlap_KM >= tiou, scores, torch.zeros_like(overlap_KM))
+    if use_tiou:
+        weights_KM = weights_KM * overlap_KM
+    total_K1 = weights_KM.sum(dim=1, keepdim=True)
+    return torch.where(total_K1 > 0, (weights_KM @ segments) / total_K1, kept)
+
+
+def to_records(
+    segments: Float[Tensor, "M 2"] | Float[np.ndarray, "M 2"],
+    scores: Float[Tensor, " M"] | Float[np.ndarray, " M"],
+    labels: Int[Tensor, " M"] | Int[np.ndarray, " M"],
+    classes: Sequence[str],
+) -> list[dict]:
+    """One `{"segment": [start, end], "label": name, "score": number}` per segment, plain Python, in order."""
+    return [
+        {"segment": segment, "label": classes[label], "score": score}
+        for segment, label, score in zip(segments.tolist(), labels.tolist(), scores.tolist(), strict=True)
+    ]
+
+
+def write_predictions(
+    path: str | Path, results: dict[str, list[dict]], external_data: dict | None = None
+) -> Path:
+    """The path of a predictions file in ActivityNet's results format, written whole or not at all.
+
+    `results` maps video ids to records (see `to_records`), times in seconds from the start of the video.
+    `external_data` says how they were made. Raises ValueError where a number is nan or infinite.
+    """
+    content = {"version": "losa", "results": results, "external_data": external_data or {}}
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
