@@ -8,14 +8,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-Times = TypeVar("Times", float, np.ndarray, Tensor)
+Number = int | float
+Times = int | float | np.number | np.ndarray | Tensor
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Grid:
     centre of snippet 0 and -0.5 its leading edge.
     """
 
-    sampled_fps: float
+    sampled_fps: Number
     tubelet: int
 
     def __post_init__(self) -> None:
@@ -76,12 +77,12 @@ def soft_nms(
     scores: Float[Tensor, " M"],
     labels: Int[Tensor, " M"],
     *,
-    sigma: float = 0.5,
-    min_score: float = 0.001,
+    sigma: Number = 0.5,
+    min_score: Number = 0.001,
     max_segments: int = 200,
     class_wise: bool = True,
     method: Literal["gaussian", "linear", "hard"] = "gaussian",
-    tiou: float = 0.5,
+    tiou: Number = 0.5,
 ) -> tuple[Float[Tensor, "K 2"], Float[Tensor, " K"], Int[Tensor, " K"]]:
     """The at most `max_segments` segments kept, their decayed scores and labels, by falling score.
 
@@ -171,7 +172,7 @@ def vote(
     segments: Float[Tensor, "M 2"],
     scores: Float[Tensor, " M"],
     *,
-    tiou: float = 0.9,
+    tiou: Number = 0.9,
     use_tiou: bool = True,
 ) -> Float[Tensor, "K 2"]:
     """The kept segments, each moved to the weighted mean of all candidates with tIoU >= `tiou` to it.
