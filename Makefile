@@ -1,0 +1,76 @@
+# Two commands on a machine with Python >= 3.11, pip, git and make: `make demo` and `make test`.
+# Everything lands in .venv, .tools and runs/ of this folder. After the first set-up nothing needs the network.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+WORKERS ?= 2
+
+SHELL := /bin/sh
+BIN := .venv/bin
+READY := .venv/.losa-ready
+STARTED := .tools/set-up-started
+STRIP := .venv/bin/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill \
+cell.metadata.execution metadata.widgets"
+
+export UV_HTTP_TIMEOUT ?= 300
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+export PIP_USER = 0
+
+.PHONY: help setup demo test notebooks measure lint clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@echo "make TARGET, where TARGET is"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{t = $$1; $$1 = ""; printf "  %-11s%s\n", t, $$0}'
+	@echo "Variables: PYTHON=python3.12 picks the interpreter, WORKERS=4 the number of test processes, and"
+	@echo "TORCH_INDEX=https://download.pytorch.org/whl/cpu installs torch without CUDA (first set-up only)."
+
+setup: $(READY)  ## make .venv with everything in it (demo and test do this themselves)
+
+demo: $(READY)  ## the main job: world, taps, training, predictions, a page of segments in runs/demo
+	@$(BIN)/losa demo
+
+test: $(READY)  ## lint and all tests
+	@$(BIN)/ruff check .
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
+
+notebooks: $(READY)  ## run every notebook with its own defaults; the results are in runs/notebooks
+	@mkdir -p runs/notebooks
+	@for book in notebooks/*.ipynb; do \
+	    $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book" || exit 1; \
+	done
+
+measure: $(READY)  ## the tables of the README, measured again (long)
+	@$(BIN)/losa bench memory
+
+lint: $(READY)  ## ruff only
+	@$(BIN)/ruff check .
+
+clean:  ## remove the set-up and caches; runs/ stays
+	rm -rf .venv .tools losa.egg-info .pytest_cache .ruff_cache .hypothesis
+	find losa widgets tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Written last, so that an interrupted set-up is not taken for a finished one; .venv is made anew only if a set-up
+# of ours broke off in it or its Python does not run, otherwise it is brought up to date.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "losa needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)." >&2; \
+	    echo "Name another one, for example: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	    echo "$(PYTHON) has no pip. Install it (Debian: apt-get install python3-pip) and run make again." >&2; exit 1; }
+	@echo "Setting up .venv, once. What is not in uv's cache is downloaded:"
+	@echo "  Linux: about 3.3 GB (torch with CUDA is 2.9 GB of it), 6.5 GB on disk; macOS: about 0.5 GB;"
+	@$(if $(TORCH_INDEX),echo "  here less: torch comes from $(TORCH_INDEX).", \
+	    echo "  without a GPU: TORCH_INDEX=https://download.pytorch.org/whl/cpu saves most of it.")
+	@test -x .tools/bin/uv || $(PYTHON) -m pip install --quiet --upgrade --target .tools uv
+	@if test -e $(STARTED) || ! $(BIN)/python -c "" 2>/dev/null; then \
+	    touch $(STARTED) && .tools/bin/uv venv --quiet --clear --no-python-downloads --python "$(PYTHON)" .venv; fi
+	@touch $(STARTED)
+	@$(if $(TORCH_INDEX),.tools/bin/uv pip install --python $(BIN)/python torch torchvision --index-url "$(TORCH_INDEX)")
+	@.tools/bin/uv pip install --python $(BIN)/python --compile-bytecode -e '.[dev]'
+	@if test -e .git && command -v git >/dev/null; then \
+	    git config filter.nbstripout.clean '$(STRIP)' && git config filter.nbstripout.smudge cat && \
+	    git config filter.nbstripout.required false && git config diff.ipynb.textconv '$(STRIP) -t' || \
+	    echo "git did not take the notebook filter (see .gitattributes); only commits of notebooks need it."; fi
+	@rm -f $(STARTED) && touch $(READY)

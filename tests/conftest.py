@@ -1,0 +1,42 @@
+"""What every test gets: checked tensor annotations, few threads, no window, no network, the same seeds."""
+
+import os
+import random
+from pathlib import Path
+
+THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))  # before torch; kernels and subprocesses inherit it
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from jaxtyping import install_import_hook  # noqa: E402
+
+install_import_hook("losa", "beartype.beartype")  # stays on: every annotation in losa is checked in every test
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+settings.register_profile("losa", deadline=None, derandomize=True)
+settings.load_profile("losa")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Nothing; Python, numpy and torch start every test from the same seed."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with the real annotations, videos and weights, which lies beside the repository or the test skips."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data: real annotations, videos and weights are not part of the repository")
+    return folder

@@ -1,0 +1,229 @@
+"""The repository itself: two package lists that agree, imports in one direction, clean notebooks, no local traces."""
+
+import ast
+import graphlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = {path.stem: path for path in sorted((ROOT / "losa").glob("*.py")) if path.stem != "__init__"}
+ALLOWED_OURS = {  # what each of these may import of losa; the others only must not go in circles
+    "segments": set(), "config": set(), "world": set(), "video": set(),
+    "adapters": set(), "fusion": set(), "backbone": set(),
+    "head": {"segments"}, "evaluate": {"segments"}, "data": {"video", "segments"},
+    "model": {"adapters", "fusion", "head"}, "sweep": {"config"},
+}  # fmt: skip
+TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}
+REQUIRED = {"torch", "timm", "decord", "jupyterlab", "ipywidgets", "matplotlib", "plotly", "papermill", "nbstripout"}
+REQUIRED |= {"pytest", "nbval"}
+STRIP = ["--keep-id", "--extra-keys"]
+STRIP += ["metadata.papermill cell.metadata.papermill cell.metadata.execution metadata.widgets"]
+
+
+def repo_files(*patterns: str) -> list[Path]:
+    """Files that are committed, or would be by `git add`; skips outside a git checkout."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("needs a git checkout: " + done.stderr.strip())
+    return [ROOT / name for name in sorted(set(done.stdout.split("\0"))) if name and (ROOT / name).is_file()]
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports anywhere, `from a import b` as both a and a.b; relative ones made absolute."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, [path.parent.name if node.level else "", node.module]))
+            names.update({base, *(f"{base}.{alias.name}" for alias in node.names)})
+    return names
+
+
+def ours(path: Path) -> set[str]:
+    """Names of the losa modules that a file imports."""
+    return {name.split(".")[1] for name in imported(path) if name.startswith("losa.")} & set(MODULES)
+
+
+def python(code: str, **environment: str) -> str:
+    """All that a fresh interpreter printed; fails with it when the code fails."""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", **environment}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+# --- environment.yml and pyproject.toml -----------------------------------------------------------------------------
+
+
+def pyproject() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def closure(project: dict, extras: set[str]) -> list[Requirement]:
+    """Requirements of the project with these extras, `losa[other]` inside an extra followed."""
+    found, todo, seen = [Requirement(r) for r in project["dependencies"]], list(extras), set()
+    while todo:
+        extra = todo.pop()
+        if extra in seen:
+            continue
+        seen.add(extra)
+        for requirement in map(Requirement, project["optional-dependencies"][extra]):
+            if canonicalize_name(requirement.name) == project["name"]:
+                todo.extend(requirement.extras)
+            else:
+                found.append(requirement)
+    return found
+
+
+def test_environment_yml_installs_what_pyproject_says():
+    project = pyproject()
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["name"] == project["name"]
+    assert environment["channels"] == ["conda-forge"]
+    python_spec, pip, by_pip = environment["dependencies"]
+    assert pip == "pip"
+    version = re.fullmatch(r"python=(\d+\.\d+)", python_spec).group(1)
+    assert SpecifierSet(project["requires-python"]).contains(version)
+    assert list(by_pip) == ["pip"] and len(by_pip["pip"]) == 1
+    extras = re.fullmatch(r"-e \.\[([a-z,]+)\]", by_pip["pip"][0]).group(1)
+    names = {canonicalize_name(requirement.name) for requirement in closure(project, set(extras.split(",")))}
+    assert names >= REQUIRED
+
+
+def test_python_version_is_the_same_everywhere():
+    project = pyproject()
+    oldest = re.fullmatch(r">=(\d+)\.(\d+)", project["requires-python"]).groups()
+    assert f"({oldest[0]}, {oldest[1]})" in (ROOT / "Makefile").read_text()
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert ruff["target-version"] == "py" + "".join(oldest)
+
+
+@pytest.mark.parametrize("system", [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64")])
+def test_every_system_gets_one_reader_called_decord(system):
+    where = {"sys_platform": system[0], "platform_machine": system[1]}
+    readers = [r for r in closure(pyproject(), set()) if r.name.startswith("decord")]
+    assert len([r for r in readers if r.marker.evaluate(where)]) == 1
+
+
+def test_importable_modules_are_the_documented_ones():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = {".".join(path.parent.relative_to(ROOT).parts) for top in ("losa", "widgets")
+                for path in (ROOT / top).rglob("__init__.py")}  # fmt: skip
+    assert set(tool["packages"]) == packages
+
+
+# --- imports --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", sorted(set(ALLOWED_OURS) & set(MODULES)))
+def test_module_imports_only_what_lies_below_it(module):
+    assert ours(MODULES[module]) <= ALLOWED_OURS[module]
+
+
+@pytest.mark.parametrize("module", sorted({"adapters", "fusion", "backbone"} & set(MODULES)))
+def test_network_parts_know_only_torch_and_timm(module):
+    tops = {name.split(".")[0] for name in imported(MODULES[module])} - set(sys.stdlib_module_names)
+    assert tops <= TENSOR_ONLY | {"losa"}
+
+
+def test_losa_imports_go_in_no_circle():
+    tuple(graphlib.TopologicalSorter({name: ours(path) for name, path in MODULES.items()}).static_order())
+
+
+def test_widgets_know_neither_losa_nor_torch_and_nothing_imports_notebooks():
+    for path in (ROOT / "widgets").rglob("*.py"):
+        assert not {"losa", "torch", "notebooks"} & {name.split(".")[0] for name in imported(path)}, path
+    for path in MODULES.values():
+        assert not {"notebooks", "tests"} & {name.split(".")[0] for name in imported(path)}, path
+
+
+def test_evaluation_and_widgets_work_without_cuda_and_decoder():
+    code = """
+import sys
+sys.modules["decord"] = sys.modules["av"] = None
+import losa.evaluate
+assert not {"IPython", "timm"} & set(sys.modules)
+import widgets
+torch = sys.modules.get("torch")
+assert torch is None or not torch.cuda.is_available()
+"""
+    if "evaluate" not in MODULES:
+        pytest.skip("losa/evaluate.py is not there yet")
+    assert python(code, CUDA_VISIBLE_DEVICES="") == ""
+
+
+def test_importing_prints_nothing():
+    modules = ", ".join(["losa", "widgets", *(f"losa.{name}" for name in MODULES if name != "__main__")])
+    assert python(f"import {modules}") == ""
+
+
+def test_annotations_of_losa_are_checked_in_tests():
+    import losa.segments
+
+    assert "jaxtyping" in type(losa.segments.__spec__.loader).__module__
+
+
+# --- what is committed ----------------------------------------------------------------------------------------------
+
+
+def test_notebooks_are_committed_without_output():
+    notebooks = [str(path) for path in repo_files("*.ipynb")]
+    if not notebooks:
+        pytest.skip("there is no notebook yet")
+    command = [sys.executable, "-m", "nbstripout", *STRIP, "--verify", *notebooks]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"strip them with: nbstripout {' '.join(STRIP)} NOTEBOOK\n{done.stdout}{done.stderr}"
+
+
+def test_the_git_filter_strips_what_the_test_demands():
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
+    assert f'nbstripout {STRIP[0]} {STRIP[1]} "{STRIP[2]}"' in makefile
+    assert (ROOT / ".gitattributes").read_text().splitlines()[:2] == [
+        "*.ipynb filter=nbstripout",
+        "*.ipynb diff=ipynb",
+    ]
+
+
+def texts() -> dict[Path, str]:
+    """Text of every file of the repository that is UTF-8, by path."""
+    found = {}
+    for path in repo_files():
+        try:
+            found[path] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+    return found
+
+
+def test_no_path_of_one_machine():
+    pattern = re.compile(r"(?<![\w.~/}*-])/(?:work|root|opt|home/[a-z]+|Users/\w+)(?:/|\b)")
+    bad = [f"{path.relative_to(ROOT)}: {match.group()}" for path, text in texts().items()
+           if (match := pattern.search(text))]  # fmt: skip
+    assert not bad
+
+
+def test_no_address_of_a_local_registry():
+    assert not repo_files("*.lock", "pylock*.toml", "pip.conf", "uv.toml")
+    allowed = ("https://download.pytorch.org/whl/", "https://github.com/")
+    for name in ("pyproject.toml", "environment.yml", "Makefile", ".ci/run"):
+        for address in re.findall(r"(?:https?|file)://\S*", (ROOT / name).read_text()):
+            assert address.startswith(allowed), (name, address)
+    index = re.compile(r"--(?:extra-index|index|find-links)[-a-z]*[= ](?!\"?(?:\$|https://download\.pytorch\.org))\S+")
+    bad = [f"{path.relative_to(ROOT)}: {found.group()}" for path, text in texts().items()
+           if (found := index.search(text))]  # fmt: skip
+    assert not bad
