@@ -1,0 +1,519 @@
+"""The embedded world: labelled untrimmed videos and trimmed clips of an articulated performer, drawn here.
+
+Nobody gets a benchmark's videos in five minutes, so the project draws its own. A video is a *script* (what the
+performer does, how it is filmed) that depends only on (seed, split, index), drawn with Pillow and encoded as
+H.264. Everything is invariant to mirroring: directions are relative to where the performer faces.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw
+from tqdm.auto import tqdm
+
+VERSION = 1  # of the look and the scripts: a folder made by another version is refused, not mixed
+FPS, SIZE, CLIP_FRAMES = 12, 96, 16
+
+# Pose channels: degrees from hanging down, forward positive (lean: from upright), `air` in body heights.
+# N is the limb near the camera, F the far one. A pose lists only what differs from standing.
+CHANNELS = ("air", "lean", "armN", "elbN", "armF", "elbF", "thiN", "kneN", "thiF", "kneF")
+STAND = dict(armN=8, elbN=12, armF=-8, elbF=12, thiN=7, kneN=4, thiF=-7, kneF=4)
+BEND = dict(lean=28, armN=55, armF=60, thiN=72, kneN=104, thiF=86, kneF=110)
+CROUCH = dict(lean=34, armN=-50, armF=-40, thiN=58, kneN=92, thiF=66, kneF=96)
+FLY = dict(air=0.34, lean=-4, armN=150, armF=156, thiN=-8, kneN=6, thiF=8, kneF=6)
+WIND = dict(lean=-14, armN=212, elbN=58, thiF=16)
+FLING = dict(lean=20, armN=74, elbN=-8, thiN=-14, thiF=12)
+UP = dict(lean=-7, armN=164, elbN=-8, armF=176, elbF=-8)
+KICK = dict(lean=-18, armN=-40, armF=50, thiN=88, kneN=-2)
+KNEE = dict(thiN=72, kneN=84, lean=-2)
+SWING = dict(thiN=-38, kneN=58, lean=10)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """One row of the table of motions: what is seen, how long, and its key poses.
+
+    `keys`: (phase in 0..1, pose) of a one-off motion; standing before 0 and, unless a key says so, at 1.
+    `cycle`: two poses between which a repeated motion swings, `period` seconds there and back.
+    """
+
+    about: str
+    seconds: tuple[float, float]
+    keys: tuple[tuple[float, dict], ...] = ()
+    cycle: tuple[dict, dict] | None = None
+    period: tuple[float, float] = (0.0, 0.0)
+
+
+ACTIONS = {  # the 10 labelled classes
+    "jump": Motion("short; crouch, one leap with both arms thrown up, landing", (0.75, 1.4),
+                   ((0.28, CROUCH), (0.52, FLY), (0.76, CROUCH))),
+    "kick": Motion("short; one leg swings back and then up to the horizontal", (0.75, 1.4),
+                   ((0.3, SWING), (0.55, KICK), (0.65, KICK))),
+    "throw": Motion("short; an arm winds up behind the head, then is flung forward", (0.75, 1.5),
+                    ((0.4, WIND), (0.5, WIND), (0.64, FLING))),
+    "catch": Motion("short; the throw backwards in time: same poses, other order", (0.75, 1.5),
+                    ((0.36, FLING), (0.5, WIND), (0.6, WIND))),
+    "sit": Motion("direction; from standing into a deep bend that is then held", (0.9, 2.0),
+                  ((1.0, BEND),)),
+    "rise": Motion("direction; out of the held bend, the sit backwards", (0.9, 2.0),
+                   ((0.0, BEND), (1.0, {}))),
+    "wave": Motion("long; one arm overhead, the forearm swings", (2.5, 6.0),
+                   cycle=(dict(armN=158, elbN=-38), dict(armN=150, elbN=58)), period=(0.5, 0.8)),
+    "squats": Motion("long, slow; deep bends again and again, each like a short sit and rise", (3.0, 6.2),
+                     cycle=({}, BEND), period=(1.5, 2.1)),
+    "bounce": Motion("long, fast; the same deep bends as squats at more than twice the tempo", (2.5, 6.0),
+                     cycle=({}, BEND), period=(0.5, 0.75)),
+    "stretch": Motion("long; both arms rise slowly, are held overhead for seconds, sink slowly", (3.0, 6.2),
+                      ((0.3, UP), (0.72, UP))),
+}
+OTHERS = {  # never labelled; in the videos as fillers, and part of the trimmed clips
+    "walk": Motion("filler; strides to another place, turning towards it", (1.2, 3.5),
+                   cycle=(dict(thiN=24, kneN=0, thiF=-26, kneF=34, armN=-28, armF=28),
+                          dict(thiN=-26, kneN=34, thiF=24, kneF=0, armN=28, armF=-28)), period=(0.8, 1.1)),
+    "clap": Motion("filler; both arms meet in front again and again", (1.5, 4.0),
+                   cycle=(dict(armN=40, elbN=50, armF=116, elbF=-30), dict(armN=70, elbN=12, armF=78)),
+                   period=(0.45, 0.7)),
+    "sway": Motion("filler; the trunk rocks to and fro", (2.0, 4.5),
+                   cycle=(dict(lean=-22), dict(lean=24)), period=(1.2, 2.0)),
+    "scratch": Motion("filler near wave; a hand rubs the head", (1.5, 4.0),
+                      cycle=(dict(armN=106, elbN=104), dict(armN=120, elbN=128)), period=(0.4, 0.65)),
+    "point": Motion("filler near throw; one arm to the horizontal, held, down again", (1.5, 3.5),
+                    ((0.25, dict(armN=86, elbN=-10)), (0.75, dict(armN=86, elbN=-10)))),
+    "bow": Motion("filler near sit; the trunk bends deep and comes back, legs straight", (1.2, 2.6),
+                  ((0.42, dict(lean=68, armN=50, armF=56)), (0.58, dict(lean=68, armN=50, armF=56)))),
+}
+TWINS = {  # never labelled, in no trimmed clip: nearly a class
+    "dip": Motion("near-twin of sit and squats; one single bend", (1.0, 2.2), ((0.5, BEND),)),
+    "hop_feint": Motion("near-twin of jump; crouch and arms up, but the feet stay on the ground", (0.75, 1.4),
+                        ((0.28, CROUCH), (0.52, {**FLY, "air": 0.0}), (0.76, CROUCH))),
+    "knee_lift": Motion("near-twin of kick; swing and raised knee, but the leg is not extended", (0.75, 1.4),
+                        ((0.3, SWING), (0.55, KNEE), (0.65, KNEE))),
+    "wind_up": Motion("near-twin of throw and catch; the arm winds up and comes back the same way", (0.9, 1.6),
+                      ((0.45, WIND), (0.55, WIND))),
+    "reach": Motion("near-twin of stretch; both arms up and down at once, without the hold", (0.9, 1.8),
+                    ((0.5, UP),)),
+    "hail": Motion("near-twin of wave; one arm overhead, still", (1.5, 3.5),
+                   ((0.2, dict(armN=156)), (0.8, dict(armN=152)))),
+}
+DIFFICULTIES = {  # how it is filmed; drawn per shot
+    "cut": "a shot lasts 5-13 s; the next one has another place, zoom, side and light, whatever is going on",
+    "zoom": "the performer is 0.74 to 1.12 times the usual size",
+    "jitter": "the camera shakes and drifts by a few pixels",
+    "gain": "the exposure wavers by up to 18 %",
+    "pace": "every instance has its own speed and 0.8-1.15 of the amplitude; either side's limbs may act",
+    "fidget": "trunk and limbs are never quite still",
+}
+ALL = {**ACTIONS, **OTHERS, **TWINS}
+CLASSES = tuple(ACTIONS)
+MOTIONS = (*ACTIONS, *OTHERS)
+UNSEEN = ("jump", "kick", "throw", "catch", "squats", "bounce")  # by the backbone of the "gap" preset
+PRESETS = {"covered": MOTIONS, "gap": tuple(m for m in MOTIONS if m not in UNSEEN)}
+SPLITS = ("train", "val", "test")
+SIZES = {"tiny": (6, 3, 3), "demo": (80, 20, 40), "full": (200, 40, 80)}  # videos in train, val, test
+
+
+@dataclass
+class Event:
+    """One motion from frame `start` to frame `end` (exclusive), with how it is done."""
+
+    name: str
+    start: int
+    end: int
+    amplitude: float = 1.0
+    swap: bool = False
+    period: float = 1.0
+    hold: dict | None = None  # a pose kept from start to end, instead of a motion
+
+
+@dataclass
+class Shot:
+    """One camera setting from frame `start` on."""
+
+    start: int
+    zoom: float
+    x: float
+    mirror: int
+    seed: int
+
+
+@dataclass
+class Script:
+    """All that happens in a video: drawn, it is the same frames every time."""
+
+    num_frames: int
+    seed: int
+    events: list[Event] = field(default_factory=list)
+    shots: list[Shot] = field(default_factory=list)
+
+    @property
+    def labelled(self) -> list[Event]:
+        """The labelled events, by time."""
+        return [e for e in sorted(self.events, key=lambda e: e.start) if e.name in ACTIONS]
+
+
+# ------------------------------------------------------------------------------------------ scripts
+def _event(rng: np.random.Generator, name: str, start: int, num: int | None = None) -> Event:
+    motion = ALL[name]
+    num = num or round(rng.uniform(*motion.seconds) * FPS)
+    period = rng.uniform(*motion.period) if motion.cycle else 1.0
+    cycles = max(1, round(num / FPS / period)) if motion.cycle else 1
+    return Event(name, start, start + num, rng.uniform(0.8, 1.15), bool(rng.random() < 0.5), num / cycles)
+
+
+def _shots(rng: np.random.Generator, num_frames: int) -> list[Shot]:
+    shots, start = [], 0
+    while start < num_frames:
+        shots.append(Shot(start, rng.uniform(0.74, 1.12), rng.uniform(0.38, 0.62), int(rng.choice((-1, 1))),
+                          int(rng.integers(1 << 31))))
+        start += int(rng.uniform(5, 13) * FPS)
+    return shots
+
+
+def _fill(rng: np.random.Generator, start: int, end: int, names: Sequence[str]) -> list[Event]:
+    """Fillers between frames `start` and `end`, with a rest before and after each."""
+    events = []
+    while True:
+        start += round(rng.uniform(0.35, 1.4) * FPS)
+        event = _event(rng, str(rng.choice(names)), start)
+        if event.end + 4 > end:
+            return events
+        events.append(event)
+        start = event.end
+
+
+def script_video(seed: int, split: str, index: int, seconds: tuple[float, float] = (44.0, 63.0)) -> Script:
+    """The script of one untrimmed video of `seconds` (shortest, longest); labelled for 28 to 30 % of the time."""
+    rng = np.random.default_rng([VERSION, seed, SPLITS.index(split), index])
+    most = max(2, round(seconds[1] / 10))
+    units = [c for c in CLASSES if c != "rise"]  # every sit is followed by its rise
+    while True:
+        names = [str(n) for n in rng.choice(units, rng.integers(max(1, most - 2), most + 1))]
+        acts = [_event(rng, n, 0) for n in names]
+        rises = [_event(rng, "rise", 0) if n == "sit" else None for n in names]
+        holds = [round(rng.uniform(1.0, 4.0) * FPS) if rise else 0 for rise in rises]
+        labelled = sum(e.end for e in acts) + sum(r.end for r in rises if r)
+        num_frames = round(labelled / rng.uniform(0.28, 0.30))
+        free = num_frames - labelled - sum(holds)
+        if seconds[0] * FPS <= num_frames <= seconds[1] * FPS and free > 12 * (len(acts) + 1):
+            break
+    shares = rng.dirichlet(np.full(len(acts) + 1, 2.0))
+    gaps = [8 + int(share * (free - 8 * len(shares))) for share in shares]
+    fillers = [*OTHERS, *TWINS]
+    script, now = Script(num_frames, int(rng.integers(1 << 31))), 0
+    for gap, act, rise, hold in zip(gaps, acts, rises, holds, strict=False):
+        script.events += _fill(rng, now, now + gap, fillers)
+        now += gap
+        act.start, act.end = now, now + act.end
+        script.events.append(act)
+        now = act.end
+        if rise:
+            script.events.append(Event("seated", now, now + hold, act.amplitude, act.swap, hold=BEND))
+            script.events += _fill(rng, now, now + hold, ("clap", "scratch", "point", "hail"))
+            now += hold
+            rise.start, rise.end, rise.amplitude, rise.swap = now, now + rise.end, act.amplitude, act.swap
+            script.events.append(rise)
+            now = rise.end
+    script.events += _fill(rng, now, num_frames, fillers)
+    script.shots = _shots(rng, num_frames)
+    return script
+
+
+def script_clip(rng: np.random.Generator, name: str) -> tuple[Script, int]:
+    """A script around one instance of motion `name`, and the first frame of a clip that shows its middle part."""
+    pad = 2 * CLIP_FRAMES
+    event = _event(rng, name, pad)
+    script = Script(event.end + pad, int(rng.integers(1 << 31)), [event], _shots(rng, 1))
+    if name == "sit":
+        script.events.append(Event("seated", event.end, script.num_frames, event.amplitude, event.swap, hold=BEND))
+    if name == "rise":
+        script.events.append(Event("seated", 0, pad, event.amplitude, event.swap, hold=BEND))
+    centre = event.start + (event.end - event.start) * rng.uniform(0.3, 0.7)
+    return script, int(round(centre)) - CLIP_FRAMES // 2
+
+
+# ------------------------------------------------------------------------------------------ drawing
+def _vector(pose: dict, swap: bool = False) -> np.ndarray:
+    """The pose as an offset from standing, one number per channel; `swap` exchanges near and far limbs."""
+    other = {c: c[:-1] + {"N": "F", "F": "N"}[c[-1]] if c[-1] in "NF" else c for c in CHANNELS}
+    offset = {c: pose[c] - STAND.get(c, 0) for c in pose}
+    return np.array([offset.get(other[c] if swap else c, 0.0) for c in CHANNELS])
+
+
+def _offsets(event: Event) -> np.ndarray:
+    """The event's offset from standing at each of its frames, (end - start, channels)."""
+    num = event.end - event.start
+    frame = np.arange(num) + 0.5
+    if event.hold:
+        return np.repeat(_vector(event.hold, event.swap)[None] * event.amplitude, num, 0)
+    motion = ALL[event.name]
+    if motion.cycle:
+        first, second = (_vector(p, event.swap) for p in motion.cycle)
+        swing = (0.5 - 0.5 * np.cos(2 * np.pi * frame / event.period))[:, None]
+        ramp = np.clip(np.minimum(frame, num - frame) / 3, 0, 1)[:, None]
+        return ramp * (first + (second - first) * swing) * event.amplitude
+    keys = motion.keys if motion.keys[0][0] == 0 else ((0.0, {}), *motion.keys)
+    keys = keys if keys[-1][0] == 1 else (*keys, (1.0, {}))
+    phases = np.array([k[0] for k in keys])
+    poses = np.stack([_vector(k[1], event.swap) for k in keys])
+    phase = frame / num
+    left = np.clip(np.searchsorted(phases, phase, side="right") - 1, 0, len(keys) - 2)
+    part = (phase - phases[left]) / (phases[left + 1] - phases[left])
+    part = (part * part * (3 - 2 * part))[:, None]
+    return (poses[left] * (1 - part) + poses[left + 1] * part) * event.amplitude
+
+
+def _smooth(rng: np.random.Generator, num: int, width: int, channels: int) -> np.ndarray:
+    """Unit-variance noise (num, channels) that changes over about `width` frames."""
+    knots = rng.standard_normal((num // width + 3, channels))
+    at = np.arange(num) / width
+    left = at.astype(int)
+    part = (0.5 - 0.5 * np.cos(np.pi * (at - left)))[:, None]
+    return knots[left] * (1 - part) + knots[left + 1] * part
+
+
+def pose_track(script: Script) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joint angles and air (F, channels), place (F,) in body heights and facing (F,) +-1, frame by frame."""
+    rng = np.random.default_rng(script.seed)
+    num = script.num_frames
+    pose = np.array([STAND.get(c, 0.0) for c in CHANNELS]) + _smooth(rng, num, 9, len(CHANNELS)) * np.array(
+        [0, 2.0, 4, 5, 4, 5, 1, 1, 1, 1])
+    place, facing, at = np.zeros(num), np.ones(num), 0.0
+    for event in sorted(script.events, key=lambda e: e.start):
+        pose[event.start : event.end] += _offsets(event)
+        if event.name == "walk":
+            step = np.clip(rng.uniform(-0.42, 0.42), -0.3 - at, 0.3 - at)
+            facing[event.start :] = 1 if step >= 0 else -1
+            place[event.start : event.end] = at + step * np.linspace(0, 1, event.end - event.start)
+            at += step
+            place[event.end :] = at
+    return pose, place, facing
+
+
+def _joints(pose: np.ndarray, place: np.ndarray, facing: np.ndarray) -> np.ndarray:
+    """Joint positions (F, 14, 2), x to the right and y up from the ground, in body heights."""
+    p = dict(zip(CHANNELS, np.deg2rad(pose).T, strict=True))
+    point = lambda origin, length, angle: origin + length * np.stack([np.sin(angle), -np.cos(angle)], -1)  # noqa: E731
+    zero = np.zeros((len(pose), 2))
+    parts = {"hip": zero, "neck": point(zero, -0.33, -p["lean"])}
+    parts["head"] = point(parts["neck"], -0.14, -p["lean"])
+    parts["nose"] = point(parts["head"], 0.11, p["lean"] + np.pi / 2 - 2 * p["lean"])
+    for side, dx in (("N", 0.025), ("F", -0.025)):
+        shift = np.array([dx, 0.0])
+        parts["shoulder" + side] = point(parts["neck"], 0.03, -p["lean"]) - shift
+        parts["elbow" + side] = point(parts["shoulder" + side], 0.19, p["arm" + side])
+        parts["hand" + side] = point(parts["elbow" + side], 0.19, p["arm" + side] + p["elb" + side])
+        parts["knee" + side] = point(zero + shift, 0.24, p["thi" + side])
+        parts["foot" + side] = point(parts["knee" + side], 0.25, p["thi" + side] - p["kne" + side])
+    body = np.stack(list(parts.values()), 1)
+    low = np.minimum(parts["footN"][:, 1], parts["footF"][:, 1])
+    body[..., 1] += (pose[:, 0] - low)[:, None]
+    body[..., 0] = body[..., 0] * facing[:, None] + place[:, None]
+    return body
+
+
+JOINTS = ("hip", "neck", "head", "nose", *(j + s for s in "NF" for j in ("shoulder", "elbow", "hand", "knee", "foot")))
+
+
+def _colour(rng: np.random.Generator, light: tuple[float, float], vivid: tuple[float, float]) -> np.ndarray:
+    """A random RGB colour with its brightness and its saturation in the given ranges."""
+    hue = np.abs((rng.random() * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
+    return 255 * rng.uniform(*light) * (1 - rng.uniform(*vivid) * (1 - np.clip(hue, 0, 1)))
+
+
+def _background(rng: np.random.Generator, side: int, ground: int) -> Image.Image:
+    """A pastel place of low contrast, `side` pixels wide and high, its floor from row `ground` down."""
+    base = _colour(rng, (0.86, 0.98), (0.05, 0.22))
+    shade = lambda: tuple(int(c) for c in np.clip(base + rng.uniform(-16, 16, 3), 0, 255))  # noqa: E731
+    image = Image.new("RGB", (side, side), shade())
+    draw = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y = rng.integers(-side // 4, side, 2)
+        w, h = rng.integers(side // 8, side // 2, 2)
+        (draw.rectangle if rng.random() < 0.5 else draw.ellipse)((x, y, x + w, y + h), shade())
+    draw.rectangle((0, ground, side, side), shade())
+    return image
+
+
+def draw_frames(script: Script, size: int = SIZE, start: int = 0, end: int | None = None) -> Iterator[np.ndarray]:
+    """The frames (size, size, 3) uint8 of a script, from frame `start` to `end`; drawn at twice the size."""
+    body = _joints(*pose_track(script))
+    rng = np.random.default_rng([script.seed, 1])
+    num, side = script.num_frames, 2 * size
+    shake = (_smooth(rng, num, 3, 2) * 0.006 + _smooth(rng, num, 20, 2) * 0.014).clip(-0.06, 0.06) * side
+    gain = 1 + (0.07 * _smooth(rng, num, 14, 1)[:, 0]).clip(-0.18, 0.18)
+    look = [tuple(int(c) for c in _colour(rng, lo, (0.75, 1))) for lo in ((0.25, 0.5), (0.2, 0.45), (0.15, 0.4))]
+    far = tuple(int(0.7 * c + 55) for c in look[1])
+    margin, levels, shot, base = side // 8, np.arange(256), None, None
+    index = {j: i for i, j in enumerate(JOINTS)}
+    for t in range(start, num if end is None else end):
+        now = max((s for s in script.shots if s.start <= t), key=lambda s: s.start)
+        if now is not shot:
+            shot, base = now, _background(np.random.default_rng(now.seed), side + 2 * margin, int(margin + side * 0.84))
+        dx, dy = np.round(shake[t]).astype(int)
+        image = base.crop((margin + dx, margin + dy, margin + dx + side, margin + dy + side))
+        draw, unit = ImageDraw.Draw(image), side * 0.66 * shot.zoom
+        xy = body[t] * (unit * shot.mirror, -unit) + (side * shot.x - dx, side * 0.9 - dy)
+        at = lambda *names: [tuple(xy[index[n]]) for n in names]  # noqa: E731, B023
+        for s, limb in (("F", far), ("N", look[1])):
+            draw.line(at("hip", "knee" + s, "foot" + s), limb, int(unit * 0.125), "curve")
+            if s == "N":
+                draw.line(at("hip", "neck"), look[0], int(unit * 0.19))
+                (x, y), r = at("head")[0], unit * 0.1
+                draw.line(at("head", "nose"), look[2], int(unit * 0.09))
+                draw.ellipse((x - r, y - r, x + r, y + r), look[2])
+            draw.line(at("shoulder" + s, "elbow" + s, "hand" + s), limb if s == "F" else look[2], int(unit * 0.1),
+                      "curve")
+        frame = np.asarray(image.reduce(2))
+        yield np.clip(levels * gain[t], 0, 255).astype(np.uint8)[frame]
+
+
+# ------------------------------------------------------------------------------------------ files
+def encode(path: Path, frames: Iterator[np.ndarray], fps: int = FPS) -> None:
+    """An H.264 mp4 of the frames at `path`: a closed group of pictures every 32, so that seeks are exact."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with av.open(str(part), "w", format="mp4") as file:
+        stream = file.add_stream("libx264", rate=fps)
+        stream.thread_count, stream.pix_fmt = 1, "yuv420p"
+        stream.options = {"crf": "22", "preset": "veryfast",
+                          "x264-params": "keyint=32:scenecut=0:open-gop=0:bframes=0"}
+        for frame in frames:
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = frame.shape[:2]
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+        file.mux(stream.encode())
+    os.replace(part, path)
+
+
+def _write_json(path: Path, content: dict) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=1))
+    os.replace(part, path)
+
+
+def _render_video(job: tuple[Path, Script]) -> None:
+    encode(job[0], draw_frames(job[1]))
+
+
+def _parallel(function, jobs: Sequence, num_workers: int | None, desc: str, show: bool = True) -> list:
+    """`function` of every job, in order, in `num_workers` processes (None: all cores; 0: in this one)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores if num_workers is None else num_workers, len(jobs) // 2)
+    bar = dict(total=len(jobs), desc=desc, disable=not show)
+    if workers < 2:
+        return [function(job) for job in tqdm(jobs, **bar)]
+    # fork is quick and the children only draw; elsewhere it is not safe or not there
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(workers, context) as pool:
+        try:
+            return list(tqdm(pool.map(function, jobs), **bar))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def make_world(out: Path | str, size: str | Sequence[int] = "demo", seed: int = 0,
+               num_workers: int | None = None) -> Path:
+    """The path of `out`/annotations.json, after rendering the videos that are not there yet to `out`/videos.
+
+    `size` is a name in SIZES or the numbers of (train, val, test) videos. Stopped half-way it goes on where it
+    was. Raises ValueError for an unknown size and for a folder that holds another world.
+    """
+    if isinstance(size, str) and size not in SIZES:
+        raise ValueError(f"size {size!r} is unknown; give one of {', '.join(SIZES)}, or three numbers of videos "
+                         "such as (80, 20, 40)")
+    counts = SIZES[size] if isinstance(size, str) else tuple(int(n) for n in size)
+    if len(counts) != 3 or min(counts) < 0 or sum(counts) == 0:
+        raise ValueError(f"size {size!r} is not three numbers of videos (train, val, test); e.g. (80, 20, 40)")
+    out, seconds = Path(out), (10.0, 15.0) if size == "tiny" else (44.0, 63.0)
+    (out / "videos").mkdir(parents=True, exist_ok=True)
+    made, marker = {"world": VERSION, "seed": seed, "seconds": list(seconds)}, out / "world.json"
+    if not marker.exists():
+        _write_json(marker, made)
+    elif (found := json.loads(marker.read_text())) != made:
+        raise ValueError(f"{out} already holds another world, {found}, not {made}; choose another folder, or "
+                         "delete that one")
+    scripts = {f"{split}_{index:04d}": script_video(seed, split, index, seconds)
+               for split, count in zip(SPLITS, counts, strict=True) for index in range(count)}
+    jobs = [(out / f"videos/{name}.mp4", script) for name, script in scripts.items()]
+    _parallel(_render_video, [job for job in jobs if not job[0].exists()], num_workers, "world: videos")
+    _write_json(out / "annotations.json", annotations(scripts))
+    return out / "annotations.json"
+
+
+def annotations(scripts: dict[str, Script]) -> dict:
+    """The ActivityNet-layout ground truth of named scripts; `fillers` lists the unlabelled motions likewise."""
+    rows = lambda events: [{"label": e.name, "segment": [round(e.start / FPS, 4), round(e.end / FPS, 4)]}  # noqa: E731
+                           for e in events]
+    return {"version": f"losa world {VERSION}", "classes": list(CLASSES), "database": {
+        name: {"subset": name.split("_")[0], "duration": round(s.num_frames / FPS, 4), "fps": FPS,
+               "path": f"videos/{name}.mp4", "annotations": rows(s.labelled),
+               "fillers": rows(e for e in s.events if e.name not in ACTIONS and not e.hold)}
+        for name, s in scripts.items()}}
+
+
+def _render_clips(job: tuple[tuple[str, ...], int, int, int, int]) -> np.ndarray:
+    motions, seed, size, first, last = job
+    clips = np.empty((last - first, 3, CLIP_FRAMES, size, size), np.uint8)
+    for i in range(first, last):
+        script, start = script_clip(np.random.default_rng([VERSION, seed, len(SPLITS), i]), motions[i % len(motions)])
+        frames = np.stack(list(draw_frames(script, size, start, start + CLIP_FRAMES)))
+        clips[i - first] = frames.transpose(3, 0, 1, 2)
+    return clips
+
+
+def render_clips(motions: Sequence[str], num: int, seed: int, size: int = 48, num_workers: int | None = None,
+                 show: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Trimmed clips (num, 3, 16, size, size) uint8 and their labels (num,) int64, indices into `motions`.
+
+    Clip i depends only on (motions, seed, i); the motions take turns. Raises ValueError for an unknown motion.
+    """
+    if unknown := [m for m in motions if m not in ALL]:
+        raise ValueError(f"unknown motions {unknown}; choose from {', '.join(ALL)}")
+    jobs = [(tuple(motions), seed, size, i, min(i + 64, num)) for i in range(0, num, 64)]
+    clips = _parallel(_render_clips, jobs, num_workers, "world: clips", show)
+    return np.concatenate(clips), np.arange(num, dtype=np.int64) % len(motions)
+
+
+def _sheet_row(name: str) -> list[np.ndarray]:
+    """Eight frames that show one motion or one difficulty."""
+    if name in ALL:
+        script, _ = script_clip(np.random.default_rng([VERSION, 3]), name)
+        event = script.events[0]
+        frames = np.linspace(event.start, event.end - 1, 8).round()
+    else:
+        script = script_video(0, "train", 7)
+        cuts = [s.start for s in script.shots[1:]]
+        step = {"jitter": 4, "gain": 9, "fidget": 3}.get(name, 3)
+        frames = [c + d for c in cuts[:4] for d in (-1, 0)] if name == "cut" else np.arange(8) * step
+    if name == "zoom":
+        frames = [s.start + 6 for s in script.shots]
+    if name == "pace":
+        kick = [script_clip(np.random.default_rng([VERSION, i]), "kick")[0] for i in range(8)]
+        return [next(draw_frames(s, SIZE, s.events[0].start + 8, s.events[0].start + 9)) for s in kick]
+    return [next(draw_frames(script, SIZE, int(f), int(f) + 1)) for f in frames][:8]
+
+
+def contact_sheet(path: Path | str) -> Path:
+    """`path`, a PNG with a row of eight frames for each class, filler, near-twin and difficulty, and its name."""
+    about = {**{n: ("class", m.about) for n, m in ACTIONS.items()},
+             **{n: ("filler", m.about) for n, m in {**OTHERS, **TWINS}.items()},
+             **{n: ("difficulty", text) for n, text in DIFFICULTIES.items()}}
+    sheet = Image.new("RGB", (8 * (SIZE + 2) + 4, len(about) * (SIZE + 20)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, (name, (kind, text)) in enumerate(about.items()):
+        y = row * (SIZE + 20)
+        draw.text((4, y + 4), f"{name} ({kind}): {text}", "black")
+        for column, frame in enumerate(_sheet_row(name)):
+            sheet.paste(Image.fromarray(frame), (4 + column * (SIZE + 2), y + 18))
+    part = Path(path).with_suffix(f".{os.getpid()}.part")
+    sheet.save(part, "PNG")
+    os.replace(part, path)
+    return Path(path)
