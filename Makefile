@@ -51,22 +51,25 @@ clean:  ## remove the set-up and caches; runs/ stays
 	rm -rf .venv .tools losa.egg-info .pytest_cache .ruff_cache .hypothesis
 	find losa widgets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Written last, so that an interrupted set-up is not taken for a finished one; .venv is made anew only if a set-up
-# of ours broke off in it or its Python does not run, otherwise it is brought up to date.
+# The stamp is written last, so that an interrupted set-up is not taken for a finished one. A .venv is made anew only
+# if a set-up broke off in it or its Python does not run; otherwise it is brought up to date.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "losa needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)." >&2; \
 	    echo "Name another one, for example: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
 	    echo "$(PYTHON) has no pip. Install it (Debian: apt-get install python3-pip) and run make again." >&2; exit 1; }
+	@if kill -0 "$$(cat $(STARTED) 2>/dev/null)" 2>/dev/null; then \
+	    echo "Process $$(cat $(STARTED)) is setting up .venv already. Wait for it, or remove $(STARTED)." >&2; exit 1; fi
+	@if test -e $(STARTED); then rm -rf .venv; fi
+	@mkdir -p .tools && echo $$PPID > $(STARTED)
 	@echo "Setting up .venv, once. What is not in uv's cache is downloaded:"
 	@echo "  Linux: about 3.3 GB (torch with CUDA is 2.9 GB of it), 6.5 GB on disk; macOS: about 0.5 GB;"
 	@$(if $(TORCH_INDEX),echo "  here less: torch comes from $(TORCH_INDEX).", \
 	    echo "  without a GPU: TORCH_INDEX=https://download.pytorch.org/whl/cpu saves most of it.")
-	@test -x .tools/bin/uv || $(PYTHON) -m pip install --quiet --upgrade --target .tools uv
-	@if test -e $(STARTED) || ! $(BIN)/python -c "" 2>/dev/null; then \
-	    touch $(STARTED) && .tools/bin/uv venv --quiet --clear --no-python-downloads --python "$(PYTHON)" .venv; fi
-	@touch $(STARTED)
+	@test -x .tools/bin/uv || $(PYTHON) -m pip install -qq --upgrade --target .tools uv
+	@$(BIN)/python -c "" 2>/dev/null || \
+	    .tools/bin/uv venv --quiet --clear --no-python-downloads --python "$(PYTHON)" .venv
 	@$(if $(TORCH_INDEX),.tools/bin/uv pip install --python $(BIN)/python torch torchvision --index-url "$(TORCH_INDEX)")
 	@.tools/bin/uv pip install --python $(BIN)/python --compile-bytecode -e '.[dev]'
 	@if test -e .git && command -v git >/dev/null; then \

@@ -4,6 +4,7 @@ import ast
 import graphlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -125,6 +126,20 @@ def test_importable_modules_are_the_documented_ones():
     packages = {".".join(path.parent.relative_to(ROOT).parts) for top in ("losa", "widgets")
                 for path in (ROOT / top).rglob("__init__.py")}  # fmt: skip
     assert set(tool["packages"]) == packages
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_make_without_a_fitting_python_says_so_and_makes_nothing(tmp_path):
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    done = subprocess.run(["make", "demo", "PYTHON=false"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode and "losa needs Python 3.11 or newer" in done.stderr
+    assert "make demo PYTHON=" in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["Makefile", "pyproject.toml"]
+    told = subprocess.run(["make"], cwd=folder, capture_output=True, text=True).stdout
+    assert all(f"\n  {target} " in told for target in ("setup", "demo", "test", "notebooks", "measure", "clean"))
 
 
 # --- imports --------------------------------------------------------------------------------------------------------
