@@ -32,8 +32,7 @@ demo: $(READY)  ## the main job: world, taps, training, predictions, a page of s
 	@$(BIN)/losa demo
 
 test: $(READY)  ## lint and all tests
-	@$(BIN)/ruff check .
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
+	@$(BIN)/ruff check .; lint=$$?; $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs && exit $$lint
 
 notebooks: $(READY)  ## run every notebook with its own defaults; the results are in runs/notebooks
 	@mkdir -p runs/notebooks
