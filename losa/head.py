@@ -1,0 +1,481 @@
+"""The point head: a temporal pyramid that classifies every point in time and regresses its segment.
+
+ActionFormer (Zhang, Wu & Li, ECCV 2022, arXiv 2202.07925; code `happyharrycn/actionformer_release`,
+`libs/modeling/{backbones,blocks,meta_archs,losses}.py`), sized by arguments. Where ours differs, on purpose:
+
+* every conv sees zeros under the mask (there, a LayerNorm's bias leaks in after the first conv) and
+  max-pooling ignores masked snippets, so that the amount of padding changes nothing;
+* no padding to a multiple of the stride: level l has ceil(T / 2**l) points;
+* the residual scale is there also without drop path.
+
+Times here are in grid units (snippets; 0 is the centre of the window's first snippet), see `segments.Grid`.
+Inside the modules a sequence is (B, T, C): LayerNorm and Linear want channels last, and so does the fast
+depthwise convolution on CPU. Parameters: every bias, norm and scale is 1-D and every weight at least 2-D,
+so `p.ndim > 1` is the whole rule for weight decay.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torchvision.ops import sigmoid_focal_loss, stochastic_depth
+
+MASKED_SCORE = -3e4  # added to attention scores of masked keys; finite (no NaN), fits in float16
+PLAIN_ATTENTION_MAX = 512 * 512  # queries x keys up to which softmax(q @ k) @ v beats SDPA on CPU
+
+
+class Points(NamedTuple):
+    """All points of a pyramid, level after level; P = sum over l of ceil(T / 2**l)."""
+
+    positions_grid: Float[Tensor, "P"]
+    strides: Float[Tensor, "P"]
+    ranges_grid: Float[Tensor, "P 2"]  # the point owns segments whose longer side lies in here
+
+
+class HeadOutput(NamedTuple):
+    """What the head says at each point; zeros where `mask` is False."""
+
+    logits: Float[Tensor, "B P A"]
+    offsets: Float[Tensor, "B P 2"]  # >= 0, to the segment's start and end, in units of the point's stride
+    mask: Bool[Tensor, "B P"]
+
+
+class Targets(NamedTuple):
+    """What the head should say at each point: (P, ...) for one window, (B, P, ...) for a batch."""
+
+    classes: Float[Tensor, "*batch P A"]  # multi-hot
+    offsets: Float[Tensor, "*batch P 2"]  # in units of the point's stride; 0 where not positive
+    positive: Bool[Tensor, "*batch P"]
+
+
+class Detections(NamedTuple):
+    """Scored segments in grid units, best first, before non-maximum suppression."""
+
+    segments_grid: Float[Tensor, "M 2"]
+    scores: Float[Tensor, "M"]
+    labels: Int[Tensor, "M"]
+
+
+# --- points, targets, losses, decoding: functions of tensors ---------------------------------------------
+
+
+def regression_ranges(num_levels: int) -> list[tuple[float, float]]:
+    """Returns each level's (shortest, longest) longer side in grid units: (0, 4), (4, 8), ..., (last, 1e4)."""
+    edges = [0.0, *(4.0 * 2**level for level in range(num_levels - 1)), 1e4]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def points(num_snippets: int, num_levels: int, device: torch.device | str | None = None) -> Points:
+    """Returns the points of a window: at i x stride, without a half offset, strides 1, 2, 4, ..."""
+    positions, strides, ranges = [], [], []
+    for level, level_range in enumerate(regression_ranges(num_levels)):
+        at = torch.arange(0, num_snippets, 2**level, dtype=torch.float32, device=device)
+        positions.append(at)
+        strides.append(torch.full_like(at, 2**level))
+        ranges.append(at.new_tensor(level_range).expand(len(at), 2))
+    return Points(torch.cat(positions), torch.cat(strides), torch.cat(ranges))
+
+
+@torch.no_grad()
+def assign(
+    points: Points,
+    segments_grid: Float[Tensor, "M 2"],
+    labels: Int[Tensor, "M"],
+    num_classes: int,
+    radius: float = 1.5,
+) -> Targets:
+    """Returns the targets of one window's points (`meta_archs.py`, `label_points_single_video`).
+
+    A point takes a segment if it lies strictly inside it and strictly within `radius` strides of its centre,
+    and if the farther of the two boundaries is within the point's range (both ends included). Of several the
+    shortest wins; segments at most 1e-3 longer add their class.
+    """
+    at, strides, ranges = points
+    num_points = len(at)
+    if len(labels) == 0:
+        nothing = at.new_zeros(num_points, num_classes)
+        return Targets(nothing, at.new_zeros(num_points, 2), torch.zeros_like(at, dtype=torch.bool))
+    starts, ends = segments_grid.to(at).unbind(-1)
+    left, right = at[:, None] - starts, ends - at[:, None]  # (P, M)
+    from_centre = (at[:, None] - (starts + ends) / 2).abs()
+    inside = (torch.minimum(left, right) > 0) & (from_centre < radius * strides[:, None])
+    farther = torch.maximum(left, right)
+    in_range = (farther >= ranges[:, :1]) & (farther <= ranges[:, 1:])
+    lengths = (ends - starts).expand_as(left).masked_fill(~(inside & in_range), math.inf)
+    shortest, winner = lengths.min(dim=1)
+    positive = shortest < math.inf
+    shared = (lengths <= shortest[:, None] + 1e-3) & positive[:, None]
+    classes = (shared.to(at.dtype) @ F.one_hot(labels.long(), num_classes).to(at)).clamp(max=1)
+    offsets = torch.stack((left, right), -1)[torch.arange(num_points, device=at.device), winner]
+    return Targets(classes, (offsets / strides[:, None]).where(positive[:, None], 0.0), positive)
+
+
+def assign_batch(
+    points: Points,
+    segments_grid: Sequence[Float[Tensor, "_ 2"]],
+    labels: Sequence[Int[Tensor, "_"]],
+    num_classes: int,
+    radius: float = 1.5,
+) -> Targets:
+    """Returns the targets of a batch: `assign` for each window's segments and labels, stacked."""
+    each = [
+        assign(points, window_segments, window_labels, num_classes, radius)
+        for window_segments, window_labels in zip(segments_grid, labels, strict=True)
+    ]
+    return Targets(*(torch.stack(parts) for parts in zip(*each, strict=True)))
+
+
+def diou_loss_1d(offsets: Float[Tensor, "*batch 2"], target: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
+    """Returns 1 - (IoU - squared centre distance / squared enclosing length) of segments around one point.
+
+    DIoU (Zheng et al., AAAI 2020) in one dimension: both segments are (point - left, point + right) with
+    `offsets` = (left, right) >= 0, so both contain the point and their union is their enclosing segment.
+    """
+    intersection = torch.minimum(offsets, target).sum(-1)
+    enclosing = torch.maximum(offsets, target).sum(-1).clamp(min=1e-8)
+    difference = offsets - target
+    centre_distance = (difference[..., 1] - difference[..., 0]) / 2
+    return 1 - intersection / enclosing + (centre_distance / enclosing).square()
+
+
+def losses(
+    logits: Float[Tensor, "*batch P A"],
+    offsets: Float[Tensor, "*batch P 2"],
+    mask: Bool[Tensor, "*batch P"],
+    targets: Targets,
+    normaliser: float | Float[Tensor, ""],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Returns (classification, regression) losses, each a sum divided by `normaliser`; both in float32.
+
+    Sigmoid focal loss (alpha 0.25, gamma 2) over the valid points, DIoU over the valid positive ones. The
+    total is their plain sum. `normaliser` is the training loop's average of `count_positives`.
+    """
+    focal = sigmoid_focal_loss(logits.float(), targets.classes, alpha=0.25, gamma=2.0, reduction="none")
+    diou = diou_loss_1d(offsets.float(), targets.offsets)
+    cls = (focal.sum(-1) * mask).sum() / normaliser
+    reg = (diou * (mask & targets.positive)).sum() / normaliser
+    return cls, reg
+
+
+def count_positives(targets: Targets, mask: Bool[Tensor, "*batch P"]) -> int:
+    """Returns how many valid points of the batch have a segment to find."""
+    return int((targets.positive & mask).sum())
+
+
+def update_normaliser(normaliser: float, num_positives: int | float, momentum: float = 0.9) -> float:
+    """Returns the next loss normaliser: an average of positives per batch (start: 100, ActivityNet 200)."""
+    return momentum * normaliser + (1 - momentum) * max(num_positives, 1)
+
+
+@torch.no_grad()
+def decode(
+    logits: Float[Tensor, "P A"],
+    offsets: Float[Tensor, "P 2"],
+    mask: Bool[Tensor, "P"],
+    points: Points,
+    *,
+    min_score: float = 0.001,
+    top_k: int = 2000,
+    per_level: bool = True,
+    min_length_grid: float = 0.05,
+    limits_grid: tuple[float, float] = (0.0, math.inf),
+) -> Detections:
+    """Returns one window's detections: scores > `min_score`, the best `top_k`, in grid units.
+
+    top_k: of each level (ActionFormer), or of all together with `per_level=False` (OpenTAD).
+    limits_grid: segments are clipped to this range; those not longer than `min_length_grid` are dropped.
+    """
+    num_classes = logits.shape[1]
+    scores = (logits.float().sigmoid() * mask[:, None]).flatten()
+    level_sizes = torch.unique_consecutive(points.strides, return_counts=True)[1].tolist()
+    kept, start = [], 0
+    for size in level_sizes if per_level else [len(mask)]:
+        stop = start + size * num_classes
+        best = scores[start:stop].topk(min(top_k, stop - start)).indices + start
+        kept.append(best[scores[best] > min_score])
+        start = stop
+    kept = torch.cat(kept)
+    kept = kept[scores[kept].argsort(descending=True, stable=True)]
+    point = kept // num_classes
+    reach = offsets[point].float() * points.strides[point, None]
+    at = points.positions_grid[point]
+    segments_grid = torch.stack((at - reach[:, 0], at + reach[:, 1]), -1).clamp(*limits_grid)
+    long_enough = segments_grid[:, 1] - segments_grid[:, 0] > min_length_grid
+    return Detections(segments_grid[long_enough], scores[kept][long_enough], (kept % num_classes)[long_enough])
+
+
+# --- modules; x is (B, T, C), mask is (B, T) --------------------------------------------------------------
+
+
+def zero_masked(x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T C"]:
+    """Returns x with zeros where the mask is False, also in place of NaN."""
+    return x.masked_fill(~mask[..., None], 0)
+
+
+class Conv(nn.Conv1d):
+    """A convolution over time, kernel 3, of (B, T, C); T becomes ceil(T / stride). Callers zero the masked first.
+
+    Run as a two-dimensional convolution in channels-last memory: no transposes, and 2 to 10 times faster than
+    grouped `conv1d` on CPU.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, stride: int = 1, groups: int = 1, bias: bool = True):
+        super().__init__(in_dim, out_dim, 3, stride, padding=1, groups=groups, bias=bias)
+        if bias:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B S D"]:
+        image, weight = x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2)  # (B, C, 1, T), (D, C, 1, 3)
+        image = F.conv2d(image, weight, self.bias, (1, self.stride[0]), (0, 1), groups=self.groups)
+        return image.squeeze(2).transpose(1, 2)
+
+
+class ConvNormRelu(nn.Module):
+    """Convolution of the valid snippets, LayerNorm, ReLU."""
+
+    def __init__(self, in_dim: int, out_dim: int):
+        super().__init__()
+        self.conv = Conv(in_dim, out_dim, bias=False)
+        self.norm = nn.LayerNorm(out_dim)
+
+    def forward(self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        return F.relu(self.norm(self.conv(zero_masked(x, mask))))
+
+
+def attend(
+    q: Float[Tensor, "*batch Q D"],
+    k: Float[Tensor, "*batch K D"],
+    v: Float[Tensor, "*batch K D"],
+    bias: Float[Tensor, "*#batch #Q K"],
+) -> Float[Tensor, "*batch Q D"]:
+    """Returns softmax(q k / sqrt(D) + bias) v, spelled out where the scores are few (see `method.md`)."""
+    if q.shape[-2] * k.shape[-2] > PLAIN_ATTENTION_MAX or (q.is_cuda and q.ndim == 4):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    return (scores + bias).softmax(-1) @ v
+
+
+def attend_locally(
+    q: Float[Tensor, "B H T D"],
+    k: Float[Tensor, "B H T D"],
+    v: Float[Tensor, "B H T D"],
+    mask: Bool[Tensor, "B T"],
+    window: int,
+) -> Float[Tensor, "B H T D"]:
+    """Returns attention of each snippet to the valid ones within window // 2 of it; memory grows with T.
+
+    Queries go in blocks of S >= 2 x (window // 2); a block's keys are two consecutive blocks of a sequence
+    shifted by window // 2, which hold everything that its queries may see.
+    """
+    reach, length = window // 2, q.shape[2]
+    size = max(2 * reach, 16)
+    at = torch.arange(2 * size, device=q.device)
+    if length <= 2 * size:
+        near = (at[:length, None] - at[None, :length]).abs() <= reach
+        return attend(q, k, v, score_bias(near & mask[:, None, None], q.dtype))
+    num_blocks = -(-length // size)
+    after = num_blocks * size - length
+
+    def two_blocks(x: Tensor, dim: int) -> Tensor:
+        blocks = x.unflatten(dim, (num_blocks + 1, size))
+        return torch.cat((blocks.narrow(dim, 0, num_blocks), blocks.narrow(dim, 1, num_blocks)), dim + 1)
+
+    shift = (reach, after + size - reach)
+    valid = two_blocks(F.pad(mask, shift), 1)[:, None, :, None]  # (B, 1, N, 1, 2 S)
+    near = (at[None] - at[:size, None] - reach).abs() <= reach  # (S, 2 S)
+    blocks = attend(
+        F.pad(q, (0, 0, 0, after)).unflatten(2, (num_blocks, size)),
+        two_blocks(F.pad(k, (0, 0, *shift)), 2),
+        two_blocks(F.pad(v, (0, 0, *shift)), 2),
+        score_bias(near & valid, q.dtype),
+    )
+    return blocks.flatten(2, 3)[:, :, :length]
+
+
+def score_bias(allowed: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:
+    """Returns what to add to attention scores: 0 where allowed, else a number that softmax makes zero."""
+    return torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, MASKED_SCORE)
+
+
+class Attention(nn.Module):
+    """Self-attention whose q, k and v each pass a depthwise convolution and a LayerNorm first.
+
+    The convolutions stand in for position encodings and do the downsampling. window: how many snippets
+    (an odd number, the centre included) a query sees; None: all of them.
+    """
+
+    def __init__(self, dim: int, num_heads: int, window: int | None, stride: int):
+        super().__init__()
+        self.num_heads, self.window = num_heads, window
+        self.convs = nn.ModuleList(Conv(dim, dim, stride, groups=dim, bias=False) for _ in "qkv")
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in "qkv")
+        self.projections = nn.ModuleList(nn.Linear(dim, dim) for _ in "qkv")
+        self.out = nn.Linear(dim, dim)
+
+    def forward(
+        self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"], mask_out: Bool[Tensor, "B S"]
+    ) -> Float[Tensor, "B S C"]:
+        x = zero_masked(x, mask)
+        q, k, v = (
+            project(norm(conv(x))).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for conv, norm, project in zip(self.convs, self.norms, self.projections, strict=True)
+        )
+        if self.window is None:
+            y = attend(q, k, v, score_bias(mask_out[:, None, None], q.dtype))
+        else:
+            y = attend_locally(q, k, v, mask_out, self.window)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class Residual(nn.Module):
+    """Drop path of a branch times a learned scale per channel that starts near zero."""
+
+    def __init__(self, dim: int, drop_path: float):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((dim,), 1e-4))
+        self.drop_path = drop_path
+
+    def forward(self, branch: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        return stochastic_depth(branch * self.scale, self.drop_path, "row", self.training)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; with stride 2 its skip connection is a max-pool over three snippets."""
+
+    def __init__(self, dim: int, num_heads: int, window: int | None, stride: int, mlp_ratio: float, drop_path: float):
+        super().__init__()
+        hidden = int(dim * mlp_ratio)
+        self.stride = stride
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attention = Attention(dim, num_heads, window, stride)
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        self.residual_attention, self.residual_mlp = Residual(dim, drop_path), Residual(dim, drop_path)
+
+    def forward(
+        self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
+        mask_out = mask[:, :: self.stride]
+        attended = self.attention(self.norm_attention(x), mask, mask_out)
+        if self.stride > 1:
+            x = x.masked_fill(~mask[..., None], -torch.inf).transpose(1, 2)
+            x = zero_masked(F.max_pool1d(x, 3, self.stride, padding=1).transpose(1, 2), mask_out)
+        x = x + self.residual_attention(attended)
+        return x + self.residual_mlp(self.mlp(self.norm_mlp(x))), mask_out
+
+
+class Tower(nn.Module):
+    """Convolutions shared by all levels: num_convs x (conv, norm, ReLU), then a conv to `out_dim` numbers."""
+
+    def __init__(self, dim: int, out_dim: int, num_convs: int):
+        super().__init__()
+        self.hidden = nn.ModuleList(ConvNormRelu(dim, dim) for _ in range(num_convs))
+        self.out = Conv(dim, out_dim)
+
+    def forward(self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        for layer in self.hidden:
+            x = layer(x, mask)
+        return self.out(zero_masked(x, mask))
+
+
+class Head(nn.Module):
+    """Class logits and boundary offsets at every point of a temporal pyramid, from features alone.
+
+    >>> features = torch.randn(2, 1408, 300)                # (B, C, T): what any backbone extracted
+    >>> mask = torch.arange(300) < torch.tensor([[300], [250]])         # (B, T): True where there is video
+    >>> head = Head(in_dim=1408, num_classes=20, dim=64, num_levels=4).eval()
+    >>> logits, offsets, point_mask = head(features, mask)
+    >>> detections = decode(logits[0], offsets[0], point_mask[0], points(300, num_levels=4))
+
+    num_convs, num_stem, num_tower: embedding convolutions, transformer blocks before the pyramid, hidden
+    convolutions of each tower. window: attention window in snippets of the level (odd, centre included),
+    None for global, or one of these per level. The defaults with window 19 are ActionFormer's on THUMOS-14.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        num_classes: int,
+        dim: int = 512,
+        num_levels: int = 6,
+        num_heads: int = 4,
+        num_convs: int = 2,
+        num_stem: int = 2,
+        num_tower: int = 2,
+        window: int | None | Sequence[int | None] = None,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.1,
+        prior: float = 0.01,
+    ):
+        super().__init__()
+        windows = [window] * num_levels if window is None or isinstance(window, int) else list(window)
+        check_sizes(dim, num_heads, num_levels, windows)
+        self.in_dim, self.num_levels = in_dim, num_levels
+        dims = [in_dim, *[dim] * num_convs]
+        self.embedding = nn.ModuleList(map(ConvNormRelu, dims[:-1], dims[1:]))
+        self.stem = nn.ModuleList(Block(dim, num_heads, windows[0], 1, mlp_ratio, drop_path) for _ in range(num_stem))
+        self.branch = nn.ModuleList(Block(dim, num_heads, level, 2, mlp_ratio, drop_path) for level in windows[1:])
+        self.necks = nn.ModuleList(nn.LayerNorm(dim) for _ in range(num_levels))
+        self.classify = Tower(dim, num_classes, num_tower)
+        self.regress = Tower(dim, 2, num_tower)
+        self.offset_scale = nn.Parameter(torch.ones(num_levels))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+        nn.init.constant_(self.classify.out.bias, -math.log((1 - prior) / prior))
+
+    def pyramid(
+        self, features: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]
+    ) -> tuple[list[Float[Tensor, "B _ D"]], list[Bool[Tensor, "B _"]]]:
+        """Returns each level's normalised features (B, ceil(T / 2**level), D) and mask."""
+        x = features.transpose(1, 2)
+        for layer in self.embedding:
+            x = layer(x, mask)
+        for block in self.stem:
+            x, mask = block(x, mask)
+        levels, masks = [x], [mask]
+        for block in self.branch:
+            x, mask = block(x, mask)
+            levels.append(x)
+            masks.append(mask)
+        return [neck(level) for neck, level in zip(self.necks, levels, strict=True)], masks
+
+    def forward(self, features: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]) -> HeadOutput:
+        """Returns logits, offsets and mask of the points of `points(T, num_levels)`.
+
+        features: of any float type; snippets where `mask` is False are ignored, NaN included.
+        """
+        if features.shape[1] != self.in_dim:
+            raise ValueError(
+                f"features have {features.shape[1]} channels, shape {tuple(features.shape)}, but this head reads "
+                f"{self.in_dim}: give (B, {self.in_dim}, T), or build Head(in_dim={features.shape[1]}, ...)"
+            )
+        levels, masks = self.pyramid(features, mask)
+        # The towers run once over all levels, laid end to end with a masked gap that a kernel of 3 cannot cross.
+        sizes = [level.shape[1] for level in levels]
+        x = torch.cat([F.pad(level, (0, 0, 0, 1)) for level in levels], 1)
+        gapped = torch.cat([F.pad(level_mask, (0, 1)) for level_mask in masks], 1)
+        logits, offsets = (
+            torch.cat([part[:, :-1] for part in tower(x, gapped).split([size + 1 for size in sizes], 1)], 1)
+            for tower in (self.classify, self.regress)
+        )
+        scale = torch.cat([s.expand(size) for s, size in zip(self.offset_scale, sizes, strict=True)])
+        mask = torch.cat(masks, 1)
+        return HeadOutput(zero_masked(logits, mask), zero_masked(F.relu(offsets * scale[:, None]), mask), mask)
+
+
+def check_sizes(dim: int, num_heads: int, num_levels: int, windows: list[int | None]) -> None:
+    """Raises ValueError for sizes that do not fit together."""
+    if dim % num_heads:
+        raise ValueError(f"dim={dim} is not a multiple of num_heads={num_heads}: change one of them")
+    if len(windows) != num_levels:
+        raise ValueError(
+            f"window has {len(windows)} entries {windows} for num_levels={num_levels}: "
+            "give one number for all levels, or one per level, finest first"
+        )
+    for window in windows:
+        if window is not None and (window < 1 or window % 2 == 0):
+            raise ValueError(f"window={window}: give an odd number of snippets (its centre included), or None")
