@@ -1,0 +1,170 @@
+"""Config: one flat, frozen, validated object that holds everything a run depends on.
+
+The parameters cell of `notebooks/02_train.ipynb` is this class, field for field. Presets are functions that
+return a complete Config; an ablation replaces fields: `config.replace(ranges="short", seed=3)`.
+"""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class ConfigError(ValueError):
+    """A field is unknown, has a wrong value, or contradicts another."""
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # data
+    annotations: str = "runs/demo/world/annotations.json"  # ActivityNet-layout JSON made by `losa prepare`
+    train_subset: str = "train"
+    val_subset: str = "val"  # choices are made here; "" trains without validation
+    test_subset: str = "test"
+    cache: str = "runs/demo/taps"  # folder of cached taps; "" computes them on the fly in every epoch
+    # frozen backbone and how video reaches it
+    backbone: str = "gap"  # "gap" | "covered" | "timm/<model name>"
+    weights: str = ""  # safetensors file; "" = the shipped one, "random" = random weights (timm only)
+    input_size: int | None = Field(None, ge=14)  # px of the square input; None = the backbone's own
+    sample_fps: float | None = Field(None, gt=0)  # frames per second read; None = native rate / frame_stride
+    frame_stride: int = Field(1, ge=1)  # read every n-th native frame
+    clip_stride: int | None = Field(None, ge=1)  # sampled frames between clips; None = no overlap
+    taps: Literal["all", "half", "last", "none"] | list[int] = "all"  # tapped blocks
+    grid: int = Field(1, ge=1)  # a tap keeps grid x grid positions in space
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of the frozen backbone
+    # adapters and gated fusion
+    ranges: Literal["short", "long", "both"] = "both"
+    short_window: int = Field(4, ge=1)  # snippets each way that short-range attention sees
+    short_scope: Literal["sliding", "clip"] = "sliding"
+    long_stride: int = Field(4, ge=1)  # snippets averaged into one long-range key
+    long_keys: int = Field(256, ge=1)  # at most so many long-range keys
+    query: Literal["self", "last"] = "self"
+    adapter: Literal["temporal"] = "temporal"
+    adapter_dim: int = Field(32, ge=4)
+    adapter_heads: int = Field(2, ge=1)
+    gate: Literal["tanh", "channel", "sigmoid", "none", "concat"] = "tanh"
+    gate_init: float = 0.5  # parameter of the gate before squashing
+    # head
+    head_dim: int = Field(64, ge=8)
+    head_heads: int = Field(4, ge=1)
+    head_levels: int = Field(5, ge=1)
+    head_stem: int = Field(1, ge=0)  # transformer blocks before the pyramid
+    head_window: int = Field(0, ge=0)  # local attention window in points, 0 = global
+    drop_path: float = Field(0.1, ge=0, lt=1)
+    # training
+    seed: int = Field(0, ge=0)
+    epochs: int = Field(30, ge=1)  # after warm-up
+    warmup_epochs: int = Field(3, ge=0)
+    batch_size: int = Field(4, ge=1)
+    window: int = Field(384, ge=8)  # snippets in one training sample, at most
+    crop_ratio: tuple[float, float] = (0.9, 1.0)  # share of a short video kept by random cropping
+    learning_rate: float = Field(1e-3, gt=0)
+    gate_lr_scale: float = Field(5.0, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    clip_grad: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.99, ge=0, lt=1)
+    init_normaliser: float = Field(100.0, gt=0)  # of the losses, in positives; ActionFormer: 100, ActivityNet 200
+    precision: Literal["no", "bf16", "fp16"] = "no"  # of what learns
+    num_workers: int = Field(0, ge=0)
+    val_every: int = Field(5, ge=1)  # epochs between validations
+    save_every: int = Field(50, ge=1)  # steps between saved states
+    # prediction
+    window_overlap: float = Field(0.5, ge=0, lt=1)
+    pre_nms_score: float = Field(0.001, ge=0)
+    pre_nms_topk: int = Field(2000, ge=1)  # candidates kept per video
+    nms_sigma: float = Field(0.5, gt=0)
+    min_score: float = Field(0.001, ge=0)
+    max_segments: int = Field(200, ge=1)
+    class_wise_nms: bool = True
+    tiou: list[float] = [0.3, 0.4, 0.5, 0.6, 0.7]
+
+    @model_validator(mode="after")
+    def check(self) -> "Config":
+        """Values that contradict each other, each named with both values."""
+        clashes = [
+            (self.sample_fps is not None and self.frame_stride != 1,
+             f"sample_fps={self.sample_fps} and frame_stride={self.frame_stride} both choose the rate; keep one"),
+            (self.head_dim % self.head_heads,
+             f"head_dim={self.head_dim} is not divisible by head_heads={self.head_heads}"),
+            (self.adapter_dim % self.adapter_heads,
+             f"adapter_dim={self.adapter_dim} is not divisible by adapter_heads={self.adapter_heads}"),
+            (self.weights == "random" and not self.backbone.startswith("timm/"),
+             f"weights='random' is for timm backbones, backbone={self.backbone!r}"),
+            (self.head_window and self.head_window % 2 == 0,
+             f"head_window={self.head_window} must be odd, or 0 for global"),
+            (self.short_scope == "clip" and self.backbone.startswith("timm/"),
+             f"short_scope='clip' needs clips of several frames; backbone={self.backbone!r} sees one at a time"),
+            (not 0 < self.crop_ratio[0] <= self.crop_ratio[1] <= 1,
+             f"crop_ratio={self.crop_ratio} must be (low, high) with 0 < low <= high <= 1"),
+            (not self.tiou or not all(0 < t <= 1 for t in self.tiou), f"tiou={self.tiou} must be values in (0, 1]"),
+            (self.taps == [], "taps=[] taps nothing; write taps='none' for the head alone"),
+        ]
+        found = [text for wrong, text in clashes if wrong]
+        if found:
+            raise ValueError("; ".join(found))
+        return self
+
+    @classmethod
+    def make(cls, **fields) -> "Config":
+        """A validated Config. Raises ConfigError that names each bad field and, for unknown ones, the nearest."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise ConfigError(explain(error)) from None
+
+    def replace(self, **fields) -> "Config":
+        """The same run with other values, validated again."""
+        return Config.make(**{**self.to_dict(), **fields})
+
+    def to_dict(self) -> dict:
+        """Plain JSON values, safe as papermill parameters."""
+        return json.loads(self.model_dump_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Config":
+        """The Config saved beside a run. Raises ConfigError if the file was edited into something invalid."""
+        return cls.make(**json.loads(Path(path).read_text()))
+
+
+def explain(error: ValidationError) -> str:
+    """One line per problem: what was given, what was expected, what to write instead."""
+    lines = []
+    for item in error.errors():
+        name = ".".join(map(str, item["loc"][:1]))
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, Config.model_fields, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(Config.model_fields)}"
+            lines.append(f"unknown config field {name!r}: {hint}")
+        elif name:
+            lines.append(f"{name}={item['input']!r}: {item['msg'].lower()}")
+        else:
+            lines.append(item["msg"].removeprefix("Value error, "))
+    return "\n".join(dict.fromkeys(lines))
+
+
+def head_only(config: Config) -> Config:
+    """The same run with an empty list of taps: what head-only transfer does."""
+    return config.replace(taps="none")
+
+
+def widened_head(config: Config, head_dim: int) -> Config:
+    """The control that spends LoSA's parameters on a wider head instead."""
+    return head_only(config).replace(head_dim=head_dim)
+
+
+def tiny(folder: str | Path, **fields) -> Config:
+    """A run for tests: the tiny world, a few epochs, seconds."""
+    return Config.make(**{"annotations": f"{folder}/world/annotations.json", "cache": f"{folder}/taps",
+                          "epochs": 2, "warmup_epochs": 1, "batch_size": 2, "window": 96, "head_levels": 4,
+                          "head_dim": 32, "adapter_dim": 16, "val_every": 1, **fields})
+
+
+def demo(folder: str | Path, **fields) -> Config:
+    """The main job's run: the embedded world at demo size, 'gap' backbone."""
+    return Config.make(**{"annotations": f"{folder}/world/annotations.json", "cache": f"{folder}/taps", **fields})
+
+
+PRESETS = {"tiny": tiny, "demo": demo}

@@ -1,0 +1,136 @@
+"""LoSA: adapters of two ranges -> gated fusion -> head. Never holds the backbone; it is fed taps.
+
+Source: arXiv 2404.01282. What is trained is exactly this module.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from losa.adapters import ADAPTERS, spans
+from losa.config import Config
+from losa.fusion import FUSIONS
+from losa.head import Head
+
+
+class Output(NamedTuple):
+    """What one forward pass gives: P points over all levels, A classes, K taps, R ranges."""
+
+    logits: Float[Tensor, "B P A"]
+    offsets: Float[Tensor, "B P 2"]
+    point_mask: Bool[Tensor, "B P"]
+    gates: Float[Tensor, "B K R T"] | None
+
+
+class LoSA(nn.Module):
+    """adapters: K lists of R adapters each (empty for the head alone); fusion and head as in their contracts.
+
+    Taps and the last layer are standardised per channel with statistics that `set_statistics` stores.
+    """
+
+    def __init__(self, dim: int, adapters: list[list[nn.Module]], fusion: nn.Module, head: nn.Module):
+        super().__init__()
+        self.adapters = nn.ModuleList(nn.ModuleList(row) for row in adapters)
+        self.fusion, self.head = fusion, head
+        for name, shape in {"tap": (len(adapters), dim), "last": (dim,)}.items():
+            self.register_buffer(f"{name}_mean", torch.zeros(shape))
+            self.register_buffer(f"{name}_std", torch.ones(shape))
+
+    def set_statistics(self, tap_mean: Float[Tensor, "K C"], tap_std: Float[Tensor, "K C"],
+                       last_mean: Float[Tensor, " C"], last_std: Float[Tensor, " C"]) -> None:
+        """Stores the training set's mean and standard deviation per channel."""
+        for name, value in dict(tap_mean=tap_mean, tap_std=tap_std, last_mean=last_mean, last_std=last_std).items():
+            getattr(self, name).copy_(value.clamp(min=1e-4) if name.endswith("std") else value)
+
+    def features(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]):
+        """Fused features (B, C, T) for the head and gates (B, K, R, T)."""
+        last = (last - self.last_mean[:, None]) / self.last_std[:, None]
+        rows = []
+        for k, row in enumerate(self.adapters):
+            tap = (taps[:, k] - self.tap_mean[k, :, None, None, None]) / self.tap_std[k, :, None, None, None]
+            rows.append(torch.stack([adapter(tap, last, mask) for adapter in row], dim=1))
+        adapted = torch.stack(rows, dim=1) if rows else last.new_zeros(len(last), 0, 0, *last.shape[1:])
+        return self.fusion(last, adapted, mask)
+
+    def forward(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
+                mask: Bool[Tensor, "B T"]) -> Output:
+        features, gates = self.features(taps, last, mask)
+        return Output(*self.head(features, mask), gates)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Trainable parameters by role: "gate", "no_decay" (biases, norms, scales), "decay"."""
+        gates = set(self.fusion.parameters()) - set(self.fusion.norm.parameters()) if len(self.adapters) else set()
+        gates = {p for p in gates if p.dim() != 2 or p is getattr(self.fusion, "gate", None)}
+        rest = [p for p in self.parameters() if p not in gates]
+        plain = {p for m in self.modules() for n, p in m.named_parameters(recurse=False)
+                 if p.dim() < 2 or isinstance(m, nn.LayerNorm | nn.GroupNorm) or n == "scale"}
+        return {"gate": [p for p in self.fusion.parameters() if p in gates],
+                "no_decay": [p for p in rest if p in plain], "decay": [p for p in rest if p not in plain]}
+
+
+def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_snippets: int) -> LoSA:
+    """The model a config describes, for a backbone of width `dim`. Weights come from torch's global seed."""
+    names = spans(config.ranges)
+    adapters = [[ADAPTERS[config.adapter](
+        dim, span=span, adapter_dim=config.adapter_dim, num_heads=config.adapter_heads, grid=config.grid,
+        window=config.short_window, scope=config.short_scope, clip_snippets=clip_snippets,
+        long_stride=config.long_stride, long_keys=config.long_keys, query=config.query)
+        for span in names] for _ in range(num_taps)]
+    gate = config.gate if num_taps else "none"
+    fusion = FUSIONS[gate](dim, num_taps, len(names), gate, config.gate_init)
+    head = Head(dim, num_classes, dim=config.head_dim, num_levels=config.head_levels, num_heads=config.head_heads,
+                num_stem=config.head_stem, window=config.head_window or None, drop_path=config.drop_path)
+    return LoSA(dim, adapters, fusion, head)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint belongs to another backbone or class list, or cannot be read."""
+
+
+def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...], backbone: dict) -> None:
+    """Writes model.safetensors whose metadata rebuild the model: config, classes and the backbone's facts."""
+    described = {"config": config.to_dict(), "classes": classes, "backbone": backbone}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary,
+              metadata={k: json.dumps(v) for k, v in described.items()})
+    os.replace(temporary, path)
+
+
+def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
+               backbone: dict | None = None) -> tuple[LoSA, Config, tuple[str, ...]]:
+    """(model in eval mode, its config, its classes).
+
+    Raises CheckpointError if `classes` or `backbone` (see `TapRecipe.describe`) are given and are not the ones
+    the model was trained with, FileNotFoundError if there is no file.
+    """
+    path = Path(path)
+    path = path / "model.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"no model at {path}; train one with `losa train`, or name a run's folder")
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    if "config" not in metadata:
+        raise CheckpointError(f"{path} was not written by losa (no config inside); give a run's model.safetensors")
+    config, own = Config.make(**json.loads(metadata["config"])), json.loads(metadata["backbone"])
+    own_classes = tuple(json.loads(metadata["classes"]))
+    if classes is not None and classes != own_classes:
+        raise CheckpointError(f"{path} knows {len(own_classes)} classes {list(own_classes)[:3]}..., the data have "
+                              f"{len(classes)} {list(classes)[:3]}...; train on these data or load the model's own")
+    if backbone is not None:
+        names = own.keys() | backbone.keys()
+        differ = {k: (own.get(k), backbone.get(k)) for k in names if own.get(k) != backbone.get(k)}
+        if differ:
+            raise CheckpointError(f"{path} was trained on other taps: {differ} (model's, given); "
+                                  f"use the backbone and sampling it was trained with")
+    model = build(config, dim=own["dim"], num_taps=len(own["layers"]), num_classes=len(own_classes),
+                  clip_snippets=own["clip_length"] // own["tubelet"])
+    model.load_state_dict(load_file(path))
+    return model.eval(), config, own_classes

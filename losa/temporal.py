@@ -1,0 +1,95 @@
+"""Masked operations along time that adapters and head share. Everything is (B, T, C), mask (B, T) True = valid.
+
+Rules they all keep: values beyond the mask change nothing (NaN included), a masked snippet gives zeros,
+memory grows linearly with T.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NEVER = -1e4  # logit of a key that must not be attended; finite, so that a fully masked row stays free of NaN
+
+
+def zero_masked(x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T C"]:
+    """x with zeros where the mask is False, whatever stood there."""
+    return x.masked_fill(~mask.unsqueeze(2), 0)
+
+
+class DepthwiseConv3(nn.Module):
+    """Depthwise convolution of width 3 over time, written as three shifted products.
+
+    On CPU this is several times faster than a grouped Conv1d on long sequences. Identity at initialisation.
+    """
+
+    def __init__(self, dim: int, bias: bool = False):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, dim))
+        nn.init.normal_(self.weight, std=0.02)
+        with torch.no_grad():
+            self.weight[1] += 1
+        self.bias = nn.Parameter(torch.zeros(dim)) if bias else None
+
+    def forward(self, x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T C"]:
+        x = F.pad(zero_masked(x, mask), (0, 0, 1, 1))
+        y = x[:, :-2] * self.weight[0] + x[:, 1:-1] * self.weight[1] + x[:, 2:] * self.weight[2]
+        return zero_masked(y if self.bias is None else y + self.bias, mask)
+
+
+def split_heads(x: Float[Tensor, "B T C"], heads: int) -> Float[Tensor, "B h T D"]:
+    return x.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def attend(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Tensor, "B h S D"],
+           key_mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B T C"]:
+    """Every query attends to every valid key.
+
+    Plain products where T x S is small (SDPA's backward is slow at small head sizes on CPU), SDPA otherwise.
+    """
+    bias = torch.zeros_like(key_mask, dtype=q.dtype).masked_fill(~key_mask, NEVER)[:, None, None]
+    if q.shape[2] * k.shape[2] <= 256 * 1024:
+        weights = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + bias).softmax(-1)
+        out = weights @ v
+    else:
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(-1, -1, q.shape[2], -1))
+    return out.transpose(1, 2).flatten(2)
+
+
+def attend_locally(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: Float[Tensor, "B h T D"],
+                   mask: Bool[Tensor, "B T"], reach: int) -> Float[Tensor, "B T C"]:
+    """Each query attends to the valid keys at most `reach` steps away; O(T x reach) memory.
+
+    Time is cut into blocks of c >= reach steps and each block looks at itself and both neighbours.
+    """
+    block = max(reach, 8)
+    steps, num = q.shape[2], -(-q.shape[2] // block)
+    tail = num * block - steps
+    queries = F.pad(q, (0, 0, 0, tail)).unflatten(2, (num, block))
+    keys, values = (F.pad(x, (0, 0, block, block + tail)).unfold(2, 3 * block, block).transpose(3, 4) for x in (k, v))
+    valid = F.pad(mask, (block, block + tail)).unfold(1, 3 * block, block)  # (B, n, 3c)
+    here = torch.arange(block, device=q.device)[:, None] + block
+    near = (torch.arange(3 * block, device=q.device) - here).abs() <= reach  # (c, 3c)
+    allowed = (valid[:, :, None] & near)[:, None]
+    logits = (queries @ keys.transpose(3, 4) * q.shape[-1] ** -0.5).masked_fill(~allowed, NEVER)
+    out = (logits.softmax(-1) @ values).flatten(2, 3)[:, :, :steps]
+    return out.transpose(1, 2).flatten(2)
+
+
+def attend_in_blocks(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: Float[Tensor, "B h T D"],
+                     mask: Bool[Tensor, "B T"], block: int) -> Float[Tensor, "B T C"]:
+    """Each query attends to the valid keys of its own block of `block` steps (a clip)."""
+    steps, tail = q.shape[2], -q.shape[2] % block
+    q, k, v = (F.pad(x, (0, 0, 0, tail)).unflatten(2, (-1, block)) for x in (q, k, v))
+    valid = F.pad(mask, (0, tail)).unflatten(1, (-1, block))[:, None, :, None]
+    logits = (q @ k.transpose(3, 4) * q.shape[-1] ** -0.5).masked_fill(~valid, NEVER)
+    return (logits.softmax(-1) @ v).flatten(2, 3)[:, :, :steps].transpose(1, 2).flatten(2)
+
+
+def mean_pool(x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"],
+              stride: int) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
+    """Averages of the valid steps in each stretch of `stride`, and which stretches hold any."""
+    tail = -x.shape[1] % stride
+    x = F.pad(zero_masked(x, mask), (0, 0, 0, tail)).unflatten(1, (-1, stride))
+    count = F.pad(mask, (0, tail)).unflatten(1, (-1, stride)).sum(2)
+    return x.sum(2) / count.clamp(min=1).unsqueeze(2), count > 0
