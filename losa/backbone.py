@@ -11,6 +11,7 @@ frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_p
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import timm
@@ -93,7 +94,7 @@ class VideoViT(nn.Module):
         self.register_buffer("pos_embed", positions, persistent=False)
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, mlp_ratio, qkv_bias=True, drop_path=drop_path * i / max(depth - 1, 1),
-                  norm_layer=lambda width: nn.LayerNorm(width, eps=1e-6)) for i in range(depth))
+                  norm_layer=partial(nn.LayerNorm, eps=1e-6)) for i in range(depth))
         self.fc_norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
         self.apply(init_linear)

@@ -1,0 +1,112 @@
+"""From a trained model to segments in seconds: windows -> head -> candidates -> soft-NMS -> records.
+
+Videos of any length: overlapping windows are run, and each point is answered by the window in whose middle it
+lies, so no candidate is counted twice and none is cut by a window's edge.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from losa.config import Config
+from losa.data import Video
+from losa.head import decode, points
+from losa.model import LoSA
+from losa.segments import soft_nms, to_records
+from losa.windows import stack
+
+
+class Raw(NamedTuple):
+    """Candidates of one video before suppression, best first; segments in seconds."""
+
+    segments: Float[Tensor, "M 2"]
+    scores: Float[Tensor, " M"]
+    labels: Int[Tensor, " M"]
+
+
+def window_spans(total: int, window: int, overlap: float) -> list[tuple[int, int, float, float]]:
+    """(start, stop, first, last) per window: its snippets and the range of positions it answers for."""
+    if total <= window:
+        return [(0, total, -np.inf, np.inf)]
+    step = max(1, round(window * (1 - overlap)))
+    starts = [*range(0, total - window, step), total - window]
+    borders = [(a + window + b) / 2 for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [(s, s + window, low, high)
+            for s, low, high in zip(starts, [-np.inf, *borders], [*borders, np.inf], strict=True)]
+
+
+@torch.no_grad()
+def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
+    """Candidates of one video: at most `config.pre_nms_topk`, scores > `config.pre_nms_score`.
+
+    The model must be in eval mode. Segments are clipped to the video.
+    """
+    device, grid, total = next(model.parameters()).device, source.time_grid(video), source.num_snippets(video)
+    found = []
+    for start, stop, first, last in window_spans(total, config.window, config.window_overlap):
+        sample = {"fetched": source.fetch(video, start, stop), "segments_grid": torch.zeros(0, 2),
+                  "labels": torch.zeros(0, dtype=torch.long), "video": video.id}
+        batch = stack([sample], source, device)
+        output = model(batch.taps, batch.last, batch.mask)
+        where = points(stop - start, config.head_levels, device)
+        here = output.point_mask[0] & (where.positions_grid + start >= first) & (where.positions_grid + start < last)
+        hits = decode(output.logits[0], output.offsets[0], here, where, min_score=config.pre_nms_score,
+                      top_k=config.pre_nms_topk, limits_grid=(-0.5, stop - start - 0.5))
+        found.append((grid.to_seconds(hits.segments_grid + start), hits.scores, hits.labels))
+    segments, scores, labels = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+    best = scores.argsort(descending=True, stable=True)[:config.pre_nms_topk]
+    return Raw(segments[best].clamp(0, video.duration), scores[best], labels[best])
+
+
+def predict(model: LoSA, source, videos: Sequence[Video], config: Config, quiet: bool = False) -> dict[str, Raw]:
+    """Candidates of every video, with a progress bar."""
+    return {video.id: predict_video(model, source, video, config)
+            for video in tqdm(videos, desc="predict", unit="video", leave=False, disable=quiet)}
+
+
+def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str]) -> dict[str, list[dict]]:
+    """Records per video after soft-NMS, best first."""
+    records = {}
+    for video_id, (segments, scores, labels) in raw.items():
+        kept = soft_nms(segments, scores, labels, sigma=config.nms_sigma, min_score=config.min_score,
+                        max_segments=config.max_segments, class_wise=config.class_wise_nms)
+        records[video_id] = to_records(*kept, classes)
+    return records
+
+
+def truth_of(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, list[dict]]:
+    """The videos' ground truth as the records that `evaluate` compares with."""
+    return {v.id: [{"segment": s, "label": classes[a]} for s, a in zip(v.segments.tolist(), v.labels, strict=True)]
+            for v in videos}
+
+
+def save_raw(path: str | Path, raw: dict[str, Raw], classes: Sequence[str]) -> Path:
+    """Writes all candidates as arrays (`video` indexes `videos`, `label` indexes `classes`), atomically."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    counts = [len(r.scores) for r in raw.values()]
+    np.savez_compressed(
+        temporary, videos=np.array(list(raw), dtype=str), classes=np.array(classes, dtype=str),
+        video=np.repeat(np.arange(len(raw)), counts).astype(np.int32),
+        segments=np.concatenate([r.segments.numpy() for r in raw.values()]).astype(np.float32),
+        scores=np.concatenate([r.scores.numpy() for r in raw.values()]).astype(np.float32),
+        labels=np.concatenate([r.labels.numpy() for r in raw.values()]).astype(np.int32))
+    os.replace(temporary, path)
+    return path
+
+
+def load_raw(path: str | Path) -> tuple[dict[str, Raw], tuple[str, ...]]:
+    """(candidates per video, classes) as `save_raw` wrote them."""
+    with np.load(path) as stored:
+        data = {name: stored[name] for name in stored.files}
+    chosen = {str(name): data["video"] == i for i, name in enumerate(data["videos"])}
+    raw = {name: Raw(torch.from_numpy(data["segments"][rows]), torch.from_numpy(data["scores"][rows]),
+                     torch.from_numpy(data["labels"][rows]).long()) for name, rows in chosen.items()}
+    return raw, tuple(map(str, data["classes"]))

@@ -1,0 +1,111 @@
+"""Training samples: which stretch of a video, which segments in it, and how samples become a batch.
+
+The randomness of a sample depends only on (seed, epoch, video id), so that a resumed run, or one with another
+number of workers, sees exactly the same samples.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from losa.data import Video
+
+
+class Batch(NamedTuple):
+    """B windows padded to a common length T; segments in grid units of their window."""
+
+    taps: Float[Tensor, "B K C T g h"]
+    last: Float[Tensor, "B C T"]
+    mask: Bool[Tensor, "B T"]
+    segments_grid: list[Tensor]
+    labels: list[Tensor]
+    videos: list[str]
+
+
+class Windows(Dataset):
+    """One random window per (epoch, video index): ActionFormer's cropping (`libs/datasets/data_utils.py`).
+
+    A video longer than `window` snippets gives a random window of that length, a shorter one a random crop of
+    `crop_ratio` of itself. Either keeps at least one action with half of it inside, where there is any;
+    segments with less than half inside are dropped, others clipped.
+    align: windows start at multiples of so many snippets.
+    """
+
+    def __init__(self, videos: Sequence[Video], source, window: int, *, seed: int = 0,
+                 crop_ratio: tuple[float, float] = (0.9, 1.0), align: int = 1):
+        self.videos, self.source, self.window = list(videos), source, window
+        self.seed, self.crop_ratio, self.align = seed, crop_ratio, align
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, where: tuple[int, int]) -> dict:
+        epoch, index = where
+        video = self.videos[index]
+        rng = np.random.default_rng([self.seed, epoch, zlib.crc32(video.id.encode())])
+        total = self.source.num_snippets(video)
+        segments_grid = self.source.time_grid(video).to_grid(video.segments)
+        start, length = choose_window(rng, total, segments_grid, self.window, self.crop_ratio, self.align)
+        inside, kept = clip_segments(segments_grid, start, start + length)
+        return {"video": video.id, "fetched": self.source.fetch(video, start, start + length),
+                "segments_grid": torch.from_numpy(inside - start).float(),
+                "labels": torch.from_numpy(video.labels[kept])}
+
+
+def choose_window(rng: np.random.Generator, total: int, segments_grid: np.ndarray, window: int,
+                  crop_ratio: tuple[float, float], align: int = 1, tries: int = 200) -> tuple[int, int]:
+    """(start, length) in snippets of a random window that keeps an action, if 200 draws find one."""
+    length = window
+    if total <= window:
+        low, high = max(round(crop_ratio[0] * total), 1), min(round(crop_ratio[1] * total), total)
+        length = int(rng.integers(low, high, endpoint=True))
+    start = 0
+    for _ in range(tries):
+        start = int(rng.integers(0, total - length, endpoint=True)) // align * align
+        if not len(segments_grid) or clip_segments(segments_grid, start, start + length)[1].any():
+            break
+    return start, length
+
+
+def clip_segments(segments_grid: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Segments clipped to snippets [start, stop), and which of the given ones had at least half inside."""
+    edges = (start - 0.5, stop - 0.5)
+    clipped = segments_grid.clip(*edges)
+    kept = (clipped[:, 1] - clipped[:, 0]) >= 0.5 * (segments_grid[:, 1] - segments_grid[:, 0])
+    kept &= clipped[:, 1] > clipped[:, 0]
+    return clipped[kept], kept
+
+
+def batch_indices(num: int, batch_size: int, seed: int, epoch: int, skip: int = 0) -> list[list[tuple[int, int]]]:
+    """The epoch's batches of (epoch, index) in their random order, without the first `skip`."""
+    order = np.random.default_rng([seed, epoch]).permutation(num).tolist()
+    return [[(epoch, i) for i in order[at:at + batch_size]] for at in range(0, num, batch_size)][skip:]
+
+
+def loader(windows: Windows, batches: list[list[tuple[int, int]]], num_workers: int) -> Iterator[list[dict]]:
+    """Samples of each batch, as lists. Its own generator keeps torch's global random state untouched."""
+    return iter(DataLoader(windows, batch_sampler=batches, num_workers=num_workers, collate_fn=list,
+                           generator=torch.Generator().manual_seed(0)))
+
+
+def stack(samples: list[dict], source, device: torch.device | str) -> Batch:
+    """Samples with their taps, computed or cached, padded with zeros to the longest."""
+    features = [source.features(sample["fetched"]) for sample in samples]
+    longest = max(last.shape[1] for _, last in features)
+    mask = torch.stack([torch.arange(longest) < last.shape[1] for _, last in features])
+    taps = torch.stack([pad_time(tapped, longest, dim=2) for tapped, _ in features])
+    last = torch.stack([pad_time(last, longest, dim=1) for _, last in features])
+    return Batch(taps.to(device), last.to(device), mask.to(device), [s["segments_grid"].to(device) for s in samples],
+                 [s["labels"].to(device) for s in samples], [s["video"] for s in samples])
+
+
+def pad_time(x: Tensor, length: int, dim: int) -> Tensor:
+    """x with zeros appended along `dim` up to `length`."""
+    shape = [*x.shape[:dim], length - x.shape[dim], *x.shape[dim + 1:]]
+    return torch.cat([x, x.new_zeros(shape)], dim) if shape[dim] else x
