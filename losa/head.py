@@ -24,8 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torchvision.ops import sigmoid_focal_loss, stochastic_depth
 
-MASKED_SCORE = -3e4  # added to attention scores of masked keys; finite (no NaN), fits in float16
-PLAIN_ATTENTION_MAX = 512 * 512  # queries x keys up to which softmax(q @ k) @ v beats SDPA on CPU
+from losa.temporal import attend, attend_locally, split_heads, zero_masked
 
 
 class Points(NamedTuple):
@@ -211,11 +210,6 @@ def decode(
 # --- modules; x is (B, T, C), mask is (B, T) --------------------------------------------------------------
 
 
-def zero_masked(x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T C"]:
-    """Returns x with zeros where the mask is False, also in place of NaN."""
-    return x.masked_fill(~mask[..., None], 0)
-
-
 class Conv(nn.Conv1d):
     """A convolution over time, kernel 3, of (B, T, C); T becomes ceil(T / stride). Callers zero the masked first.
 
@@ -246,61 +240,6 @@ class ConvNormRelu(nn.Module):
         return F.relu(self.norm(self.conv(zero_masked(x, mask))))
 
 
-def attend(
-    q: Float[Tensor, "*batch Q D"],
-    k: Float[Tensor, "*batch K D"],
-    v: Float[Tensor, "*batch K D"],
-    bias: Float[Tensor, "*#batch #Q K"],
-) -> Float[Tensor, "*batch Q D"]:
-    """Returns softmax(q k / sqrt(D) + bias) v, spelled out where the scores are few (see `method.md`)."""
-    if q.shape[-2] * k.shape[-2] > PLAIN_ATTENTION_MAX or (q.is_cuda and q.ndim == 4):
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-    return (scores + bias).softmax(-1) @ v
-
-
-def attend_locally(
-    q: Float[Tensor, "B H T D"],
-    k: Float[Tensor, "B H T D"],
-    v: Float[Tensor, "B H T D"],
-    mask: Bool[Tensor, "B T"],
-    window: int,
-) -> Float[Tensor, "B H T D"]:
-    """Returns attention of each snippet to the valid ones within window // 2 of it; memory grows with T.
-
-    Queries go in blocks of S >= 2 x (window // 2); a block's keys are two consecutive blocks of a sequence
-    shifted by window // 2, which hold everything that its queries may see.
-    """
-    reach, length = window // 2, q.shape[2]
-    size = max(2 * reach, 16)
-    at = torch.arange(2 * size, device=q.device)
-    if length <= 2 * size:
-        near = (at[:length, None] - at[None, :length]).abs() <= reach
-        return attend(q, k, v, score_bias(near & mask[:, None, None], q.dtype))
-    num_blocks = -(-length // size)
-    after = num_blocks * size - length
-
-    def two_blocks(x: Tensor, dim: int) -> Tensor:
-        blocks = x.unflatten(dim, (num_blocks + 1, size))
-        return torch.cat((blocks.narrow(dim, 0, num_blocks), blocks.narrow(dim, 1, num_blocks)), dim + 1)
-
-    shift = (reach, after + size - reach)
-    valid = two_blocks(F.pad(mask, shift), 1)[:, None, :, None]  # (B, 1, N, 1, 2 S)
-    near = (at[None] - at[:size, None] - reach).abs() <= reach  # (S, 2 S)
-    blocks = attend(
-        F.pad(q, (0, 0, 0, after)).unflatten(2, (num_blocks, size)),
-        two_blocks(F.pad(k, (0, 0, *shift)), 2),
-        two_blocks(F.pad(v, (0, 0, *shift)), 2),
-        score_bias(near & valid, q.dtype),
-    )
-    return blocks.flatten(2, 3)[:, :, :length]
-
-
-def score_bias(allowed: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:
-    """Returns what to add to attention scores: 0 where allowed, else a number that softmax makes zero."""
-    return torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, MASKED_SCORE)
-
-
 class Attention(nn.Module):
     """Self-attention whose q, k and v each pass a depthwise convolution and a LayerNorm first.
 
@@ -321,14 +260,12 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "B S C"]:
         x = zero_masked(x, mask)
         q, k, v = (
-            project(norm(conv(x))).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            split_heads(project(norm(conv(x))), self.num_heads)
             for conv, norm, project in zip(self.convs, self.norms, self.projections, strict=True)
         )
         if self.window is None:
-            y = attend(q, k, v, score_bias(mask_out[:, None, None], q.dtype))
-        else:
-            y = attend_locally(q, k, v, mask_out, self.window)
-        return self.out(y.transpose(1, 2).flatten(2))
+            return self.out(attend(q, k, v, mask_out))
+        return self.out(attend_locally(q, k, v, mask_out, self.window // 2))
 
 
 class Residual(nn.Module):

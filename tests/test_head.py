@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.autograd.graph import saved_tensors_hooks
 
 from losa import head as H
-from losa.head import Head, assign, assign_batch, attend_locally, decode, losses, points
+from losa.head import Head, assign, assign_batch, decode, losses, points
 
 
 def small_head(in_dim=12, num_classes=3, dim=16, num_levels=4, window=5, drop_path=0.0, seed=0, **sizes):
@@ -245,33 +245,27 @@ def test_convolution_equals_the_one_of_torch():
         torch.testing.assert_close(conv(x), same)
 
 
-@pytest.mark.parametrize("window", [1, 3, 7, 19, 41])
-@pytest.mark.parametrize("length", [1, 5, 32, 33, 77, 200])
-def test_local_attention_equals_dense_attention_with_a_band_mask(window, length):
-    torch.manual_seed(length)
-    q, k, v = torch.randn(3, 2, 2, length, 8, dtype=torch.float64)
+@pytest.mark.parametrize("window", [1, 7, 19, 41, None])
+@pytest.mark.parametrize(("length", "stride"), [(1, 1), (33, 1), (40, 2), (77, 2), (200, 1), (600, 1)])
+def test_attention_equals_dense_attention_with_a_band_mask(window, length, stride):
+    module = H.Attention(16, num_heads=2, window=window, stride=stride).double()
+    x = torch.randn(2, length, 16, dtype=torch.float64)
     mask = torch.rand(2, length) < 0.8
     mask[0, length // 2 :] = False
-    mask[1] |= ~mask[1].any()
-    at = torch.arange(length)
-    band = (at[:, None] - at[None]).abs() <= window // 2
-    scores = torch.einsum("bhid,bhjd->bhij", q, k) / math.sqrt(8)
-    scores = scores.masked_fill(~(band & mask[:, None, None]), -math.inf)
-    dense = scores.softmax(-1) @ v
-    ours = attend_locally(q, k, v, mask, window)
-    valid = mask[:, None, :, None].expand_as(ours)
-    torch.testing.assert_close(ours[valid], dense[valid])
+    mask[:, 0] = True
+    mask_out = mask[:, ::stride]
+    q, k, v = (
+        linear(norm(conv(x * mask[..., None]))).unflatten(-1, (2, 8))
+        for conv, norm, linear in zip(module.convs, module.norms, module.projections, strict=True)
+    )
+    scores = torch.einsum("bihd,bjhd->bhij", q, k) / math.sqrt(8)
+    at = torch.arange(mask_out.shape[1])
+    near = (at[:, None] - at[None]).abs() <= (math.inf if window is None else window // 2)
+    weights = scores.masked_fill(~(near & mask_out[:, None, None]), -math.inf).softmax(-1)
+    dense = module.out(torch.einsum("bhij,bjhd->bihd", weights, v).flatten(2))
+    ours = module(x, mask, mask_out)
+    torch.testing.assert_close(ours[mask_out], dense[mask_out])
     assert torch.isfinite(ours).all()
-
-
-def test_global_attention_gives_the_same_by_both_ways(monkeypatch):
-    model = small_head(window=None, num_stem=1).eval()
-    features, mask = torch.randn(2, 12, 50), torch.arange(50) < torch.tensor([[50], [31]])
-    plain = model(features, mask)
-    monkeypatch.setattr(H, "PLAIN_ATTENTION_MAX", 0)
-    fused = model(features, mask)
-    torch.testing.assert_close(fused.logits, plain.logits, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(fused.offsets, plain.offsets, atol=1e-5, rtol=1e-5)
 
 
 def test_towers_over_all_levels_at_once_equal_towers_level_by_level():
