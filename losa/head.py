@@ -321,10 +321,12 @@ class Tower(nn.Module):
 class Head(nn.Module):
     """Class logits and boundary offsets at every point of a temporal pyramid, from features alone.
 
-    >>> features = torch.randn(2, 1408, 300)                # (B, C, T): what any backbone extracted
-    >>> mask = torch.arange(300) < torch.tensor([[300], [250]])         # (B, T): True where there is video
+    >>> features = torch.randn(2, 1408, 300)                     # (B, C, T): what any backbone extracted
+    >>> mask = torch.arange(300) < torch.tensor([[300], [250]])  # (B, T): True where there is video
     >>> head = Head(in_dim=1408, num_classes=20, dim=64, num_levels=4).eval()
     >>> logits, offsets, point_mask = head(features, mask)
+    >>> tuple(logits.shape), tuple(offsets.shape)                # 300 + 150 + 75 + 38 points
+    ((2, 563, 20), (2, 563, 2))
     >>> detections = decode(logits[0], offsets[0], point_mask[0], points(300, num_levels=4))
 
     num_convs, num_stem, num_tower: embedding convolutions, transformer blocks before the pyramid, hidden
@@ -383,7 +385,7 @@ class Head(nn.Module):
     def forward(self, features: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]) -> HeadOutput:
         """Returns logits, offsets and mask of the points of `points(T, num_levels)`.
 
-        features: of any float type; snippets where `mask` is False are ignored, NaN included.
+        Snippets where `mask` is False are ignored, NaN included. Raises ValueError for another channel count.
         """
         if features.shape[1] != self.in_dim:
             raise ValueError(

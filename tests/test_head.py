@@ -1,5 +1,6 @@
 """The point head against independent twins: slow loops written from the protocol, dense attention, formulas."""
 
+import doctest
 import itertools
 import math
 
@@ -228,6 +229,10 @@ def test_decoding_nothing_returns_empty_tensors():
 
 
 # --- modules ---
+
+
+def test_the_example_in_the_docstring_holds():
+    assert doctest.testmod(H) == doctest.TestResults(failed=0, attempted=6)
 
 
 @pytest.mark.parametrize(("in_dim", "millions"), [(1408, 28.27), (2048, 29.25)])
