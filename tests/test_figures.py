@@ -1,0 +1,144 @@
+"""Figures: the pure functions against independent answers, and what is drawn where."""
+
+import itertools
+
+import matplotlib.colors
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from losa.evaluate import evaluate
+from widgets import figures
+from widgets.figures import class_colours, match_greedily, stack_rows, timeline
+
+CLASSES = ["a", "b", "c"]
+records = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 15), st.sampled_from(CLASSES)), max_size=9)
+
+
+def made(items, scored=True):
+    """Records from (start, length, label); all scores differ."""
+    return [{"segment": [s, s + n], "label": label, **({"score": 0.95 - 0.07 * i} if scored else {})}
+            for i, (s, n, label) in enumerate(items)]
+
+
+@given(records, records, st.sampled_from([0.3, 0.5, 0.7]))
+def test_right_predictions_are_those_of_the_evaluator(truth, predictions, tiou):
+    """The evaluator's AP of one video and class, computed anew from the marks, is the evaluator's own."""
+    truth, predictions = made(truth, scored=False), made(predictions)
+    found = match_greedily(truth, predictions, tiou)
+    taken = [j for j in found if j is not None]
+    assert len(taken) == len(set(taken))
+    for label in {r["label"] for r in truth}:
+        mine = [found[i] is not None for i, r in enumerate(predictions) if r["label"] == label]
+        total = sum(r["label"] == label for r in truth)
+        precision = np.cumsum(mine) / np.arange(1, len(mine) + 1)
+        best = [max(precision[i:]) for i, right in enumerate(mine) if right]
+        theirs = evaluate({"v": truth}, {"v": predictions}, tiou=(tiou,)).per_class[label][0]
+        assert sum(best) / total == pytest.approx(theirs, abs=1e-9)
+
+
+@given(records, st.floats(0, 1))
+def test_marks_and_rows_do_not_depend_on_the_score_threshold(items, threshold):
+    predictions, truth = made(items), made([(0, 10, "a"), (5, 9, "b"), (20, 6, "a")], scored=False)
+    kept = [i for i, r in enumerate(predictions) if r["score"] >= threshold]
+    fewer = [predictions[i] for i in kept]
+    everything = match_greedily(truth, predictions)
+    assert match_greedily(truth, fewer) == [everything[i] for i in kept]
+    rows = stack_rows(predictions)
+    assert stack_rows(fewer) == [rows[i] for i in kept]
+
+
+@given(records)
+def test_segments_in_one_row_do_not_overlap(items):
+    shown = made(items)
+    for (a, row), (b, other) in itertools.combinations(zip(shown, stack_rows(shown), strict=True), 2):
+        apart = a["segment"][1] <= b["segment"][0] or b["segment"][1] <= a["segment"][0]
+        assert row != other or apart
+
+
+def test_class_colours_are_fixed_and_distinct():
+    many = [f"class {i}" for i in range(24)]
+    colours = class_colours(many)
+    assert len(set(colours.values())) == 24
+    assert list(class_colours(many[:10]).items()) == list(colours.items())[:10]
+
+
+def test_the_first_eight_colours_stay_apart_for_the_colour_blind():
+    """Viénot, Brettel and Mollon 1999: linear RGB as a deuteranope and a protanope see it."""
+    linear = np.array([[(v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4)
+                        for v in matplotlib.colors.to_rgb(c)] for c in figures.PALETTE])
+    views = {"deuteranope": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
+             "protanope": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]}
+    for name, matrix in views.items():
+        seen = (linear @ np.array(matrix).T).clip(0, 1) ** (1 / 2.2)
+        nearest = min(np.abs(a - b).max() for a, b in itertools.combinations(seen, 2))
+        assert nearest > 0.06, name
+
+
+@pytest.mark.parametrize("colour", figures.PALETTE)
+def test_ink_is_legible_on_every_colour(colour):
+    """Contrast at least 4.5 : 1, as WCAG 2.1 defines it."""
+    def luminance(c):
+        return float(np.dot([v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+                             for v in matplotlib.colors.to_rgb(c)], (0.2126, 0.7152, 0.0722)))
+    dark, light = sorted([luminance(colour), luminance(figures.ink_on(colour))])
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+TRUTH = [{"segment": [2, 6], "label": "a"}, {"segment": [10, 10.2], "label": "b"}]
+FOUND = [{"segment": [2.2, 6.1], "label": "a", "score": 0.9}, {"segment": [20, 25], "label": "c", "score": 0.5},
+         {"segment": [1, 3], "label": "b", "score": 0.05}]
+
+
+def bars(fig):
+    return {(round(p.get_x(), 2), round(p.get_width(), 2)): p for p in fig.axes[0].patches}
+
+
+def test_timeline_draws_every_segment_where_it_is():
+    fig = timeline({"truth": TRUTH, "LoSA": FOUND}, 30, classes=CLASSES, min_score=0.2)
+    drawn = bars(fig)
+    assert set(drawn) == {(2, 4), (10, 0.2), (2.2, 3.9), (20, 5)}  # the one below min_score is not there
+    assert drawn[2.2, 3.9].get_hatch() is None and drawn[20, 5].get_hatch()  # right, wrong
+    assert drawn[2.2, 3.9].get_alpha() > drawn[20, 5].get_alpha()  # score
+    assert matplotlib.colors.to_hex(drawn[2, 4].get_facecolor()) == class_colours(CLASSES)["a"].lower()
+    names = [t.get_text() for t in fig.axes[0].get_yticklabels()]
+    assert names == ["truth\n2 segments", "LoSA\n1 of 2 found, 1 wrong"]
+    labels = {t.get_text(): t.get_visible() for t in fig.axes[0].texts if t.width_seconds < 1}
+    assert labels == {"b": False}  # no room in 0.2 s
+
+
+@pytest.mark.parametrize("num_classes", [1, 3, 30])
+def test_nothing_in_a_timeline_overlaps(num_classes):
+    classes = [f"a long label {i}" for i in range(num_classes)]
+    truth = [{"segment": [2 * i, 2 * i + 1.5], "label": c} for i, c in enumerate(classes)]
+    fig = timeline({"truth": truth, "same": truth}, 60, classes=classes)
+    ax = fig.axes[0]
+    fig.draw_without_rendering()
+    legends = [a.get_window_extent() for a in (*ax.artists, ax.get_legend()) if a is not None]
+    boxes = [ax.xaxis.label.get_window_extent(), ax.get_window_extent(),
+             *(box for box in legends)]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other) or one is other
+    assert min(box.y0 for box in boxes) >= 0
+
+
+def test_labels_are_text_not_formulas():
+    fig = timeline({"truth": [{"segment": [0, 9], "label": "$x_1^{"}]}, 10, classes=["$x_1^{"])
+    fig.draw_without_rendering()
+
+
+def test_result_figures_show_percent():
+    result = {"map": [0.5, 0.25], "tiou": [0.3, 0.5], "average_map": 0.375, "per_class": {"a": [0.5, 0.3], "b": [0, 0]}}
+    heights = [p.get_height() for p in figures.map_bars({"LoSA": result}).axes[0].patches]
+    assert heights == pytest.approx([50, 25, 37.5])
+    heights = [p.get_height() for p in figures.per_class({"LoSA": result}, CLASSES).axes[0].patches]
+    assert heights == pytest.approx([40, 0])
+    gates = figures.gate_bars(np.array([[0.1, 0.2], [0.3, -0.4]]), [0, 5], ["short", "long"]).axes[0]
+    assert [p.get_height() for p in gates.patches] == pytest.approx([0.1, 0.3, 0.2, -0.4])
+
+
+def test_training_curves_skip_epochs_without_validation():
+    rows = [{"epoch": i, "cls_loss": 1.0, "reg_loss": 0.5, **({"val_map": 0.1 * i} if i % 2 else {})} for i in range(4)]
+    (line,) = figures.training_curves({"run": rows}).axes[1].lines
+    assert line.get_xdata().tolist() == [1, 3] and line.get_ydata() == pytest.approx([10, 30])

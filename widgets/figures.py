@@ -1,0 +1,323 @@
+"""Static figures (matplotlib) of segments, training and results. Knows dicts and arrays only.
+
+A record is `{"segment": [start, end], "label": text, "score": number}`, times in seconds, `score` optional.
+Colours mean the same in every figure and page of the project: `class_colours` for classes, `run_colours` for runs.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+# Okabe and Ito's colours that hold on white and on dark grey, and two more: distinct with any colour vision.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A7F1C", "#7A5195")
+RUN_PALETTE = ("#8C8C8C", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+INK, FAINT, WIDTH = "#333333", "#B5B5B5", 10.0  # WIDTH of every figure, inches
+
+
+# ------------------------------------------------------------------------------------------ pure functions
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    """One fixed colour (#rrggbb) per class, by its place in `classes`; from the 9th on darker, then lighter ones."""
+    shades = ((0.0, 0.0), (0.42, 0.0), (0.5, 1.0))  # (share, of this grey level)
+    mix = lambda hue, share, grey: to_hex([(1 - share) * c + share * grey for c in to_rgb(hue)])  # noqa: E731
+    return {label: mix(PALETTE[i % len(PALETTE)], *shades[i // len(PALETTE) % len(shades)])
+            for i, label in enumerate(classes)}
+
+
+def run_colours(runs: Sequence[str]) -> dict[str, str]:
+    """One colour per run, by its place: the first, a baseline, is grey."""
+    return {run: RUN_PALETTE[i % len(RUN_PALETTE)] for i, run in enumerate(runs)}
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever is read more easily on this colour."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return "#000000" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.18 else "#FFFFFF"
+
+
+def score_of(record: Mapping) -> float:
+    """The record's score; ground truth has none and counts as 1."""
+    return float(record.get("score", 1.0))
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """tIoU of two segments; 0 where both have no length."""
+    inter = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    union = (a[1] - a[0]) + (b[1] - b[0]) - inter
+    return inter / union if union > 0 else 0.0
+
+
+def match_greedily(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: float = 0.5) -> list[int | None]:
+    """For each prediction the index of the ground truth it is right about, None where it is wrong.
+
+    By falling score each takes the free ground truth of its label with the highest tIoU, if that is >= `tiou`.
+    So what a prediction gets does not depend on those with lower scores: any score threshold keeps it.
+    """
+    found: list[int | None] = [None] * len(predictions)
+    free = set(range(len(truth)))
+    for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
+        near = [(overlap(predictions[i]["segment"], truth[j]["segment"]), -j) for j in free
+                if truth[j]["label"] == predictions[i]["label"]]
+        best, j = max(near, default=(0.0, 0))
+        if near and best >= tiou:
+            found[i] = -j
+            free.discard(-j)
+    return found
+
+
+def stack_rows(records: Sequence[Mapping]) -> list[int]:
+    """A row for each record such that no two in a row overlap; by falling score, so a threshold moves nothing."""
+    rows, ends = [0] * len(records), []
+    for i in sorted(range(len(records)), key=lambda i: -score_of(records[i])):
+        start, end = records[i]["segment"]
+        free = (r for r, taken in enumerate(ends) if all(end <= s or start >= e for s, e in taken))
+        rows[i] = next(free, len(ends))
+        if rows[i] == len(ends):
+            ends.append([])
+        ends[rows[i]].append((start, end))
+    return rows
+
+
+def opacity(score: float) -> float:
+    """How solid a segment of this score is drawn: 0.3 to 1."""
+    return 0.3 + 0.7 * min(max(score, 0.0), 1.0)
+
+
+# ------------------------------------------------------------------------------------------ timelines
+def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classes: Sequence[str],
+             min_score: float = 0.2, tiou: float = 0.5, title: str = "", ax: Axes | None = None) -> Figure:
+    """One lane per track over `duration` seconds; the first track is the ground truth of the others.
+
+    Colour is the class, opacity the score. A prediction that finds a ground truth at `tiou` is solid, another
+    one hatched. Predictions below `min_score` are left out. A given `ax` is drawn into, legend below it.
+    """
+    shown = {name: [r for r in records if score_of(r) >= min_score] for name, records in tracks.items()}
+    used = [c for c in classes if any(r["label"] == c for records in shown.values() for r in records)]
+    per_row = 8
+    legend_height = 0.27 * (-(-len(used) // per_row) + 1)
+    truth_name = next(iter(tracks))
+    lanes = {name: stack_rows(records) for name, records in shown.items()}
+    heights = {name: max(rows, default=0) * 0.6 + 1 for name, rows in lanes.items()}
+    if ax is None:
+        lane_height = 0.42 * sum(heights.values()) + 0.12 * len(heights)
+        below, above = 0.62 + legend_height, 0.35 if title else 0.1
+        fig = plt.figure(figsize=(WIDTH, lane_height + below + above))
+        total = lane_height + below + above
+        ax = fig.add_axes((0.16, below / total, 0.82, lane_height / total))
+        plt.close(fig)  # shown where it is returned, once
+    colours, top, ticks = class_colours(classes), 0.0, {}
+    for name, records in shown.items():
+        right = [True] * len(records) if name == truth_name else [
+            j is not None for j in match_greedily(tracks[truth_name], records, tiou)]
+        row_height = heights[name] / (max(lanes[name], default=0) + 1)
+        for record, row, ok in zip(records, lanes[name], right, strict=True):
+            draw_segment(ax, record, top + row * row_height, row_height * 0.86, colours, ok)
+        ticks[top + heights[name] / 2] = lane_title(name, right, len(tracks[truth_name]), name == truth_name)
+        top += heights[name] + 0.28
+    ax.set(xlim=(0, duration), ylim=(top - 0.28 + 0.06, -0.06), xlabel="seconds", title=title)
+    ax.set_yticks(list(ticks), list(ticks.values()))
+    bare(ax)
+    hide_long_labels(ax)
+    handles = [Patch(facecolor=colours[c], label=c) for c in used]
+    meaning = [Patch(facecolor="#777777", label=f"right (tIoU at least {tiou:g})"),
+               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong"),
+               Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score")]
+    place_legends(ax, handles, meaning, per_row, legend_height)
+    return ax.figure
+
+
+def draw_segment(ax: Axes, record: Mapping, top: float, height: float, colours: Mapping[str, str], right: bool):
+    """Draws one record as a bar, solid or hatched, with its label."""
+    start, end = record["segment"]
+    colour, alpha = colours.get(record["label"], "#777777"), opacity(score_of(record))
+    faces = dict(facecolor=colour, edgecolor="none") if right else dict(
+        facecolor="white", edgecolor=colour, hatch="/////", linewidth=1.2)
+    ax.add_patch(Rectangle((start, top), end - start, height, alpha=alpha, **faces))
+    ink = ink_on(colour) if right and alpha > 0.6 else INK
+    box = None if right else dict(facecolor="white", edgecolor="none", pad=0.6, alpha=0.85)
+    text = ax.text((start + end) / 2, top + height / 2, plain(record["label"]), ha="center", va="center", fontsize=7,
+                   color=ink, clip_on=True, bbox=box)
+    text.width_seconds = end - start
+
+
+def lane_title(name: str, right: Sequence[bool], num_truth: int, is_truth: bool) -> str:
+    if is_truth:
+        return f"{plain(name)}\n{num_truth} segments"
+    return f"{plain(name)}\n{sum(right)} of {num_truth} found, {len(right) - sum(right)} wrong"
+
+
+def hide_long_labels(ax: Axes) -> None:
+    """Hides the labels that are wider than their segment."""
+    ax.figure.draw_without_rendering()  # settles the layout
+    pixels = ax.transData.transform([(0, 0), (1, 0)])
+    per_second = pixels[1, 0] - pixels[0, 0]
+    for text in ax.texts:
+        fits = text.get_window_extent().width + 4 <= text.width_seconds * per_second
+        text.set_visible(fits)
+
+
+def place_legends(ax: Axes, classes: list, meaning: list, per_row: int, height: float) -> None:
+    """Puts two legends, classes and meaning, below the axis label; neither covers anything."""
+    inches = ax.get_position().height * ax.figure.get_size_inches()[1]
+    style = dict(loc="upper center", frameon=False, fontsize=8, handlelength=1.4, columnspacing=1.4, borderpad=0)
+    if classes:
+        ax.add_artist(ax.legend(handles=classes, ncols=min(per_row, len(classes)),
+                                bbox_to_anchor=(0.5, -0.5 / inches), **style))
+    ax.legend(handles=meaning, ncols=3, bbox_to_anchor=(0.5, -(0.5 + height - 0.25) / inches), **style)
+
+
+def filmstrip(frames: Sequence[np.ndarray], times: Sequence[float], records: Sequence[Mapping], duration: float, *,
+              classes: Sequence[str], title: str = "") -> Figure:
+    """Frames (H, W, 3) uint8 in a row, each with its time in seconds, above the segments they fall into."""
+    side, below, above = WIDTH / len(frames), 1.3, 0.3  # inches
+    fig = plt.figure(figsize=(WIDTH, side + below + above))
+    plt.close(fig)
+    height, colours = side + below + above, class_colours(classes)
+    for i, (frame, time) in enumerate(zip(frames, times, strict=True)):
+        image = fig.add_axes(((i + 0.04) / len(frames), below / height, 0.92 / len(frames), 0.92 * side / height))
+        image.imshow(frame)
+        image.axis("off")
+        now = [r["label"] for r in records if r["segment"][0] <= time < r["segment"][1]]
+        image.text(0.5, -0.06, f"{time:.1f} s\n{plain(now[0]) if now else ''}", transform=image.transAxes, ha="center",
+                   va="top", fontsize=7.5, color=INK, fontweight="bold" if now else "normal")
+    ax = fig.add_axes((0.02, 0.5 / height, 0.96, 0.3 / height))
+    for record in records:
+        draw_segment(ax, record, 0, 1, colours, True)
+    ax.plot(times, [-0.25] * len(times), "v", color=INK, markersize=4, clip_on=False)
+    ax.set(xlim=(0, duration), ylim=(1, 0), xlabel="seconds", yticks=[])
+    fig.suptitle(title, fontsize=10, y=1 - 0.06 / height, va="top")
+    bare(ax)
+    hide_long_labels(ax)
+    return fig
+
+
+def time_grid(records: Sequence[Mapping], *, start: float, end: float, fps: float, snippet_seconds: float,
+              clip_seconds: float, windows: Sequence[tuple[float, float]] = (), classes: Sequence[str]) -> Figure:
+    """Seconds `start` to `end` of a video: segments, frames, snippets, clips and prediction windows, one lane each."""
+    fig, ax = plt.subplots(figsize=(WIDTH, 3.0), layout="constrained")
+    plt.close(fig)
+    lanes = ["segments", f"frames ({fps:g}/s)", f"snippets ({snippet_seconds:.3g} s)", f"clips ({clip_seconds:.3g} s)"]
+    for record in records:
+        draw_segment(ax, record, 0.1, 0.8, class_colours(classes), True)
+    ax.vlines(np.arange(np.ceil(start * fps), end * fps) / fps, 1.2, 1.8, color=INK, linewidth=0.8)
+    for lane, step, colour in ((2, snippet_seconds, PALETTE[4]), (3, clip_seconds, PALETTE[0])):
+        for i in range(int(start // step), int(np.ceil(end / step))):
+            ax.add_patch(Rectangle((i * step, lane + 0.14), step, 0.72, facecolor=colour, edgecolor="white",
+                                   alpha=0.55 + 0.3 * (i % 2), linewidth=1.0))
+    for i, (first, last) in enumerate(windows):
+        ax.add_patch(Rectangle((first, 4.1 + 0.5 * i), last - first, 0.36, facecolor=PALETTE[2], alpha=0.7))
+    ticks = [i + 0.5 for i in range(4)] + ([4.05 + 0.25 * len(windows)] if windows else [])
+    ax.set(xlim=(start, end), ylim=(4.1 + 0.5 * len(windows), 0), xlabel="seconds")
+    ax.set_yticks(ticks, lanes + (["windows"] if windows else []))
+    bare(ax)
+    hide_long_labels(ax)
+    return fig
+
+
+# ------------------------------------------------------------------------------------------ runs and results
+def training_curves(runs: Mapping[str, Sequence[Mapping]]) -> Figure:
+    """Loss (left) and mAP on the validation subset (right) per epoch, from the rows of each run's log.jsonl."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), layout="constrained")
+    plt.close(fig)
+    colours = run_colours(["", *runs]) if len(runs) == 1 else run_colours(list(runs))
+    for name, rows in runs.items():
+        colour, epochs = colours[name], [r["epoch"] for r in rows]
+        left.plot(epochs, [r["cls_loss"] for r in rows], color=colour, label=f"{plain(name)}: classes")
+        left.plot(epochs, [r["reg_loss"] for r in rows], color=colour, ls="--", label=f"{plain(name)}: boundaries")
+        tested = [r for r in rows if r.get("val_map") is not None]
+        right.plot([r["epoch"] for r in tested], [100 * r["val_map"] for r in tested], "o-", color=colour,
+                   markersize=4, label=plain(name))
+    left.set(xlabel="epoch", ylabel="loss", title="loss of the epoch's last batch", ylim=(0, None))
+    right.set(xlabel="epoch", ylabel="average mAP (%)", title="validation", ylim=(0, None))
+    for ax in (left, right):
+        bare(ax, grid="y")
+        ax.legend(frameon=False, fontsize=8)
+    return fig
+
+
+def map_bars(results: Mapping[str, Mapping]) -> Figure:
+    """mAP (%) of each run at each tIoU threshold and on average; a result has `map`, `tiou`, `average_map`."""
+    groups = [f"{t:g}" for t in next(iter(results.values()))["tiou"]] + ["average"]
+    values = {name: [100 * v for v in (*r["map"], r["average_map"])] for name, r in results.items()}
+    fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
+    plt.close(fig)
+    grouped_bars(ax, groups, values)
+    ax.axvline(len(groups) - 1.5, color=FAINT, linewidth=0.8)
+    ax.set(xlabel="tIoU threshold", ylabel="mAP (%)")
+    return fig
+
+
+def per_class(results: Mapping[str, Mapping], classes: Sequence[str]) -> Figure:
+    """AP (%) of each class, mean over the thresholds, per run; a result has `per_class` {label: [AP per tIoU]}."""
+    known = [c for c in classes if any(c in r["per_class"] for r in results.values())]
+    values = {name: [100 * float(np.mean(r["per_class"].get(c, [np.nan]))) for c in known]
+              for name, r in results.items()}
+    fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
+    plt.close(fig)
+    grouped_bars(ax, [plain(c) for c in known], values, turn=len(known) > 12)
+    ax.set(ylabel="AP (%), mean over tIoU")
+    return fig
+
+
+def gate_bars(gates: np.ndarray, layers: Sequence[int], ranges: Sequence[str]) -> Figure:
+    """How far each adapter's gate is open: `gates` (K, R), K tapped layers by R ranges."""
+    fig, ax = plt.subplots(figsize=(WIDTH, 3.0), layout="constrained")
+    plt.close(fig)
+    values = {f"{name} range": gates[:, r].tolist() for r, name in enumerate(ranges)}
+    grouped_bars(ax, [f"block {layer}" for layer in layers], values, digits=2,
+                 colours=dict(zip(values, (PALETTE[1], PALETTE[0]), strict=False)))
+    ax.set(ylabel="gate (0 = closed)")
+    ax.axhline(0, color=INK, linewidth=0.8)
+    return fig
+
+
+def durations(seconds: Mapping[str, Sequence[float]], classes: Sequence[str]) -> Figure:
+    """How long the instances of each class are (a dot each, the bar is the median) and how many there are."""
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.32 * len(classes) + 0.8), layout="constrained")
+    plt.close(fig)
+    colours = class_colours(classes)
+    for i, label in enumerate(classes):
+        values = np.asarray(seconds.get(label, []), float)
+        jitter = 0.26 * np.sin(np.arange(len(values)) * 2.4)
+        ax.scatter(values, i + jitter, s=12, color=colours[label], alpha=0.65, linewidths=0)
+        if len(values):
+            ax.vlines(np.median(values), i - 0.36, i + 0.36, color=INK, linewidth=1.6)
+    ax.set(ylim=(len(classes) - 0.4, -0.6), xlim=(0, None), xlabel="seconds")
+    ax.set_yticks(range(len(classes)), [f"{plain(c)}  ({len(seconds.get(c, []))})" for c in classes])
+    bare(ax, grid="x")
+    return fig
+
+
+def grouped_bars(ax: Axes, groups: Sequence[str], values: Mapping[str, Sequence[float]], *, turn: bool = False,
+                 digits: int = 0, colours: Mapping[str, str] | None = None) -> None:
+    """Draws a bar per group and name, its value above it where bars are wide enough; legend above the axes."""
+    colours = colours or (run_colours(["", *values]) if len(values) == 1 else run_colours(list(values)))
+    width = 0.8 / max(len(values), 1)
+    for i, (name, heights) in enumerate(values.items()):
+        bars = ax.bar(np.arange(len(groups)) + (i - (len(values) - 1) / 2) * width, heights, width * 0.94,
+                      color=colours[name], label=plain(name))
+        if len(groups) * len(values) <= 30:
+            ax.bar_label(bars, fmt=f"%.{digits}f", fontsize=7, padding=1)
+    ax.set_xticks(range(len(groups)), groups, rotation=40 if turn else 0, ha="right" if turn else "center")
+    ax.margins(y=0.12)
+    bare(ax, grid="y")
+    ax.legend(frameon=False, fontsize=8, ncols=len(values), loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
+
+
+def bare(ax: Axes, grid: str = "") -> None:
+    """Removes the frame's top and right, makes ticks small, and draws a faint grid along one axis."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8, length=3)
+    ax.title.set_fontsize(10)
+    if grid:
+        ax.grid(axis=grid, color=FAINT, alpha=0.4, linewidth=0.6)
+        ax.set_axisbelow(True)
+
+
+def plain(text: str) -> str:
+    """The text as it is: a $ in a label starts no formula."""
+    return str(text).replace("$", r"\$")
