@@ -349,7 +349,7 @@ def draw_frames(script: Script, size: int = SIZE, start: int = 0, end: int | Non
     num, side = script.num_frames, 2 * size
     shake = (_smooth(rng, num, 3, 2) * 0.006 + _smooth(rng, num, 20, 2) * 0.014).clip(-0.06, 0.06) * side
     gain = 1 + (0.07 * _smooth(rng, num, 14, 1)[:, 0]).clip(-0.18, 0.18)
-    look = [tuple(int(c) for c in _colour(rng, lo, (0.75, 1))) for lo in ((0.25, 0.5), (0.2, 0.45), (0.15, 0.4))]
+    look = [tuple(int(c) for c in _colour(rng, lo, (0.75, 1.0))) for lo in ((0.25, 0.5), (0.2, 0.45), (0.15, 0.4))]
     far = tuple(int(0.7 * c + 55) for c in look[1])
     margin, levels, shot, base = side // 8, np.arange(256), None, None
     index = {j: i for i, j in enumerate(JOINTS)}
