@@ -82,7 +82,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 optimiser.zero_grad()
                 state["step"] += 1
                 ema.update(bare, state["step"])
-                shown = {**shown, "loss": f"{float(loss):.3f}", "GB": f"{memory_gb(accelerator.device):.1f}"}
+                shown = {**shown, "loss": f"{loss.item():.3f}", "GB": f"{memory_gb(accelerator.device):.1f}"}
                 bar.set_postfix(shown, refresh=False)
                 bar.update()
                 state["seconds"] = time.monotonic() - began
@@ -90,7 +90,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                     save_state(out, bare, ema, optimiser, state)
                 if stopped:
                     raise KeyboardInterrupt(f"stopped at step {state['step']}; the same command continues there")
-            row = {"epoch": epoch + 1, "step": state["step"], "cls_loss": float(cls), "reg_loss": float(reg),
+            row = {"epoch": epoch + 1, "step": state["step"], "cls_loss": cls.item(), "reg_loss": reg.item(),
                    "normaliser": state["normaliser"], "lr": optimiser.param_groups[0]["lr"]}
             if val_videos and ((epoch + 1) % config.val_every == 0 or epoch + 1 == num_epochs):
                 row["val_map"] = validate(ema.module, source, val_videos, config, annotations)
@@ -117,7 +117,7 @@ def make_optimiser(model: LoSA, config: Config) -> torch.optim.Optimizer:
     roles = {"gate": (config.gate_lr_scale, 0.0), "no_decay": (1.0, 0.0), "decay": (1.0, config.weight_decay)}
     groups = [{"params": params, "scale": roles[role][0], "weight_decay": roles[role][1]}
               for role, params in model.groups().items() if params]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, foreach=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def learning_rate(config: Config, step: int, per_epoch: int) -> float:
@@ -146,7 +146,7 @@ def validate(model: LoSA, source, videos, config: Config, annotations: Annotatio
 
 def check_finite(loss: Tensor, batch: Batch, step: int) -> None:
     if not bool(loss.isfinite()):
-        raise TrainingError(f"loss is {float(loss)} at step {step} on videos {batch.videos}; lower learning_rate, "
+        raise TrainingError(f"loss is {loss.item()} at step {step} on videos {batch.videos}; lower learning_rate, "
                             f"check these videos, or set precision='no'")
 
 

@@ -40,3 +40,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared/data: real annotations, videos and weights are not part of the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A folder with the embedded world at size tiny, shared by the tests of this process."""
+    from losa.world import make_world
+
+    folder = tmp_path_factory.mktemp("tiny")
+    make_world(folder / "world", "tiny", seed=0, num_workers=1)
+    return folder

@@ -1,0 +1,172 @@
+"""The `losa` command: a few lines over the package each."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from losa.config import Config
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=(
+    "Temporal action localization with long-short-range adapters beside a frozen backbone.\n\n"
+    "First try: `losa demo`. Own videos: `losa prepare`, then `losa train`, `losa predict`, `losa evaluate`."))
+bench_app = typer.Typer(no_args_is_help=True, help="Measure what the ways of adapting cost on this machine.")
+app.add_typer(bench_app, name="bench")
+
+Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
+    "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. Fields: "
+    + ", ".join(Config.model_fields)))]
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("runs/demo"),
+         size: Annotated[str, typer.Option(help="demo (minutes) or tiny (seconds, learns nothing).")] = "demo",
+         seed: Annotated[int, typer.Option(help="Seed of the data and of training.")] = 0,
+         fields: Set = None) -> None:
+    """Render videos, train head-only and LoSA, predict, evaluate, write a page. Stopped, it continues."""
+    from losa.demo import demo
+
+    demo(out, size=size, seed=seed, **parse_fields(fields))
+
+
+@app.command()
+def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotations.json into.")],
+            world: Annotated[str, typer.Option(help="Render the embedded world at this size: tiny, demo or "
+                                               "full.")] = "",
+            seed: Annotated[int, typer.Option(help="Seed of the world.")] = 0,
+            videos: Annotated[Path | None, typer.Option(help="Folder of your videos.")] = None,
+            annotations: Annotated[Path | None, typer.Option(
+                help="Your labels: ActivityNet-layout JSON, or CSV video,label,start,end[,subset].")] = None,
+            ranges: Annotated[Path | None, typer.Option(
+                help="CSV id,file,start,end,subset: cut files into several videos by time range.")] = None) -> None:
+    """Make a checked dataset: from your videos and labels, or the embedded world."""
+    if bool(world) == bool(videos):
+        raise typer.BadParameter("give either --world SIZE, or --videos FOLDER with --annotations FILE")
+    if world:
+        from losa.world import make_world
+
+        print(make_world(out, world, seed=seed))
+        return
+    if annotations is None:
+        raise typer.BadParameter("--videos needs --annotations FILE")
+    from losa.data import prepare
+
+    found = prepare(videos, annotations, out, ranges=ranges)
+    print(f"{out / 'annotations.json'}: {len(found.videos)} videos, {len(found.classes)} classes, "
+          f"{sum(len(v.labels) for v in found.videos)} segments\n"
+          f"next: losa train RUN_FOLDER -s annotations={out / 'annotations.json'} -s cache={out / 'taps'}")
+
+
+@app.command()
+def pretrain(preset: Annotated[str, typer.Argument(help="gap (misses 6 motions) or covered (sees all).")],
+             out: Annotated[Path, typer.Option(help="Folder for weights and card.")] = Path("runs/pretrain"),
+             seed: Annotated[int, typer.Option(help="Seed of clips and weights.")] = 0) -> None:
+    """Pretrain a world backbone on trimmed clips, as the shipped ones were made."""
+    from losa.pretrain import pretrain
+
+    print(pretrain(preset, out, seed=seed))
+
+
+@app.command()
+def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run continues.")],
+          config: Annotated[Path | None, typer.Option(help="A config.json to start from; default: the demo's.")] = None,
+          fields: Set = None) -> None:
+    """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
+    from losa.run import run
+
+    given = parse_fields(fields)
+    base = Config.load(config) if config else Config()
+    result = run(base.replace(**given), out)
+    print_table(result)
+    print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {base.replace(**given).annotations} "
+          f"--subset {result['subset']}")
+
+
+@app.command()
+def predict(run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+            subset: Annotated[str, typer.Option(help="Subset of the run's annotations.")] = "test") -> None:
+    """Predict a subset with a trained run; writes predictions.json and raw_predictions.npz into the run."""
+    from losa.run import test
+
+    print_table(test(run, subset))
+    print(run / "predictions.json")
+
+
+@app.command()
+def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON.")],
+             ground_truth: Annotated[Path, typer.Option(help="ActivityNet-layout JSON.")],
+             subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file.")],
+             tiou: Annotated[str, typer.Option(help="low:high:step, or values with commas.")] = "0.3:0.7:0.1",
+             protocol: Annotated[str, typer.Option(help="activitynet (duplicates kept) or "
+                                                   "activitynet-dedup.")] = "activitynet",
+             format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
+    """mAP of a predictions file, as ActivityNet's evaluator computes it."""
+    from losa.evaluate import evaluate, parse_tiou, read_ground_truth, read_predictions, report
+
+    found = report(evaluate(read_ground_truth(ground_truth, subset), read_predictions(predictions),
+                            parse_tiou(tiou), protocol))
+    if format == "json":
+        print(json.dumps(found))
+    elif format == "table":
+        print_table(found)
+    else:
+        raise typer.BadParameter(f"--format is table or json, got {format!r}")
+
+
+@app.command()
+def sheet(out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("runs/sheet.png")) -> None:
+    """One picture of everything in the embedded world: classes, fillers, near-twins, difficulties."""
+    from losa.world import contact_sheet
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    print(contact_sheet(out))
+
+
+@bench_app.command()
+def memory(format: Annotated[str, typer.Option(help="table or json.")] = "table",
+           num_clips: Annotated[int, typer.Option(help="Clips of 16 frames in the window.")] = 4) -> None:
+    """Saved-for-backward memory of head-only, LoSA and full fine-tuning at ViT-B; ViT-g where there is a GPU."""
+    from losa.bench import memory
+
+    found = memory(num_clips)
+    if format == "json":
+        print(json.dumps(found))
+        return
+    print(f"{found['backbone']}, {num_clips} clips, {found['machine']}")
+    for mode, row in found["modes"].items():
+        print(f"{mode:10} {row['saved_mib']:10.1f} MiB  x{row['ratio']:<8} {row['trainable_parameters']:12,} trainable")
+    for mode, row in found.get("gpu", {}).get("modes", {}).items():
+        print(f"gpu {found['gpu']['backbone']} {mode:10} {row}")
+
+
+def parse_fields(pairs: list[str] | None) -> dict:
+    """{"seed": 3} for ["seed=3"]: values are JSON where they parse as JSON, text otherwise."""
+    fields = {}
+    for pair in pairs or []:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"--set takes field=value, got {pair!r}; see `losa train --help`")
+        try:
+            fields[name] = json.loads(value)
+        except json.JSONDecodeError:
+            fields[name] = value
+    return fields
+
+
+def print_table(result: dict) -> None:
+    cells = "  ".join(f"{t:.2f}: {100 * ap:5.1f}" for t, ap in zip(result["tiou"], result["map"], strict=True))
+    print(f"mAP at tIoU  {cells}   average {100 * result['average_map']:.2f}\n"
+          f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")
+
+
+def main() -> None:
+    """The command with our own errors as one line instead of a traceback."""
+    try:
+        app()
+    except (ValueError, RuntimeError, OSError) as error:
+        if not type(error).__module__.startswith(("losa", "builtins")):
+            raise
+        raise SystemExit(f"error: {error}") from None
+    except KeyboardInterrupt as stop:
+        raise SystemExit(f"stopped: {stop}") from None

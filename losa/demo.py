@@ -1,0 +1,80 @@
+"""The main job, end to end: the embedded world, head-only transfer and LoSA side by side, one page to look at."""
+
+import json
+import time
+from pathlib import Path
+
+from losa.config import PRESETS, head_only
+from losa.data import load_annotations
+from losa.evaluate import read_predictions
+from losa.page import demo_page
+from losa.predict import truth_of
+from losa.run import peak_memory_mb, run
+from losa.segments import write_predictions
+from losa.train import write_text
+from losa.world import make_world
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "00_quickstart.ipynb"
+
+
+def demo(out: str | Path = "runs/demo", *, size: str = "demo", seed: int = 0, **fields) -> dict:
+    """The demo's result; writes result.json, predictions.json, an executed notebook and index.html to `out`.
+
+    What is already there (videos, taps, trained runs) is used, so a second call takes seconds.
+    """
+    out, began = Path(out), time.monotonic()
+    print(f"1/4 world: rendering the videos of size {size!r} into {out / 'world'}")
+    make_world(out / "world", size, seed=seed)
+    seconds = {"world": round(time.monotonic() - began, 2)}
+    config = PRESETS["tiny" if size == "tiny" else "demo"](out, seed=seed, **fields)
+    runs = {"head_only": head_only(config), "losa": config}
+    results = {}
+    for number, (name, each) in enumerate(runs.items()):
+        print(f"{number + 2}/4 {name}: training on {config.train_subset}, then predicting {config.test_subset}")
+        results[name] = run(each, out / name)
+        seconds |= {f"{name}_{phase}": s for phase, s in results[name]["seconds"].items()}
+    print("4/4 page and notebook")
+    result = {name: {k: r[k] for k in ("average_map", "map", "per_class", "per_length")} for name, r in results.items()}
+    result |= {"tiou": config.tiou, "seconds": seconds, "peak_memory_mb": peak_memory_mb(), "seed": seed,
+               "preset": config.backbone, "num_videos": count_videos(config),
+               "trainable_parameters": {name: r["trainable_parameters"] for name, r in results.items()}}
+    write_text(out / "result.json", json.dumps(result, indent=1))
+    write_predictions(out / "predictions.json", read_predictions(out / "losa" / "predictions.json"),
+                      {"run": str(out / "losa"), "config": config.to_dict()})
+    demo_page(out / "index.html", result, shown_videos(config, out))
+    executed = execute_notebook(out)
+    print(f"average mAP: head only {100 * result['head_only']['average_map']:.1f}, "
+          f"LoSA {100 * result['losa']['average_map']:.1f}")
+    print(f"open {out / 'index.html'}" + (f" and {executed}" if executed else ""))
+    return result
+
+
+def count_videos(config) -> dict[str, int]:
+    annotations = load_annotations(config.annotations)
+    subsets = (config.train_subset, config.val_subset, config.test_subset)
+    return {name: len(annotations.subset(name)) for name in subsets}
+
+
+def shown_videos(config, out: Path, num: int = 3) -> list[dict]:
+    """The test videos with most different actions, with their truth and both runs' predictions."""
+    annotations = load_annotations(config.annotations)
+    truth = annotations.subset(config.test_subset)
+    videos = sorted(truth, key=lambda v: (-len(set(v.labels.tolist())), v.id))[:num]
+    tracks = {name: read_predictions(out / folder / "predictions.json")
+              for name, folder in (("head only", "head_only"), ("LoSA", "losa"))}
+    known = truth_of(videos, annotations.classes)
+    return [{"id": v.id, "path": v.path, "duration": v.duration,
+             "tracks": {"truth": known[v.id], **{name: records[v.id] for name, records in tracks.items()}}}
+            for v in videos]
+
+
+def execute_notebook(out: Path) -> Path | None:
+    """The executed quickstart notebook, which reads the finished demo; None where notebooks are not installed."""
+    if not NOTEBOOK.exists():
+        print(f"no notebooks beside the package ({NOTEBOOK}); clone the repository to have them")
+        return None
+    import papermill
+
+    papermill.execute_notebook(str(NOTEBOOK), str(out / NOTEBOOK.name), parameters={"run_dir": str(out.resolve())},
+                               progress_bar=False)
+    return out / NOTEBOOK.name

@@ -1,0 +1,73 @@
+"""One run from config to numbers: train, predict the test subset, evaluate, write down."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from losa.config import Config
+from losa.data import load_annotations
+from losa.evaluate import evaluate, report
+from losa.model import load_model
+from losa.predict import predict, save_raw, suppress, truth_of
+from losa.segments import write_predictions
+from losa.taps import open_taps
+from losa.train import train, write_text
+
+
+def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
+    """The result, also written to `out`/result.json; a finished run is read back, an interrupted one continues.
+
+    Beside it: config.json, log.jsonl, model.safetensors, predictions.json, raw_predictions.npz.
+    """
+    out = Path(out)
+    if (out / "result.json").exists():
+        known = json.loads((out / "result.json").read_text())
+        if known["config"] == config.to_dict():
+            return known
+    began = time.monotonic()
+    annotations = load_annotations(config.annotations)
+    needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
+    open_taps(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(), quiet=quiet)
+    seconds = {"taps": time.monotonic() - began}
+    train(config, out, quiet=quiet)
+    log = [json.loads(row) for row in (out / "log.jsonl").read_text().splitlines()]
+    seconds["train"] = log[-1]["seconds"]
+    result = test(out, config.test_subset, quiet=quiet)
+    seconds["predict"] = result.pop("predict_seconds")
+    result |= {"seconds": {k: round(v, 2) for k, v in seconds.items()}, "peak_memory_mb": peak_memory_mb(),
+               "seed": config.seed, "val_map": {row["epoch"]: row["val_map"] for row in log if "val_map" in row}}
+    write_text(out / "result.json", json.dumps(result, indent=1))
+    return result
+
+
+def test(out: str | Path, subset: str, *, quiet: bool = False) -> dict:
+    """Predicts a subset with a trained run's model, writes predictions beside it and returns the evaluation."""
+    out, began = Path(out), time.monotonic()
+    model, config, classes = load_model(out)
+    annotations = load_annotations(config.annotations)
+    videos = annotations.subset(subset)
+    source = open_taps(config, videos, device=best_device(), quiet=quiet)
+    load_model(out, classes=annotations.classes, backbone=source.recipe.describe())
+    raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
+    records = suppress(raw, config, classes)
+    save_raw(out / "raw_predictions.npz", raw, classes)
+    made = {"config": config.to_dict(), "subset": subset, "selection": "last epoch, EMA weights"}
+    write_predictions(out / "predictions.json", records, made)
+    found = report(evaluate(truth_of(videos, classes), records, tuple(config.tiou)))
+    parameters = sum(p.numel() for p in model.parameters())
+    return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters,
+            "config": config.to_dict(), "predict_seconds": time.monotonic() - began}
+
+
+def best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def peak_memory_mb() -> float:
+    """The most resident memory this process has had, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)

@@ -1,0 +1,71 @@
+"""Prediction: windows that share a video, files, and the ground truth in evaluate's records."""
+
+import numpy as np
+import pytest
+import torch
+
+from losa.config import Config
+from losa.model import build
+from losa.predict import Raw, load_raw, predict_video, save_raw, suppress, truth_of, window_spans
+from tests.test_windows import Numbers, a_video
+
+
+@pytest.mark.parametrize("total, window, overlap", [(10, 20, 0.5), (20, 20, 0.5), (21, 20, 0.5), (100, 20, 0.5),
+                                                    (97, 30, 0.25), (97, 30, 0.0)])
+def test_every_position_is_answered_exactly_once_and_far_from_edges(total, window, overlap):
+    spans = window_spans(total, window, overlap)
+    for position in np.arange(0, total, 0.5):
+        owners = [(a, b) for a, b, low, high in spans if low <= position < high]
+        assert len(owners) == 1
+        start, stop = owners[0]
+        assert start <= position <= stop and 0 <= start and stop <= total
+    assert len(spans) == 1 or all(b - a == window for a, b, _, _ in spans)
+
+
+class Waves(Numbers):
+    """Features that differ from snippet to snippet."""
+
+    def features(self, fetched):
+        x = torch.sin(fetched["at"] * torch.arange(1, 9)[:, None] * 0.37)
+        return x.expand(2, 8, -1)[..., None, None], x
+
+
+def test_a_long_video_in_windows_equals_the_video_in_one_piece():
+    """With short ranges only and a small head, a window's middle does not feel its edges."""
+    config = Config.make(ranges="short", short_window=1, head_dim=16, head_levels=2, head_stem=0, head_window=3,
+                         window=600, pre_nms_score=0.0, pre_nms_topk=100_000)
+    torch.manual_seed(0)
+    model = build(config, dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
+    video, source = a_video(), Waves(500)
+    whole = predict_video(model, source, video, config)
+    parts = predict_video(model, source, video, config.replace(window=128))
+    assert len(whole.scores) == len(parts.scores) > 1000
+    rows = lambda raw: np.array(sorted(zip(raw.segments[:, 0].tolist(), raw.segments[:, 1].tolist(),  # noqa: E731
+                                           raw.labels.tolist(), raw.scores.tolist(), strict=True)))
+    np.testing.assert_allclose(rows(whole), rows(parts), atol=2e-3)
+    assert (whole.segments >= 0).all() and (whole.segments <= video.duration).all()
+
+
+def test_topk_keeps_the_best():
+    config = Config.make(head_dim=16, head_levels=2, pre_nms_score=0.0, pre_nms_topk=50)
+    torch.manual_seed(0)
+    model = build(config, dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
+    few = predict_video(model, Waves(200), a_video(), config)
+    many = predict_video(model, Waves(200), a_video(), config.replace(pre_nms_topk=5000))
+    assert len(few.scores) == 50 and torch.allclose(few.scores, many.scores[:50])
+
+
+def test_raw_predictions_round_trip(tmp_path):
+    raw = {"b": Raw(torch.tensor([[0.5, 2.0], [1.0, 3.0]]), torch.tensor([0.9, 0.2]), torch.tensor([1, 0])),
+           "a": Raw(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0, dtype=torch.long))}
+    again, classes = load_raw(save_raw(tmp_path / "raw.npz", raw, ("x", "y")))
+    assert list(again) == ["b", "a"] and classes == ("x", "y") and not list(tmp_path.glob(".*"))
+    assert all(torch.equal(p, q) for name in raw for p, q in zip(raw[name], again[name], strict=True))
+
+
+def test_suppress_and_truth_give_records():
+    raw = {"v": Raw(torch.tensor([[0.0, 2.0], [0.0, 2.0]]), torch.tensor([0.9, 0.8]), torch.tensor([1, 1]))}
+    first, second = suppress(raw, Config(nms_sigma=0.5), ("x", "y"))["v"]
+    assert first == {"segment": [0.0, 2.0], "label": "y", "score": pytest.approx(0.9)}
+    assert second["score"] == pytest.approx(0.8 * np.exp(-1 / 0.5))
+    assert truth_of([a_video()], ("x", "y"))["a"][1] == {"segment": [30.0, 31.0], "label": "y"}

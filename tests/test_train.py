@@ -1,0 +1,111 @@
+"""Training: exact resume, interrupts, the two sources of taps, and what stops it."""
+
+import json
+import math
+import os
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from losa import train as training
+from losa.config import PRESETS, Config, head_only
+from losa.run import run
+from losa.train import TrainingError, learning_rate, train
+
+
+def tiny_config(tiny, **fields):
+    return PRESETS["tiny"](tiny, **{"epochs": 1, "val_every": 2, "save_every": 2, "drop_path": 0.2, **fields})
+
+
+class Interrupted(BaseException):
+    """Stands for a kill: nothing is saved when it comes."""
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("how", ["kill", "signal"])
+def test_a_run_interrupted_mid_epoch_resumes_to_equal_weights(tiny, tmp_path, monkeypatch, num_workers, how):
+    config = tiny_config(tiny, num_workers=num_workers)
+    straight = load_file(train(config, tmp_path / "straight", quiet=True))
+    original, calls = training.check_finite, []
+
+    def stop_at_fifth(*args):  # 3 steps an epoch: the fifth is in the middle of the second
+        calls.append(1)
+        original(*args)
+        if len(calls) == 5 and how == "kill":
+            raise Interrupted
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(training, "check_finite", stop_at_fifth)
+    with pytest.raises((Interrupted, KeyboardInterrupt)):
+        train(config, tmp_path / "resumed", quiet=True)
+    saved = torch.load(tmp_path / "resumed" / "state.pt", weights_only=True)["loop"]["step"]
+    assert saved == (4 if how == "kill" else 5)
+    resumed = load_file(train(config, tmp_path / "resumed", quiet=True))
+    assert straight.keys() == resumed.keys()
+    assert all(torch.equal(straight[k], resumed[k]) for k in straight)
+    logs = [[json.loads(row) for row in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+            for name in ("straight", "resumed")]
+    timeless = [[{k: v for k, v in row.items() if k != "seconds"} for row in log] for log in logs]
+    assert timeless[0] == timeless[1] and [row["epoch"] for row in logs[0]] == [1, 2]
+
+
+def test_on_the_fly_and_cached_taps_train_alike(tiny, tmp_path):
+    """The same loop; fp16 rounding of the cache is all that differs."""
+    cached = tiny_config(tiny, epochs=1, warmup_epochs=0, batch_size=6, learning_rate=1e-4)
+    train(cached, tmp_path / "cached", quiet=True)
+    train(cached.replace(cache=""), tmp_path / "live", quiet=True)
+    rows = [json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[0]) for name in ("cached", "live")]
+    for key in ("cls_loss", "reg_loss"):
+        assert rows[0][key] == pytest.approx(rows[1][key], rel=2e-3)
+
+
+def test_another_seed_gives_other_weights_and_training_changes_them(tiny, tmp_path):
+    weights = [load_file(train(tiny_config(tiny, seed=seed), tmp_path / str(seed), quiet=True)) for seed in (0, 1)]
+    assert any(not torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+
+
+def test_overfitting_the_training_videos_finds_their_actions(tiny, tmp_path):
+    """On its own training videos a real model gets somewhere; with shuffled time stamps it could not."""
+    config = tiny_config(tiny, epochs=60, warmup_epochs=2, val_subset="", test_subset="train", drop_path=0.0,
+                         learning_rate=3e-3, ema_decay=0.9, batch_size=3)
+    assert run(config, tmp_path / "fit", quiet=True)["average_map"] > 0.5
+
+
+def test_a_finished_run_is_read_back_and_another_config_is_refused(tiny, tmp_path):
+    config = head_only(tiny_config(tiny))
+    first = run(config, tmp_path / "run", quiet=True)
+    stamp = (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns
+    assert run(config, tmp_path / "run", quiet=True) == first
+    assert (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns == stamp
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["config"] == config.to_dict()
+    with pytest.raises(TrainingError, match=r"holds a run with other settings \{'seed': \(0, 9\)\}"):
+        run(config.replace(seed=9), tmp_path / "run", quiet=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_videos(tiny, tmp_path, monkeypatch):
+    original = training.losses
+    monkeypatch.setattr(training, "losses", lambda *a: tuple(x * math.nan for x in original(*a)))
+    with pytest.raises(TrainingError, match=r"loss is nan at step 0 on videos \['train_.*lower learning_rate"):
+        train(tiny_config(tiny), tmp_path, quiet=True)
+
+
+def test_learning_rate_warms_up_then_falls_to_zero():
+    config = Config.make(learning_rate=1e-2, warmup_epochs=2, epochs=4)
+    rates = [learning_rate(config, step, 10) for step in range(60)]
+    assert rates[:20] == pytest.approx([1e-2 * (i + 1) / 20 for i in range(20)])
+    assert rates[20] == pytest.approx(1e-2) and rates[-1] == pytest.approx(1e-8)
+    assert rates[40] == pytest.approx(0.5e-2, rel=0.05) and all(a >= b for a, b in zip(rates[20:], rates[21:], strict=False))
+
+
+def test_optimiser_groups_by_role(tiny):
+    from losa.model import build
+
+    config = tiny_config(tiny, gate_lr_scale=5.0)
+    model = build(config, dim=96, num_taps=2, num_classes=10, clip_snippets=8)
+    groups = training.make_optimiser(model, config).param_groups
+    assert groups[0]["params"][0] is model.fusion.gate and groups[0]["scale"] == 5.0
+    assert [g["weight_decay"] for g in groups] == [0.0, 0.0, 0.05]
+    assert sum(len(g["params"]) for g in groups) == len(list(model.parameters()))
