@@ -61,8 +61,10 @@ def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
                       top_k=config.pre_nms_topk, limits_grid=(-0.5, stop - start - 0.5))
         found.append((grid.to_seconds(hits.segments_grid + start), hits.scores, hits.labels))
     segments, scores, labels = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
-    best = scores.argsort(descending=True, stable=True)[:config.pre_nms_topk]
-    return Raw(segments[best].clamp(0, video.duration), scores[best], labels[best])
+    segments = segments.clamp(0, video.duration)
+    best = scores.argsort(descending=True, stable=True)
+    best = best[segments[best, 1] > segments[best, 0]][:config.pre_nms_topk]
+    return Raw(segments[best], scores[best], labels[best])
 
 
 def predict(model: LoSA, source, videos: Sequence[Video], config: Config, quiet: bool = False) -> dict[str, Raw]:

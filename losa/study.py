@@ -68,8 +68,8 @@ def num_parameters(config: Config, dim: int = 96, num_classes: int = 10) -> int:
 def preset_table(preset: str, rows: list[dict]) -> str:
     """Mean over seeds, paired difference to head_only with its 95 % t-interval, and whether training was done."""
     scores = {m: np.array([100 * r["average_map"] for r in rows if r["mode"] == m]) for m in MODES}
-    lines = [f"Preset `{preset}`, {len(scores['losa'])} seeds ({', '.join(str(r['seed']) for r in rows if r['mode'] == 'losa')})",
-             "", "| mode | average mAP | per seed | minus head_only (95 % CI) | trainable parameters | "
+    seeds = [str(r["seed"]) for r in rows if r["mode"] == "losa"]
+    lines = [f"Preset `{preset}`, {len(seeds)} seeds ({', '.join(seeds)})", "", "| mode | average mAP | per seed | minus head_only (95 % CI) | trainable parameters | "
              "val gain in last quarter | seconds |", "|---|---|---|---|---|---|---|"]
     for mode, values in scores.items():
         mine = [r for r in rows if r["mode"] == mode]

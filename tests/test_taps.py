@@ -56,21 +56,21 @@ def test_window_equals_the_backbone_run_over_the_whole_video(tiny, videos, tmp_p
 def test_a_time_range_of_a_file_is_a_video_of_its_own(tiny, videos, tmp_path):
     live, cache = live_and_cache(tiny, tmp_path)
     part = replace(videos[0], id="part", start=4.0, duration=4.0)
-    assert live.num_snippets(part) == 24 and cache.key(part) != cache.key(videos[0])
+    assert live.num_snippets(part) == 24 and cache.path(part) != cache.path(videos[0])
     whole, cut = live.fetch(videos[0], 24, 40)["frames"], live.fetch(part, 0, 16)["frames"]
     assert torch.equal(whole, cut)  # 4 s are 48 frames: a clip border in both
 
 
 def test_key_depends_on_content_and_on_every_ingredient(tiny, videos, tmp_path):
     _, cache = live_and_cache(tiny, tmp_path)
-    keys = {cache.key(videos[0]), cache.key(videos[1])}
+    keys = {cache.stored.key(videos[0]), cache.stored.key(videos[1])}
     other = dict(weights="x", layers=(0,), grid=2, clip_stride=8, sample_fps=5.0, frame_stride=2, input_size=32,
                  mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), compute_dtype="bfloat16", format=9)
-    keys |= {CachedTaps(tmp_path, replace(cache.stored, **{k: v})).key(videos[0]) for k, v in other.items()}
+    keys |= {replace(cache.stored, **{k: v}).key(videos[0]) for k, v in other.items()}
     assert len(keys) == 2 + len(other)
     moved = tmp_path / "elsewhere.mp4"
     shutil.copy(videos[0].path, moved)
-    assert cache.key(replace(videos[0], path=moved, id="renamed")) == cache.key(videos[0])
+    assert cache.stored.key(replace(videos[0], path=moved, id="renamed")) == cache.stored.key(videos[0])
 
 
 def test_layers_may_be_chosen_from_what_is_stored(tiny, videos, tmp_path):
@@ -113,9 +113,9 @@ def test_size_is_said_before_and_true_afterwards(tiny, videos, tmp_path, capsys)
     said = capsys.readouterr().out
     size = sum(p.stat().st_size - 128 for p in (tmp_path / "c").glob("*.npy")) / 2**20
     assert f"2 videos, {sum(map(live.num_snippets, videos[:2])):,} snippets, {size:,.1f} MiB" in said
-    monkey = [p.stat().st_mtime_ns for p in sorted((tmp_path / "c").iterdir())]
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "c").iterdir()}
     fill(cache, live, videos[:2])
-    assert capsys.readouterr().out == "" and monkey == [p.stat().st_mtime_ns for p in sorted((tmp_path / "c").iterdir())]
+    assert capsys.readouterr().out == "" and stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "c").iterdir()}
 
 
 def test_open_taps_gives_cache_or_live_with_equal_recipe(tiny, videos, tmp_path):
