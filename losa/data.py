@@ -279,7 +279,8 @@ def _rows(path: Path, needed: Sequence[str], optional: Sequence[str]) -> list[tu
     uneven = [f"line {line}: {','.join(row)}" for line, row in rows if len(row) != len(header)]
     if uneven:
         _stop(path, uneven, f"rows do not have {len(header)} cells", 'Put "quotes" around a comma inside a cell.')
-    return [(line, dict.fromkeys(optional, "") | dict(zip(header, row, strict=True))) for line, row in rows]
+    absent = {name: "" for name in optional if name not in header}
+    return [(line, dict(zip(header, row, strict=True)) | absent) for line, row in rows]
 
 
 def _text(path: Path) -> str:
