@@ -136,6 +136,8 @@ def test_result_figures_show_percent():
     assert heights == pytest.approx([40, 0])
     gates = figures.gate_bars(np.array([[0.1, 0.2], [0.3, -0.4]]), [0, 5], ["short", "long"]).axes[0]
     assert [p.get_height() for p in gates.patches] == pytest.approx([0.1, 0.3, 0.2, -0.4])
+    for none in (figures.gate_bars(None, [0], ["short"]), figures.gate_bars(np.zeros((0, 0)), [], ["short"])):
+        assert none.axes[0].texts[0].get_text() == "this model has no gates"
 
 
 def test_training_curves_skip_epochs_without_validation():

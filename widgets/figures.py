@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours that hold on white and on dark grey, and two more: distinct with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A7F1C", "#7A5195")
@@ -146,7 +147,7 @@ def draw_segment(ax: Axes, record: Mapping, top: float, height: float, colours: 
 
 def lane_title(name: str, right: Sequence[bool], num_truth: int, is_truth: bool) -> str:
     if is_truth:
-        return f"{plain(name)}\n{num_truth} segments"
+        return f"{plain(name)}\n{num_truth} segment{'' if num_truth == 1 else 's'}"
     return f"{plain(name)}\n{sum(right)} of {num_truth} found, {len(right) - sum(right)} wrong"
 
 
@@ -235,6 +236,7 @@ def training_curves(runs: Mapping[str, Sequence[Mapping]]) -> Figure:
     right.set(xlabel="epoch", ylabel="average mAP (%)", title="validation", ylim=(0, None))
     for ax in (left, right):
         bare(ax, grid="y")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend(frameon=False, fontsize=8)
     return fig
 
@@ -245,7 +247,7 @@ def map_bars(results: Mapping[str, Mapping]) -> Figure:
     values = {name: [100 * v for v in (*r["map"], r["average_map"])] for name, r in results.items()}
     fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
     plt.close(fig)
-    grouped_bars(ax, groups, values)
+    grouped_bars(ax, groups, values, digits=1)
     ax.axvline(len(groups) - 1.5, color=FAINT, linewidth=0.8)
     ax.set(xlabel="tIoU threshold", ylabel="mAP (%)")
     return fig
@@ -263,10 +265,14 @@ def per_class(results: Mapping[str, Mapping], classes: Sequence[str]) -> Figure:
     return fig
 
 
-def gate_bars(gates: np.ndarray, layers: Sequence[int], ranges: Sequence[str]) -> Figure:
-    """How far each adapter's gate is open: `gates` (K, R), K tapped layers by R ranges."""
+def gate_bars(gates: np.ndarray | None, layers: Sequence[int], ranges: Sequence[str]) -> Figure:
+    """How far each adapter's gate is open: `gates` (K, R), K tapped layers by R ranges; None for a model without."""
     fig, ax = plt.subplots(figsize=(WIDTH, 3.0), layout="constrained")
     plt.close(fig)
+    if gates is None or not len(layers):
+        ax.text(0.5, 0.5, "this model has no gates", ha="center", color=INK)
+        ax.axis("off")
+        return fig
     values = {f"{name} range": gates[:, r].tolist() for r, name in enumerate(ranges)}
     grouped_bars(ax, [f"block {layer}" for layer in layers], values, digits=2,
                  colours=dict(zip(values, (PALETTE[1], PALETTE[0]), strict=False)))

@@ -1,0 +1,120 @@
+"""Notebooks: told as stories, their parameters are what the package takes, and they run from top to bottom."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from safetensors.torch import load_file
+
+from losa import demo as demos
+from losa.config import PRESETS, Config
+from losa.data import load_annotations
+from losa.evaluate import evaluate, read_ground_truth, read_predictions
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def parameters(path: Path) -> dict:
+    """Names and values of a notebook's parameters, in order."""
+    (cell,) = [c for c in nbformat.read(path, 4).cells if "parameters" in c.metadata.get("tags", [])]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
+
+
+@each
+def test_notebook_is_a_story(path):
+    book = nbformat.read(path, 4)
+    nbformat.validate(book)
+    assert (book.nbformat, book.nbformat_minor) == (4, 5) and book.metadata.kernelspec.name == "python3"
+    cells, plain = book.cells, [c for c in book.cells if c.cell_type == "code"]
+    assert cells[0].source.startswith("# ") and all(word in cells[0].source for word in ("Question", "You will see"))
+    assert cells[-1].cell_type == "markdown" and cells[-1].source.startswith("## What to try next")
+    for before, cell in zip(cells[:-1], cells[1:], strict=True):
+        assert cell.cell_type != "code" or before.cell_type == "markdown", cell.source
+    code = [c.source for c in plain if "parameters" not in c.metadata.get("tags", [])]
+    assert len([line for source in code for line in source.splitlines() if line.strip()]) <= 65
+    assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for source in code
+                   for node in ast.walk(ast.parse(source)))
+
+
+@each
+def test_every_parameter_is_a_literal_with_help_that_papermill_reads(path):
+    seen = papermill.inspect_notebook(str(path))
+    assert list(seen) == list(parameters(path))
+    assert all(entry["help"] for entry in seen.values())
+
+
+def test_training_parameters_are_the_config():
+    given = parameters(ROOT / "notebooks" / "02_train.ipynb")
+    assert given.pop("out")
+    standard = Config().to_dict()
+    wrong = {name: f"{name} = {json.dumps(value)}" for name, value in standard.items() if given.get(name) != value}
+    assert not wrong, f"in 02_train.ipynb write (None, True, False in Python's spelling): {list(wrong.values())}"
+    assert list(given) == list(Config.model_fields)
+    assert Config.make(**given) == Config()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A finished demo at size tiny, with the quickstart that the demo itself has run."""
+    out = tmp_path_factory.mktemp("demo")
+    demos.demo(out, size="tiny")
+    return out
+
+
+@pytest.fixture(scope="module")
+def executed(finished, tmp_path_factory) -> Path:
+    """The folder in which parameterised copies of all notebooks have run under nbval."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    config = PRESETS["tiny"](finished)
+    given = {"00_quickstart": {"run_dir": str(finished)},
+             "01_data": {"world_dir": str(finished / "world"), "size": "tiny", "cache": str(finished / "taps"),
+                         "out": str(folder / "data")},
+             "02_train": {**config.to_dict(), "out": str(folder / "run")}}
+    assert set(given) == {path.stem for path in NOTEBOOKS}
+    for path in NOTEBOOKS:
+        assert given[path.stem].keys() <= parameters(path).keys()
+        papermill.execute_notebook(str(path), str(folder / path.name), parameters=given[path.stem], prepare_only=True)
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120",
+               "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}", *map(str, folder.glob("*.ipynb"))]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    num_cells = sum(c.cell_type == "code" for path in folder.glob("*.ipynb") for c in nbformat.read(path, 4).cells)
+    assert f"{num_cells} passed" in done.stdout
+    return folder
+
+
+def test_training_notebook_gives_what_the_package_gives(executed, finished):
+    """The same configuration as the demo's LoSA run: equal weights, and mAP that a fresh evaluation confirms."""
+    result = json.loads((executed / "run" / "result.json").read_text())
+    assert result["config"] == json.loads((finished / "losa" / "config.json").read_text())
+    mine, theirs = (load_file(folder / "model.safetensors") for folder in (executed / "run", finished / "losa"))
+    assert mine.keys() == theirs.keys() and all(mine[k].equal(theirs[k]) for k in mine)
+    truth = read_ground_truth(finished / "world" / "annotations.json", "test")
+    again = evaluate(truth, read_predictions(executed / "run" / "predictions.json"), tuple(result["tiou"]))
+    assert result["average_map"] == pytest.approx(again.average_map, abs=1e-9)
+
+
+def test_data_notebook_makes_a_dataset_from_a_table(executed, finished):
+    made = load_annotations(executed / "data" / "annotations.json")
+    original = {v.id: v for v in load_annotations(finished / "world" / "annotations.json").videos}
+    assert [v.subset for v in made.videos] == ["train", "train", "test"]
+    for video in made.videos:
+        same = original[Path(video.path).stem]
+        assert video.segments == pytest.approx(same.segments)
+        assert video.duration == pytest.approx(same.duration, abs=0.1)
+
+
+def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):
+    book = nbformat.read(finished / "00_quickstart.ipynb", 4)
+    outputs = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3
+    assert not [out for out in outputs if out.output_type in ("stream", "error") and out.get("name") != "stdout"]
