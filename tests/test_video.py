@@ -140,6 +140,13 @@ def test_timestamps_are_those_of_the_frames(folder):
     np.testing.assert_allclose(variable, np.array(VARIABLE_MS) / 1000, atol=1e-5)
 
 
+def test_time_counts_from_the_first_frame(tmp_path):
+    path = write_video(tmp_path / "late.mkv", 30, times_ms=[500 + 40 * i for i in range(30)])
+    np.testing.assert_allclose(Reader(path).timestamps, np.arange(30) / 25, atol=1e-5)
+    assert probe(path).duration == pytest.approx(1.2, abs=0.04)
+    assert [read_number(frame) for frame in Reader(path).read([0, 7, 29])] == [0, 7, 29]
+
+
 def test_indices_are_validated(folder):
     reader = Reader(folder / "constant.mp4")
     for bad in ([-1], [50], [3, 1000]):
