@@ -54,12 +54,12 @@ class ConvStem(nn.Module):
 
     def __init__(self, dim: int, patch: int, tubelet: int, in_chans: int = 3):
         super().__init__()
-        if patch != 8 or tubelet != 2:
-            raise ValueError(f"the conv stem halves space three times and time once (patch 8, tubelet 2), "
-                             f"got patch {patch}, tubelet {tubelet}; use stem='tubelet' for other sizes")
+        if patch % 4 or tubelet != 2:
+            raise ValueError(f"the conv stem strides space by 2, 2 and patch / 4 and time by 2, got patch {patch}, "
+                             f"tubelet {tubelet}; use a patch divisible by 4 and tubelet 2, or stem='tubelet'")
         widths = (in_chans, dim // 4, dim // 2, dim)
         layers = []
-        for i, stride in enumerate([(1, 2, 2), (2, 2, 2), (1, 2, 2)]):
+        for i, stride in enumerate([(1, 2, 2), (2, 2, 2), (1, patch // 4, patch // 4)]):
             kernel = (3, 3, 3) if stride[0] == 2 else (1, 3, 3)
             padding = tuple(k // 2 for k in kernel)
             layers += [nn.Conv3d(widths[i], widths[i + 1], kernel, stride, padding, bias=False),

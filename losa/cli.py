@@ -13,6 +13,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
     "First try: `losa demo`. Own videos: `losa prepare`, then `losa train`, `losa predict`, `losa evaluate`."))
 bench_app = typer.Typer(no_args_is_help=True, help="Measure what the ways of adapting cost on this machine.")
 app.add_typer(bench_app, name="bench")
+study_app = typer.Typer(no_args_is_help=True, help="Make the tables of the README.")
+app.add_typer(study_app, name="study")
 
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
     "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. Fields: "
@@ -138,6 +140,34 @@ def memory(format: Annotated[str, typer.Option(help="table or json.")] = "table"
         print(f"{mode:10} {row['saved_mib']:10.1f} MiB  x{row['ratio']:<8} {row['trainable_parameters']:12,} trainable")
     for mode, row in found.get("gpu", {}).get("modes", {}).items():
         print(f"gpu {found['gpu']['backbone']} {mode:10} {row}")
+
+
+@study_app.command()
+def presets(out: Annotated[Path, typer.Option(help="Folder of worlds, taps and runs.")] = Path("runs/study"),
+            seeds: Annotated[str, typer.Option(help="Data and training seeds, with commas.")] = "101,102,103",
+            size: Annotated[str, typer.Option(help="Size of each world.")] = "demo",
+            num_processes: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = 2,
+            fields: Set = None) -> None:
+    """Head-only, LoSA and two controls on both presets, with paired differences. Stopped, it continues."""
+    from losa.study import study
+
+    print(study(out, seeds=tuple(map(int, seeds.split(","))), size=size, num_processes=num_processes,
+                **parse_fields(fields)))
+
+
+@study_app.command()
+def folds(out: Annotated[Path, typer.Argument(help="Folder with the annotations.json of `losa prepare`.")],
+          backbone: Annotated[str, typer.Option(help="E.g. timm/vit_small_patch14_dinov2.lvd142m")],
+          weights: Annotated[str, typer.Option(help="Its safetensors file, or random.")],
+          seeds: Annotated[str, typer.Option(help="Training seeds, with commas.")] = "0,1,2",
+          num_processes: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = 2,
+          fields: Set = None) -> None:
+    """Leave-one-video-out on a few videos of your own: head-only, LoSA and two kinds of chance."""
+    from losa.folds import leave_one_out
+
+    config = Config.make(**{"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
+                            "backbone": backbone, "weights": weights, **parse_fields(fields)})
+    print(leave_one_out(config, out / "folds", seeds=tuple(map(int, seeds.split(","))), num_processes=num_processes))
 
 
 def parse_fields(pairs: list[str] | None) -> dict:

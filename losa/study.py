@@ -69,8 +69,10 @@ def preset_table(preset: str, rows: list[dict]) -> str:
     """Mean over seeds, paired difference to head_only with its 95 % t-interval, and whether training was done."""
     scores = {m: np.array([100 * r["average_map"] for r in rows if r["mode"] == m]) for m in MODES}
     seeds = [str(r["seed"]) for r in rows if r["mode"] == "losa"]
-    lines = [f"Preset `{preset}`, {len(seeds)} seeds ({', '.join(seeds)})", "", "| mode | average mAP | per seed | minus head_only (95 % CI) | trainable parameters | "
-             "val gain in last quarter | seconds |", "|---|---|---|---|---|---|---|"]
+    lines = [f"Preset `{preset}`, {len(seeds)} seeds ({', '.join(seeds)})", "",
+             "| mode | average mAP | per seed | minus head_only (95 % CI) | trainable parameters | "
+             "val gain in last quarter | seconds |",
+             "|---|---|---|---|---|---|---|"]
     for mode, values in scores.items():
         mine = [r for r in rows if r["mode"] == mode]
         late = np.mean([late_gain(r["val_map"]) for r in mine])

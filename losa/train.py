@@ -91,7 +91,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 if stopped:
                     raise KeyboardInterrupt(f"stopped at step {state['step']}; the same command continues there")
             row = {"epoch": epoch + 1, "step": state["step"], "cls_loss": cls.item(), "reg_loss": reg.item(),
-                   "normaliser": state["normaliser"], "lr": optimiser.param_groups[0]["lr"]}
+                   "normaliser": state["normaliser"], "lr": learning_rate(config, state["step"] - 1, per_epoch)}
             if val_videos and ((epoch + 1) % config.val_every == 0 or epoch + 1 == num_epochs):
                 row["val_map"] = validate(ema.module, source, val_videos, config, annotations)
                 shown["val"] = f"{100 * row['val_map']:.1f}"

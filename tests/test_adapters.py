@@ -8,9 +8,9 @@ from losa.adapters import ADAPTERS, spans
 from losa.temporal import attend, attend_in_blocks, attend_locally, mean_pool
 
 B, C, T = 2, 24, 40
-VARIANTS = [dict(span="short", window=3), dict(span="short", window=1),
-            dict(span="short", scope="clip", clip_snippets=8), dict(span="long", long_stride=4), dict(span="long", long_keys=5),
-            dict(span="short", query="last"), dict(span="long", query="last"), dict(span="short", grid=2), dict(span="long", grid=2)]
+VARIANTS = [dict(span="short", window=3), dict(span="short", window=1), dict(span="short", query="last"),
+            dict(span="short", scope="clip", clip_snippets=8), dict(span="short", grid=2), dict(span="long", grid=2),
+            dict(span="long", long_stride=4), dict(span="long", long_keys=5), dict(span="long", query="last")]
 every_adapter = pytest.mark.parametrize("make", [
     pytest.param(lambda v=variant, a=adapter: a(C, adapter_dim=16, **v), id=f"{name}-{variant}")
     for name, adapter in ADAPTERS.items() for variant in VARIANTS])

@@ -1,0 +1,93 @@
+"""Leave-one-out on a handful of videos of one's own: head-only against LoSA, beside two kinds of chance.
+
+With few instances this shows that the path works on real input and what chance looks like; it cannot show a gain.
+"""
+
+import json
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from losa.config import Config, head_only
+from losa.data import Annotations, load_annotations, save_annotations
+from losa.evaluate import evaluate, read_predictions
+from losa.predict import truth_of
+from losa.study import one_thread, run_quietly
+from losa.taps import CachedTaps, open_taps, write_json
+from losa.train import write_text
+
+MODES = ("head_only", "losa", "noise_features", "shuffled_labels")
+
+
+def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (0, 1, 2),
+                  num_processes: int = 2) -> str:
+    """The table as markdown, also in `out`/folds.md and .json: each video is the test of one fold.
+
+    All folds' predictions of a seed are pooled before AP. `config.annotations` names the prepared videos (their
+    subsets are ignored), `config.cache` the folder of taps. noise_features: LoSA on Gaussian noise in place of
+    the taps; shuffled_labels: LoSA trained with the labels of the training segments permuted.
+    """
+    out, annotations = Path(out), load_annotations(config.annotations)
+    cache = open_taps(config, annotations.videos)
+    noise = noise_cache(cache, annotations, out / "noise")
+    jobs = [(fold_config(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
+            for mode in MODES for seed in seeds for k in range(len(annotations.videos))]
+    with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        list(pool.map(run_quietly, jobs))
+    rows = [{"mode": mode, "seed": seed, **pooled(annotations, out, mode, seed, config)}
+            for mode in MODES for seed in seeds]
+    write_text(out / "folds.json", json.dumps(rows, indent=1))
+    table = folds_table(rows, annotations)
+    write_text(out / "folds.md", table + "\n")
+    return table
+
+
+def fold_config(config: Config, annotations: Annotations, mode: str, seed: int, held_out: int, out: Path,
+                noise: Path) -> Config:
+    """The config of one fold after writing its annotation file: one video tests, all others train."""
+    rng = np.random.default_rng([seed, held_out])
+    videos = [replace(v, subset="test" if i == held_out else "train") for i, v in enumerate(annotations.videos)]
+    if mode == "shuffled_labels":
+        training = [i for i, v in enumerate(videos) if v.subset == "train"]
+        mixed = iter(rng.permutation(np.concatenate([videos[i].labels for i in training])))
+        for i in training:
+            videos[i] = replace(videos[i], labels=np.array([next(mixed) for _ in videos[i].labels], dtype=np.int64))
+    path = out / "annotations" / f"{mode}_{seed}_{held_out}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_annotations(Annotations(annotations.classes, tuple(videos)), path)
+    config = config.replace(annotations=str(path), val_subset="", seed=seed)
+    return {"head_only": head_only(config), "noise_features": config.replace(cache=str(noise))}.get(mode, config)
+
+
+def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Path:
+    """A folder of taps in the cache's format and names that hold Gaussian noise, fixed per video."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for video in annotations.videos:
+        card, name = cache.card(video), cache.path(video).name
+        rng = np.random.default_rng(zlib.crc32(video.id.encode()))
+        rows = rng.standard_normal((card["num_snippets"], cache.row_size())).astype(np.float16)
+        np.save(folder / name, rows)
+        write_json((folder / name).with_suffix(".json"), {**card, "crc32": zlib.crc32(rows)})
+    return folder
+
+
+def pooled(annotations: Annotations, out: Path, mode: str, seed: int, config: Config) -> dict:
+    """AP over all videos together, each predicted by the fold that did not train on it."""
+    records = {}
+    for k in range(len(annotations.videos)):
+        records |= read_predictions(out / f"{mode}_{seed}_{k}" / "predictions.json")
+    found = evaluate(truth_of(annotations.videos, annotations.classes), records, tuple(config.tiou))
+    return {"average_map": found.average_map, "map": found.map, "num_ground_truth": found.num_ground_truth}
+
+
+def folds_table(rows: list[dict], annotations: Annotations) -> str:
+    lines = [f"{len(annotations.videos)} folds, {rows[0]['num_ground_truth']} instances pooled before AP, "
+             f"{len({r['seed'] for r in rows})} seeds", "", "| mode | average mAP per seed | mean |", "|---|---|---|"]
+    for mode in MODES:
+        values = [100 * r["average_map"] for r in rows if r["mode"] == mode]
+        lines.append(f"| {mode} | {' / '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} |")
+    return "\n".join(lines)
