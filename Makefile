@@ -34,7 +34,7 @@ demo: $(READY)  ## the main job: world, taps, training, predictions, a page of s
 test: $(READY)  ## lint and all tests
 	@$(BIN)/ruff check .; lint=$$?; $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs && exit $$lint
 
-notebooks: $(READY)  ## run every notebook with its own defaults; the results are in runs/notebooks
+notebooks: demo  ## run every notebook with its own defaults; the results are in runs/notebooks
 	@mkdir -p runs/notebooks
 	@for book in notebooks/*.ipynb; do \
 	    $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book" || exit 1; \
