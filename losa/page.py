@@ -18,7 +18,7 @@ VIDEO_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
 NAMES = {"head_only": "head only", "losa": "LoSA"}
 LEAST_SCORE, MOST_SEGMENTS, MOST_ROWS = 0.05, 60, 4  # of a track's predictions that a page carries
 NEXT_STEPS = (
-    ("source .venv/bin/activate", "once per terminal, if you came here by `make demo`"),
+    ("source .venv/bin/activate", "once per terminal, if make demo brought you here"),
     ("jupyter lab notebooks/02_train.ipynb", "train a variant: every setting is one line of its parameters cell"),
     ("losa train runs/short -s ranges=short", "the same from the command line, here with short-range adapters only"),
     ("losa prepare mydata --videos FOLDER --annotations LABELS.csv", "the first step with your own videos and labels"),
@@ -66,7 +66,7 @@ def write_page(path: str | Path, *, title: str, lede: str, sections: Sequence[tu
 
 
 def demo_page(path: str | Path, result: Mapping, videos: Sequence[Mapping], *, classes: Sequence[str] = (),
-              tiou: Number = 0.5, min_score: Number = 0.3, max_video_mb: Number = 10,
+              tiou: Number = 0.5, min_score: Number = 0.25, max_video_mb: Number = 10,
               next_steps: Sequence[tuple[str, str]] = NEXT_STEPS) -> Path:
     """The path of the demo's page: what was done, the table, truth against both predictions, what to do next.
 

@@ -90,7 +90,7 @@ def opacity(score: float) -> float:
 
 # ------------------------------------------------------------------------------------------ timelines
 def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classes: Sequence[str],
-             min_score: float = 0.2, tiou: float = 0.5, title: str = "", ax: Axes | None = None) -> Figure:
+             min_score: float = 0.25, tiou: float = 0.5, title: str = "", ax: Axes | None = None) -> Figure:
     """One lane per track over `duration` seconds; the first track is the ground truth of the others.
 
     Colour is the class, opacity the score. A prediction that finds a ground truth at `tiou` is solid, another
