@@ -75,6 +75,8 @@ class TapRecipe:
         return TapRecipe(**{**asdict(self), "layers": layers})
 
     def key(self, video: Video) -> str:
+        if video.path is None:
+            raise ValueError(f"video {video.id!r} has no file; run `losa prepare` on the folder of videos")
         content = [file_id(str(video.path)), video.start, video.duration]
         return hashlib.sha256(json.dumps([content, asdict(self)], sort_keys=True).encode()).hexdigest()[:32]
 

@@ -73,7 +73,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 batch = stack(samples, source, accelerator.device)
                 for group in optimiser.param_groups:
                     group["lr"] = group["scale"] * learning_rate(config, state["step"], per_epoch)
-                cls, reg, state["normaliser"] = batch_losses(model, batch, config, bare, state["normaliser"])
+                cls, reg, state["normaliser"] = batch_losses(model, batch, config, state["normaliser"])
                 loss = cls + reg
                 check_finite(loss, batch, state["step"])
                 accelerator.backward(loss)
@@ -102,8 +102,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     return out / "model.safetensors"
 
 
-def batch_losses(model: nn.Module, batch: Batch, config: Config, bare: LoSA,
-                 normaliser: float) -> tuple[Tensor, Tensor, float]:
+def batch_losses(model: nn.Module, batch: Batch, config: Config, normaliser: float) -> tuple[Tensor, Tensor, float]:
     """(classification loss, regression loss, next normaliser) of one batch."""
     output = model(batch.taps, batch.last, batch.mask)
     where = points(batch.mask.shape[1], config.head_levels, batch.mask.device)

@@ -59,18 +59,17 @@ class Windows(Dataset):
 
 
 def choose_window(rng: np.random.Generator, total: int, segments_grid: np.ndarray, window: int,
-                  crop_ratio: tuple[float, float], align: int = 1, tries: int = 200) -> tuple[int, int]:
-    """(start, length) in snippets of a random window that keeps an action, if 200 draws find one."""
+                  crop_ratio: tuple[float, float], align: int = 1) -> tuple[int, int]:
+    """(start, length) in snippets of a window, each one that keeps an action being equally likely."""
     length = window
     if total <= window:
         low, high = max(round(crop_ratio[0] * total), 1), min(round(crop_ratio[1] * total), total)
         length = int(rng.integers(low, high, endpoint=True))
-    start = 0
-    for _ in range(tries):
-        start = int(rng.integers(0, total - length, endpoint=True)) // align * align
-        if not len(segments_grid) or clip_segments(segments_grid, start, start + length)[1].any():
-            break
-    return start, length
+    starts = np.arange(0, total - length + 1, align)
+    first, last = segments_grid[:, 0], segments_grid[:, 1]
+    inside = np.minimum(last, starts[:, None] + length - 0.5) - np.maximum(first, starts[:, None] - 0.5)
+    good = starts[((inside > 0) & (inside >= 0.5 * (last - first))).any(1)]
+    return int(rng.choice(good if len(good) else starts)), length
 
 
 def clip_segments(segments_grid: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:

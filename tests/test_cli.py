@@ -1,0 +1,77 @@
+"""The `losa` command as a user types it: one JSON object, one error line, help that teaches."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def losa(*words, cwd=None):
+    return subprocess.run([sys.executable, "-c", "from losa.cli import main; main()", *map(str, words)],
+                          capture_output=True, text=True, cwd=cwd)
+
+
+def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
+    done = losa("evaluate", GOLDEN / "predictions_untied.json", "--ground-truth", GOLDEN / "ground_truth.json",
+                "--subset", "test", "--tiou", "0.3:0.7:0.1", "--format", "json")
+    found, expected = json.loads(done.stdout), json.loads((GOLDEN / "expected.json").read_text())
+    official = dict(zip(expected["tiou"], expected["activitynet_official (duplicates kept)"]["map"], strict=True))
+    assert found["map"] == pytest.approx([official[t] for t in (0.3, 0.4, 0.5, 0.6, 0.7)], abs=1e-9)
+    assert found["average_map"] == pytest.approx(sum(found["map"]) / 5, abs=1e-12)
+    assert found["num_ground_truth"] == 61 and found["protocol"] == "activitynet" and found["num_predictions"] > 100
+
+
+@pytest.mark.parametrize("words, message", [
+    (("evaluate", GOLDEN / "predictions.json", "--ground-truth", GOLDEN / "ground_truth.json", "--subset", "tset"),
+     "test"),
+    (("train", "run", "-s", "short_windw=3"), "unknown config field 'short_windw': did you mean 'short_window'?"),
+    (("train", "run", "-s", "seed"), "--set takes field=value, got 'seed'"),
+    (("train", "run", "-s", "annotations=none.json"), "none.json"),
+    (("predict", "nowhere"), "train one with `losa train`"),
+    (("prepare", "out"), "give either --world SIZE, or --videos FOLDER"),
+    (("prepare", "out", "--world", "huge"), "size 'huge' is unknown"),
+])
+def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
+    done = losa(*words, cwd=tmp_path)
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert done.returncode != 0 and message in said and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+@pytest.mark.parametrize("command", ["demo", "prepare", "pretrain", "train", "predict", "evaluate", "sheet", "bench",
+                                     "study"])
+def test_every_command_explains_itself(command):
+    done = losa(command, "--help")
+    assert done.returncode == 0 and len(done.stdout.split()) > 20
+
+
+def test_sheet_is_a_picture(tmp_path):
+    from PIL import Image
+
+    assert losa("sheet", "--out", tmp_path / "new" / "sheet.png").returncode == 0
+    with Image.open(tmp_path / "new" / "sheet.png") as picture:
+        assert picture.width > 700 and picture.height > 1000
+
+
+def test_own_videos_from_folder_and_csv_to_predictions(tiny, tmp_path):
+    """What an engineer with a folder and a CSV does, command by command."""
+    truth = json.loads((tiny / "world" / "annotations.json").read_text())["database"]
+    lines = ["video,label,start,end,subset"] + [
+        f"{name}.mp4,{a['label']},{a['segment'][0]},{a['segment'][1]},{video['subset']}"
+        for name, video in truth.items() for a in video["annotations"]]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    steps = [("prepare", "data", "--videos", tiny / "world" / "videos", "--annotations", "labels.csv"),
+             ("train", "run", "-s", "annotations=data/annotations.json", "-s", "cache=data/taps", "-s", "epochs=1",
+              "-s", "warmup_epochs=1", "-s", "head_levels=3", "-s", "head_dim=16", "-s", "adapter_dim=8"),
+             ("predict", "run", "--subset", "val"),
+             ("evaluate", "run/predictions.json", "--ground-truth", "data/annotations.json", "--subset", "val")]
+    for words in steps:
+        done = losa(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert "average" in done.stdout
+    results = json.loads((tmp_path / "run" / "predictions.json").read_text())["results"]
+    assert set(results) == {n for n, v in truth.items() if v["subset"] == "val" and v["annotations"]}
