@@ -1,36 +1,38 @@
 """Which videos there are and what happens in them: annotation files in, checked `Video` records out.
 
 Every check stops with one AnnotationError that lists what is wrong, or announces by `warnings.warn`, with a count,
-what it changed: segments clipped to their video, instances of zero length dropped, files left out. A new layout is
-one more function from a path to a list of `_Entry`.
+what it changed: segments clipped to their video, instances of zero length dropped, files left out. The layouts of
+those files are read in `losa.layouts`.
 """
 
 import csv
 import json
 import os
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, NoReturn, TextIO
+from typing import Literal, TextIO
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 from tqdm.auto import tqdm
 
+from losa.layouts import (
+    VIDEO_SUFFIXES,
+    AnnotationError,
+    Entry,
+    announce,
+    read_csv,
+    read_json,
+    read_ranges,
+    stop,
+)
 from losa.video import VideoError, VideoInfo, probe
 
-VIDEO_SUFFIXES = frozenset([".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-                            ".ogv", ".ts", ".webm", ".wmv", ".y4m"])  # fmt: skip
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
-
-
-class AnnotationError(ValueError):
-    """What is wrong with an annotation file, where, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +90,7 @@ def load_annotations(path: str | Path, videos: str | Path | None = None, classes
     missing: what to do where a file is not there: stop, or drop those videos with a warning.
     """
     path = Path(path)
-    entries, listed = _read_json(path)
+    entries, listed = read_json(path)
     names = _check_instances(entries, listed if classes is None else classes, path)
     return _finish(entries, names, path, None if videos is None else Path(videos), missing)
 
@@ -99,7 +101,7 @@ def load_csv(path: str | Path, videos_folder: str | Path) -> Annotations:
     `video` is a file in the folder, with or without its ending; a row with only a video is one without instances.
     """
     path = Path(path)
-    entries = _read_csv(path)
+    entries = read_csv(path)
     return _finish(entries, _check_instances(entries, None, path), path, Path(videos_folder), "error")
 
 
@@ -114,14 +116,14 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     stretch of a file (empty start or end: the file's). Files that it does not name stay whole.
     """
     source, out, folder = Path(annotations_file), Path(out), Path(videos_folder)
-    entries, listed = (_read_csv(source), None) if source.suffix.lower() == ".csv" else _read_json(source)
+    entries, listed = (read_csv(source), None) if source.suffix.lower() == ".csv" else read_json(source)
     names = _check_instances(entries, listed if classes is None else classes, source)
-    rows = [] if ranges is None else _read_ranges(Path(ranges))
+    rows = [] if ranges is None else read_ranges(Path(ranges))
     entries, broken = _locate(entries, source, folder)
     infos = _probe_all([entry for entry in entries if entry.id not in broken], broken)
     reasons = [f"{key}: {why}" for key, why in broken.items()]
     if len(broken) == len(entries):
-        _stop(source, reasons, "videos, and not one can be used", f"Check the folder {folder}.")
+        stop(source, reasons, "videos, and not one can be used", f"Check the folder {folder}.")
     good = _clip(_measure([entry for entry in entries if entry.id not in broken], infos, source), source)
     if rows:
         lost = {name for entry in entries if entry.id in broken for name in (entry.id, entry.name)}
@@ -133,7 +135,7 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     if broken:
         with _replacing(out / "skipped.csv") as file:
             csv.writer(file).writerows([("video", "why"), *broken.items()])
-        _announce(source, reasons, f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})", show=20)
+        announce(source, reasons, f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})", show=20)
     return annotations
 
 
@@ -167,142 +169,10 @@ def _replacing(path: Path) -> Iterator[TextIO]:
         temporary.unlink(missing_ok=True)
 
 
-# --- reading --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A video as its file states it: the duration may be unknown, segments may be senseless."""
-
-    id: str
-    subset: str
-    instances: list[tuple[str, float, float]] = field(default_factory=list)
-    name: str | None = None  # of the video file, as written
-    path: Path | None = None
-    start: float = 0.0
-    duration: float | None = None
-    whole: bool = True
-
-
-class _JsonInstance(BaseModel):
-    label: str
-    segment: tuple[FiniteFloat, FiniteFloat]
-
-
-class _JsonVideo(BaseModel):
-    subset: str
-    duration: FiniteFloat | None = Field(None, gt=0)
-    path: str | None = None
-    start: FiniteFloat = Field(0.0, ge=0)
-    end: FiniteFloat | None = None
-    annotations: list[_JsonInstance] = []
-
-
-class _JsonFile(BaseModel):
-    database: dict[str, _JsonVideo]
-    classes: list[str] | None = None
-
-
-def _read_json(path: Path) -> tuple[list[_Entry], list[str] | None]:
-    try:
-        file = _JsonFile.model_validate(json.loads(_text(path), object_pairs_hook=_unique_keys))
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
-        _stop(path, wrong, "places are not in ActivityNet's layout",
-              'Expected {"database": {id: {"subset", "duration", "annotations": [{"label", "segment"}]}}}.')
-    except (json.JSONDecodeError, KeyError) as error:
-        raise AnnotationError(f"{path}: cannot be read as JSON: {error.args[0]}") from error
-    entries, wrong = [], []
-    for key, video in file.database.items():
-        stretch = video.duration if video.end is None else video.end - video.start
-        if video.end is not None and (stretch <= 0 or abs((video.duration or stretch) - stretch) > 0.01):
-            wrong.append(f"{key}: start {video.start}, end {video.end}, duration {video.duration}")
-        instances = [(item.label, *item.segment) for item in video.annotations]
-        entries.append(_Entry(key, video.subset, instances, video.path, None, video.start, video.duration or stretch,
-                              whole=not video.start and video.end is None))
-    if wrong:
-        _stop(path, wrong, "videos contradict themselves", "Expected duration = end - start, above 0.")
-    return entries, file.classes
-
-
-def _unique_keys(pairs: list[tuple]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = [repr(key) for key, times in Counter(key for key, _ in pairs).items() if times > 1]
-        raise KeyError(f"{', '.join(twice[:5])} is there more than once; keep one")
-    return found
-
-
-def _read_csv(path: Path) -> list[_Entry]:
-    names, subsets, instances, wrong = {}, defaultdict(set), defaultdict(list), []
-    for line, row in _rows(path, ("video", "label", "start", "end"), ("subset",)):
-        name, start, end = row["video"], _number(row["start"]), _number(row["end"])
-        key = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in VIDEO_SUFFIXES else name
-        names.setdefault(key, name)
-        subsets[key].add(row["subset"] or "all")
-        if name and row["label"] and start is not None and end is not None:
-            instances[key].append((row["label"], start, end))
-        elif not name or row["label"] or row["start"] or row["end"]:
-            wrong.append(f"line {line}: {','.join(row.values())}")
-    if wrong:
-        _stop(path, wrong, "rows cannot be understood", "Expected a video, a label, and start and end in seconds.")
-    split = [f"{key}: {', '.join(sorted(found))}" for key, found in subsets.items() if len(found) > 1]
-    if split:
-        _stop(path, split, "videos are in more than one subset", "Put all rows of a video into one.")
-    repeated = [f"{key}: {item}" for key, found in instances.items() for item, n in Counter(found).items() if n > 1]
-    if repeated:
-        _announce(path, repeated, "instances are there more than once; one of each is kept")
-    return [_Entry(key, *subsets[key], list(dict.fromkeys(instances[key])), name) for key, name in names.items()]
-
-
-def _read_ranges(path: Path) -> list[dict]:
-    rows, wrong = [], []
-    for line, row in _rows(path, ("id", "file", "start", "end"), ("subset",)):
-        start, end = _number(row["start"] or "0"), _number(row["end"]) if row["end"] else np.inf
-        if not row["id"] or not row["file"] or start is None or end is None or not 0 <= start < end:
-            wrong.append(f"line {line}: {','.join(row.values())}")
-        rows.append(row | {"start": start, "end": end, "line": line})
-    if wrong:
-        _stop(path, wrong, "ranges cannot be understood", "Expected id, file, and 0 <= start < end in seconds.")
-    return rows
-
-
-def _rows(path: Path, needed: Sequence[str], optional: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Line number and cells of every row that is not empty, without the spaces around them."""
-    reader = csv.reader(_text(path).splitlines())
-    header = [name.strip() for name in next(reader, [])]
-    lacking = [name for name in needed if name not in header]
-    if lacking:
-        raise AnnotationError(f"{path}: no column {', '.join(lacking)}; the first line is {','.join(header)!r}, "
-                              f"expected {','.join(needed)} (and {', '.join(optional)}, if you like), comma-separated")
-    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
-    uneven = [f"line {line}: {','.join(row)}" for line, row in rows if len(row) != len(header)]
-    if uneven:
-        _stop(path, uneven, f"rows do not have {len(header)} cells", 'Put "quotes" around a comma inside a cell.')
-    absent = {name: "" for name in optional if name not in header}
-    return [(line, dict(zip(header, row, strict=True)) | absent) for line, row in rows]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise AnnotationError(f"{path}: there is no such file (seen from {Path.cwd()})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text) if np.isfinite(float(text)) else None
-    except ValueError:
-        return None
-
-
 # --- checking -------------------------------------------------------------------------------------------------------
 
 
-def _check_instances(entries: list[_Entry], classes: Sequence[str] | None, source: Path) -> tuple[str, ...]:
+def _check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path) -> tuple[str, ...]:
     """The names of the classes; stops at labels that are not among them and at segments that end before they start."""
     labels = {label for entry in entries for label, _, _ in entry.instances}
     if not labels:
@@ -321,24 +191,24 @@ def _check_instances(entries: list[_Entry], classes: Sequence[str] | None, sourc
             if end < start:
                 wrong.append(f"{where}: ends before it starts")
     if wrong:
-        _stop(source, wrong, "instances are wrong", f"Correct them. The {len(names)} classes: {', '.join(names)}")
+        stop(source, wrong, "instances are wrong", f"Correct them. The {len(names)} classes: {', '.join(names)}")
     return names
 
 
-def _finish(entries: list[_Entry], names: tuple[str, ...], source: Path, folder: Path | None,
+def _finish(entries: list[Entry], names: tuple[str, ...], source: Path, folder: Path | None,
             missing: str) -> Annotations:
     entries, lost = _locate(entries, source, folder)
     reasons = [f"{key}: {why}" for key, why in lost.items()]
     if lost and (missing == "error" or len(lost) == len(entries)):
-        _stop(source, reasons, f"of {len(entries)} video files are missing", "Give the folder that holds them; or read "
-              'the others alone: load_annotations(..., missing="drop"), or `losa prepare`.')
+        stop(source, reasons, f"of {len(entries)} video files are missing", "Give the folder that holds them; or read "
+             'the others alone: load_annotations(..., missing="drop"), or `losa prepare`.')
     if lost:
-        _announce(source, reasons, f"of {len(entries)} videos dropped, their files are missing")
+        announce(source, reasons, f"of {len(entries)} videos dropped, their files are missing")
     entries = [_with_duration(entry, source) for entry in entries if entry.id not in lost]
     return _build(_clip(entries, source), names, source)
 
 
-def _locate(entries: list[_Entry], source: Path, folder: Path | None) -> tuple[list[_Entry], dict[str, str]]:
+def _locate(entries: list[Entry], source: Path, folder: Path | None) -> tuple[list[Entry], dict[str, str]]:
     """Entries with the path of their file, and {id: why} of those whose file is not there."""
     if folder is None:
         located = [replace(e, path=source.parent / e.name if e.name else None) for e in entries]
@@ -347,7 +217,7 @@ def _locate(entries: list[_Entry], source: Path, folder: Path | None) -> tuple[l
     for entry in entries:
         found = find(entry.name or entry.id) or find(f"v_{entry.id}")
         if len(found) > 1:
-            _stop(folder, [str(path) for path in found], f"files could be the video {entry.id!r}", "Keep one.")
+            stop(folder, [str(path) for path in found], f"files could be the video {entry.id!r}", "Keep one.")
         if not found:
             lost[entry.id] = f"no file {entry.name or entry.id} in {folder}"
         located.append(replace(entry, path=found[0] if found else None))
@@ -367,7 +237,7 @@ def _finder(folder: Path):
     return lambda name: [folder / name] if (folder / name).is_file() else files.get(name, [])
 
 
-def _probe_all(entries: list[_Entry], broken: dict[str, str]) -> dict[Path, VideoInfo]:
+def _probe_all(entries: list[Entry], broken: dict[str, str]) -> dict[Path, VideoInfo]:
     """What `probe` says of every file; adds the ids of the unusable ones to `broken`, with the reason."""
     infos, whys = {}, {}
     for path in tqdm(dict.fromkeys(entry.path for entry in entries), desc="checking videos", unit="file"):
@@ -379,7 +249,7 @@ def _probe_all(entries: list[_Entry], broken: dict[str, str]) -> dict[Path, Vide
     return infos
 
 
-def _with_duration(entry: _Entry, source: Path) -> _Entry:
+def _with_duration(entry: Entry, source: Path) -> Entry:
     if entry.duration is not None:
         return entry
     if entry.path is None:
@@ -387,7 +257,7 @@ def _with_duration(entry: _Entry, source: Path) -> _Entry:
     return _measure([entry], {entry.path: probe(entry.path)}, source)[0]
 
 
-def _measure(entries: list[_Entry], infos: dict[Path, VideoInfo], source: Path) -> list[_Entry]:
+def _measure(entries: list[Entry], infos: dict[Path, VideoInfo], source: Path) -> list[Entry]:
     """Entries with the duration that their file really has."""
     measured, differ, wrong = [], [], []
     for entry in entries:
@@ -400,13 +270,13 @@ def _measure(entries: list[_Entry], infos: dict[Path, VideoInfo], source: Path) 
             differ.append(f"{entry.id}: {stated:.2f} s stated, {duration:.2f} s in the file")
         measured.append(replace(entry, duration=duration))
     if wrong:
-        _stop(source, wrong, "videos start after the end of their file", "Correct them.")
+        stop(source, wrong, "videos start after the end of their file", "Correct them.")
     if differ:
-        _announce(source, differ, "durations differ from the file's, which is taken; is it the same video?")
+        announce(source, differ, "durations differ from the file's, which is taken; is it the same video?")
     return measured
 
 
-def _clip(entries: list[_Entry], source: Path) -> list[_Entry]:
+def _clip(entries: list[Entry], source: Path) -> list[Entry]:
     """Entries with their segments inside the video: clipped, and dropped where nothing is left."""
     clipped, zero, beyond, outside = [], [], [], 0
     for entry in entries:
@@ -422,14 +292,14 @@ def _clip(entries: list[_Entry], source: Path) -> list[_Entry]:
                 kept.append((label, low, high))
         clipped.append(replace(entry, instances=kept))
     if zero:
-        _announce(source, zero, "instances have zero length; dropped")
+        announce(source, zero, "instances have zero length; dropped")
     if beyond:
-        _announce(source, beyond, "segments pass an end of their video; clipped"
-                  + (f" ({outside} of them lie wholly outside and are dropped)" if outside else ""))
+        announce(source, beyond, "segments pass an end of their video; clipped"
+                 + (f" ({outside} of them lie wholly outside and are dropped)" if outside else ""))
     return clipped
 
 
-def _cut(entries: list[_Entry], rows: list[dict], source: Path, folder: Path) -> list[_Entry]:
+def _cut(entries: list[Entry], rows: list[dict], source: Path, folder: Path) -> list[Entry]:
     """Entries cut into one per row of `rows`, with the segments that overlap it; those without a row stay whole."""
     find, by_path = _finder(folder), {entry.path: entry for entry in entries if entry.whole}
     wrong, cuts, crossing = [], defaultdict(list), []
@@ -449,13 +319,13 @@ def _cut(entries: list[_Entry], rows: list[dict], source: Path, folder: Path) ->
         crossing += [f"{_where(entry, *item)} and {row['id']}" for item in entry.instances
                      if item[1] < row["start"] < item[2] or item[1] < row["end"] < item[2]]
     if wrong:
-        _stop(source, wrong, "ranges are wrong", "Expected ranges inside annotated files that do not overlap.")
+        stop(source, wrong, "ranges are wrong", "Expected ranges inside annotated files that do not overlap.")
     if crossing:
-        _announce(source, crossing, "times a segment crosses an edge of a range; clipped to it")
+        announce(source, crossing, "times a segment crosses an edge of a range; clipped to it")
     return [piece for entry in entries for piece in [_piece(entry, row) for row in cuts[entry.id]] or [entry]]
 
 
-def _piece(entry: _Entry, row: dict) -> _Entry:
+def _piece(entry: Entry, row: dict) -> Entry:
     low, high = row["start"], row["end"]
     inside = [(label, max(start, low) - low, min(end, high) - low) for label, start, end in entry.instances
               if min(end, high) > max(start, low)]
@@ -463,10 +333,10 @@ def _piece(entry: _Entry, row: dict) -> _Entry:
                    duration=high - low)
 
 
-def _build(entries: list[_Entry], names: tuple[str, ...], source: Path) -> Annotations:
+def _build(entries: list[Entry], names: tuple[str, ...], source: Path) -> Annotations:
     twice = [f"{key} ({times} times)" for key, times in Counter(entry.id for entry in entries).items() if times > 1]
     if twice:
-        _stop(source, twice, "ids are there more than once", "Every video, and every range, needs an id of its own.")
+        stop(source, twice, "ids are there more than once", "Every video, and every range, needs an id of its own.")
     number = {name: index for index, name in enumerate(names)}
     return Annotations(names, tuple(
         Video(e.id, e.subset, e.path, e.start, e.duration,
@@ -478,7 +348,7 @@ def _build(entries: list[_Entry], names: tuple[str, ...], source: Path) -> Annot
 # --- saying it ------------------------------------------------------------------------------------------------------
 
 
-def _where(entry: _Entry, label: str, start: float, end: float) -> str:
+def _where(entry: Entry, label: str, start: float, end: float) -> str:
     return f"{entry.id}: {label!r} [{start}, {end}]"
 
 
@@ -486,16 +356,3 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     lowered = {key.lower(): key for key in known}
     near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
     return f"; did you mean {lowered[near[0]]!r}?" if near else "."
-
-
-def _listing(items: Sequence[str], show: int) -> str:
-    more = [f"... and {len(items) - show} more"] if len(items) > show else []
-    return "".join(f"\n  {item}" for item in [*items[:show], *more])
-
-
-def _stop(source: Path, items: Sequence[str], what: str, advice: str) -> NoReturn:
-    raise AnnotationError(f"{source}: {len(items)} {what}:{_listing(items, 5)}\n{advice}")
-
-
-def _announce(source: Path, items: Sequence[str], what: str, show: int = 3) -> None:
-    warnings.warn(f"{source}: {len(items)} {what}:{_listing(items, show)}", stacklevel=5)
