@@ -39,7 +39,7 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     result = test(out, config.test_subset, quiet=quiet)
     seconds["predict"] = result.pop("predict_seconds")
     result |= {"seconds": {k: round(v, 2) for k, v in seconds.items()}, "peak_memory_mb": peak_memory_mb(),
-               "seed": config.seed, "val_map": {row["epoch"]: row["val_map"] for row in log if "val_map" in row}}
+               "seed": config.seed, "val_map": {str(row["epoch"]): row["val_map"] for row in log if "val_map" in row}}
     write_text(out / "result.json", json.dumps(result, indent=1))
     return result
 

@@ -134,7 +134,9 @@ def tap_statistics(windows: Windows, source, at_most: int = 64) -> tuple[Tensor,
     samples = [source.features(windows[0, i]["fetched"]) for i in range(0, len(windows), step)]
     tapped = torch.cat([t.permute(0, 1, 3, 4, 2).flatten(2) for t, _ in samples], dim=2)
     last = torch.cat([x for _, x in samples], dim=1)
-    return tapped.mean(2), tapped.std(2), last.mean(1), last.std(1)
+    spread = lambda x, mean: (x - mean.unsqueeze(-1)).square().mean(-1).sqrt()  # noqa: E731  (std warns on no taps)
+    tap_mean, last_mean = tapped.mean(-1), last.mean(-1)
+    return tap_mean, spread(tapped, tap_mean), last_mean, spread(last, last_mean)
 
 
 def validate(model: LoSA, source, videos, config: Config, annotations: Annotations) -> float:
