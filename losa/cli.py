@@ -188,6 +188,8 @@ def print_table(result: dict) -> None:
     cells = "  ".join(f"{t:.2f}: {100 * ap:5.1f}" for t, ap in zip(result["tiou"], result["map"], strict=True))
     print(f"mAP at tIoU  {cells}   average {100 * result['average_map']:.2f}\n"
           f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")
+    if result["num_unknown_video"]:
+        print(f"{result['num_unknown_video']} predictions lie in videos the subset does not have; they count as wrong")
 
 
 def main() -> None:

@@ -47,11 +47,13 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
 def test(out: str | Path, subset: str, *, quiet: bool = False) -> dict:
     """Predicts a subset with a trained run's model, writes predictions beside it and returns the evaluation."""
     out, began = Path(out), time.monotonic()
-    model, config, classes = load_model(out)
+    if not (out / "config.json").exists():
+        raise FileNotFoundError(f"no run at {out}; train one with `losa train {out}`")
+    config = Config.load(out / "config.json")
     annotations = load_annotations(config.annotations)
     videos = annotations.subset(subset)
     source = open_taps(config, videos, device=best_device(), quiet=quiet)
-    load_model(out, classes=annotations.classes, backbone=source.recipe.describe())
+    model, config, classes = load_model(out, classes=annotations.classes, backbone=source.recipe.describe())
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes)
     save_raw(out / "raw_predictions.npz", raw, classes)

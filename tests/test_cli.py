@@ -31,7 +31,7 @@ def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
     (("train", "run", "-s", "short_windw=3"), "unknown config field 'short_windw': did you mean 'short_window'?"),
     (("train", "run", "-s", "seed"), "--set takes field=value, got 'seed'"),
     (("train", "run", "-s", "annotations=none.json"), "none.json"),
-    (("predict", "nowhere"), "train one with `losa train`"),
+    (("predict", "nowhere"), "no run at nowhere; train one with `losa train nowhere`"),
     (("prepare", "out"), "give either --world SIZE, or --videos FOLDER"),
     (("prepare", "out", "--world", "huge"), "size 'huge' is unknown"),
 ])
