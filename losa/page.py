@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from losa.world import UNSEEN
 from widgets.figures import class_colours, ink_on, match_greedily, opacity, run_colours, score_of, stack_rows
 
 ASSETS = Path(__file__).parent
@@ -95,7 +96,7 @@ def demo_page(path: str | Path, result: Mapping, videos: Sequence[Mapping], *, c
 def what_was_done(result: Mapping) -> Html:
     """Three sentences."""
     number, seconds = result.get("num_videos", {}), result.get("seconds", {})
-    preset = {"gap": " that has never seen 6 of the motions", "covered": " that has seen all the motions"}
+    preset = {"gap": f" that has never seen {len(UNSEEN)} of the motions", "covered": " that has seen all the motions"}
     return element("p", (
         f"A small video transformer{preset.get(result.get('preset'), '')} watched {number.get('train', '?')} training "
         f"videos once and was never changed. Two models then learnt from what it saw to say which action happens from "

@@ -65,7 +65,9 @@ def test_training_parameters_are_the_config():
 def finished(tmp_path_factory) -> Path:
     """A finished demo at size tiny, with the quickstart that the demo itself has run."""
     out = tmp_path_factory.mktemp("demo")
-    demos.demo(out, size="tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MPLBACKEND", raising=False)  # notebooks bring their own
+        demos.demo(out, size="tiny")
     return out
 
 
@@ -84,7 +86,7 @@ def executed(finished, tmp_path_factory) -> Path:
         papermill.execute_notebook(str(path), str(folder / path.name), parameters=given[path.stem], prepare_only=True)
     command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120",
                "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}", *map(str, folder.glob("*.ipynb"))]
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "MPLBACKEND"))}
     done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     num_cells = sum(c.cell_type == "code" for path in folder.glob("*.ipynb") for c in nbformat.read(path, 4).cells)
