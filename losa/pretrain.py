@@ -176,6 +176,7 @@ def write(model: VideoViT, card: dict, out: Path) -> dict:
     weights, part = out / f"world_{card['preset']}.safetensors", out / f".{card['preset']}.{os.getpid()}.part"
     save_file(state, part, {"model": json.dumps(card["model"]), "card": json.dumps(card)})
     card = {**card, "sha256": hashlib.sha256(part.read_bytes()).hexdigest()}
+    part.chmod(0o644)  # safetensors writes files that only their owner may read
     os.replace(part, weights)
     part.write_text(json.dumps(card, indent=1) + "\n")
     os.replace(part, weights.with_suffix(".json"))
