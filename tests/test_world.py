@@ -72,7 +72,7 @@ def test_share_number_and_length_of_labelled_segments():
             assert low - 0.05 <= (event.end - event.start) / world.FPS <= high + 0.05
         events = sorted((e for e in script.events if not e.hold), key=lambda e: e.start)
         assert all(a.end <= b.start for a, b in zip(events, events[1:], strict=False)), "motions overlap"
-        assert 0 <= events[0].start and events[-1].end <= script.num_frames
+        assert events[0].start >= 0 and events[-1].end <= script.num_frames
     seen = {e.name for s in scripts for e in s.events}
     assert seen >= set(world.ALL)
 
