@@ -41,7 +41,8 @@ def demo(out: str | Path = "runs/demo", *, size: str = "demo", seed: int = 0, **
     write_text(out / "result.json", json.dumps(result, indent=1))
     write_predictions(out / "predictions.json", read_predictions(out / "losa" / "predictions.json"),
                       {"run": str(out / "losa"), "config": config.to_dict()})
-    demo_page(out / "index.html", result, shown_videos(config, out))
+    classes = load_annotations(config.annotations).classes
+    demo_page(out / "index.html", result, shown_videos(config, out), classes=classes)
     executed = execute_notebook(out)
     print(f"average mAP: head only {100 * result['head_only']['average_map']:.1f}, "
           f"LoSA {100 * result['losa']['average_map']:.1f}")

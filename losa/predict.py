@@ -73,6 +73,15 @@ def predict(model: LoSA, source, videos: Sequence[Video], config: Config, quiet:
             for video in tqdm(videos, desc="predict", unit="video", leave=False, disable=quiet)}
 
 
+@torch.no_grad()
+def video_gates(model: LoSA, source, video: Video) -> Float[Tensor, "K R T"] | None:
+    """How far each gate is open (taps x ranges x snippets) over a whole video; None for a fusion without gates."""
+    tapped, last = (x[None].to(next(model.parameters()).device)
+                    for x in source.features(source.fetch(video, 0, source.num_snippets(video))))
+    gates = model.features(tapped, last, torch.ones(1, last.shape[2], dtype=torch.bool, device=last.device))[1]
+    return None if gates is None else gates[0].cpu()
+
+
 def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str]) -> dict[str, list[dict]]:
     """Records per video after soft-NMS, best first."""
     records = {}

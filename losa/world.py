@@ -413,7 +413,7 @@ def _parallel(function, jobs: Sequence, num_workers: int | None, desc: str, show
     """`function` of every job, in order, in `num_workers` processes (None: all cores; 0: in this one)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores if num_workers is None else num_workers, len(jobs) // 2)
-    bar = dict(total=len(jobs), desc=desc, disable=not show)
+    bar = dict(total=len(jobs), desc=desc, disable=not (show and jobs))
     if workers < 2:
         return [function(job) for job in tqdm(jobs, **bar)]
     # fork is quick and the children only draw; elsewhere it is not safe or not there

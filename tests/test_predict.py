@@ -8,7 +8,7 @@ import torch
 
 from losa.config import Config
 from losa.model import build
-from losa.predict import Raw, load_raw, predict_video, save_raw, suppress, truth_of, window_spans
+from losa.predict import Raw, load_raw, predict_video, save_raw, suppress, truth_of, video_gates, window_spans
 from tests.test_windows import Numbers, a_video
 
 
@@ -82,3 +82,16 @@ def test_suppress_and_truth_give_records():
     assert first == {"segment": [0.0, 2.0], "label": "y", "score": pytest.approx(0.9)}
     assert second["score"] == pytest.approx(0.8 * np.exp(-1 / 0.5))
     assert truth_of([a_video()], ("x", "y"))["a"][1] == {"segment": [30.0, 31.0], "label": "y"}
+
+
+def test_gates_of_a_video_are_those_of_the_forward_pass():
+    config = Config.make(head_dim=16, head_levels=2, gate="sigmoid")
+    torch.manual_seed(0)
+    model, source = build(config, dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval(), Waves(40)
+    gates = video_gates(model, source, a_video())
+    tapped, last = source.features(source.fetch(None, 0, 40))
+    with torch.no_grad():
+        expected = model(tapped[None], last[None], torch.ones(1, 40).bool()).gates[0]
+    assert gates.shape == (2, 2, 40) and torch.equal(gates, expected) and gates.std() > 0
+    alone = build(config.replace(gate="concat"), dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
+    assert video_gates(alone, source, a_video()) is None
