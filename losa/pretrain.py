@@ -60,8 +60,9 @@ def accuracy(model: nn.Module, clips: Tensor, labels: Tensor, batch: int = 64) -
 class Muon(torch.optim.Optimizer):
     """Momentum whose step is made orthogonal, for weights of two and more dimensions.
 
-    Newton-Schulz coefficients of Keller Jordan's Muon (kellerjordan.github.io/posts/muon). On this task a tenth of
-    AdamW's steps do: .66 against .28 clip accuracy after 100-150 steps.
+    Newton-Schulz coefficients of Keller Jordan's Muon (kellerjordan.github.io/posts/muon). Exploratory, one seed,
+    16 motions, conv stem: .71 clip accuracy after a schedule of 150 steps; AdamW at 1.2e-3 (patch 8, step 100 of 300)
+    stood at .28.
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.01):
