@@ -61,7 +61,7 @@ class Config(BaseModel):
     batch_size: int = Field(4, ge=1)
     window: int = Field(384, ge=8)  # snippets in one training sample, at most
     crop_ratio: tuple[float, float] = (0.9, 1.0)  # share of a short video kept by random cropping
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     gate_lr_scale: float = Field(5.0, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     clip_grad: float = Field(1.0, gt=0)

@@ -55,7 +55,7 @@ def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
                   "labels": torch.zeros(0, dtype=torch.long), "video": video.id}
         batch = stack([sample], source, device)
         output = model(batch.taps, batch.last, batch.mask)
-        where = points(stop - start, config.head_levels, device)
+        where = points(batch.mask.shape[1], config.head_levels, device)
         here = output.point_mask[0] & (where.positions_grid + start >= first) & (where.positions_grid + start < last)
         hits = decode(output.logits[0], output.offsets[0], here, where, min_score=config.pre_nms_score,
                       top_k=config.pre_nms_topk, limits_grid=(-0.5, stop - start - 0.5))

@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from losa.data import Video
 
+ROUND = 32  # snippets: few different lengths spare time and memory, since kernels are prepared for each
+
 
 class Batch(NamedTuple):
     """B windows padded to a common length T; segments in grid units of their window."""
@@ -94,9 +96,9 @@ def loader(windows: Windows, batches: list[list[tuple[int, int]]], num_workers: 
 
 
 def stack(samples: list[dict], source, device: torch.device | str) -> Batch:
-    """Samples with their taps, computed or cached, padded with zeros to the longest."""
+    """Samples with their taps, computed or cached, padded with zeros to the longest, rounded up to `ROUND`."""
     features = [source.features(sample["fetched"]) for sample in samples]
-    longest = max(last.shape[1] for _, last in features)
+    longest = -(-max(last.shape[1] for _, last in features) // ROUND) * ROUND
     mask = torch.stack([torch.arange(longest) < last.shape[1] for _, last in features])
     taps = torch.stack([pad_time(tapped, longest, dim=2) for tapped, _ in features])
     last = torch.stack([pad_time(last, longest, dim=1) for _, last in features])
