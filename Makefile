@@ -42,7 +42,7 @@ notebooks: demo  ## run every notebook with its own defaults; the results are in
 
 measure: $(READY)  ## the tables of the README, measured again (long)
 	@$(BIN)/losa bench memory
-	@$(BIN)/losa study presets -s epochs=60
+	@$(BIN)/losa study presets -s epochs=57
 
 lint: $(READY)  ## ruff only
 	@$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from losa.world import UNSEEN
+from losa.motions import UNSEEN
 from widgets.figures import class_colours, ink_on, match_greedily, opacity, run_colours, score_of, stack_rows
 
 ASSETS = Path(__file__).parent

@@ -9,6 +9,7 @@ import torch
 from losa import pretrain as P
 from losa import world
 from losa.backbone import WEIGHTS, load_backbone, load_video_vit
+from losa.motions import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +64,13 @@ def test_muon_steps_are_nearly_orthogonal():
         assert values.min() > 0.4 and values.max() < 1.4
 
 
-@pytest.mark.parametrize("preset", list(world.PRESETS))
+@pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_shipped_weights_match_their_card_and_know_held_out_clips(preset):
     card = json.loads((WEIGHTS / f"world_{preset}.json").read_text())
     path = WEIGHTS / f"world_{preset}.safetensors"
     assert path.stat().st_size < 3_100_000
     assert hashlib.sha256(path.read_bytes()).hexdigest() == card["sha256"]
-    assert tuple(card["classes_seen"]) == world.PRESETS[preset] and card["world_version"] == world.VERSION
+    assert tuple(card["classes_seen"]) == PRESETS[preset] and card["world_version"] == world.VERSION
     backbone = load_backbone(preset)
     # without the classifier: same motion, nearer features than another motion, on clips no training has seen
     clips, labels = map(torch.from_numpy, world.render_clips(card["classes_seen"], 60, 77, num_workers=0))

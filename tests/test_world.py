@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from losa import world
+from losa import motions, world
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +68,16 @@ def test_share_number_and_length_of_labelled_segments():
     assert all(44 <= s.num_frames / world.FPS <= 63 for s in scripts)
     for script in scripts:
         for event in script.labelled:
-            low, high = world.ACTIONS[event.name].seconds
+            low, high = motions.ACTIONS[event.name].seconds
             assert low - 0.05 <= (event.end - event.start) / world.FPS <= high + 0.05
         events = sorted((e for e in script.events if not e.hold), key=lambda e: e.start)
         assert all(a.end <= b.start for a, b in zip(events, events[1:], strict=False)), "motions overlap"
         assert events[0].start >= 0 and events[-1].end <= script.num_frames
     seen = {e.name for s in scripts for e in s.events}
-    assert seen >= set(world.ALL)
+    assert seen >= set(motions.ALL)
 
 
-@pytest.mark.parametrize("name", world.CLASSES)
+@pytest.mark.parametrize("name", motions.CLASSES)
 def test_the_pose_moves_inside_the_labelled_interval_and_nowhere_else(name):
     for seed in range(20):
         script, _ = world.script_clip(np.random.default_rng(seed), name)
@@ -124,15 +124,15 @@ def test_wrong_requests_say_what_to_do(tiny, tmp_path):
 
 
 def test_presets_differ_in_six_classes():
-    assert len(world.CLASSES) == 10 and len(world.MOTIONS) == 16
-    assert set(world.PRESETS["covered"]) == set(world.MOTIONS)
-    missing = set(world.MOTIONS) - set(world.PRESETS["gap"])
-    assert len(missing) == 6 and missing <= set(world.CLASSES)
+    assert len(motions.CLASSES) == 10 and len(motions.MOTIONS) == 16
+    assert set(motions.PRESETS["covered"]) == set(motions.MOTIONS)
+    missing = set(motions.MOTIONS) - set(motions.PRESETS["gap"])
+    assert len(missing) == 6 and missing <= set(motions.CLASSES)
 
 
 def test_clips_do_not_depend_on_workers_or_on_how_many_there_are():
-    clips, labels = world.render_clips(world.PRESETS["gap"], 130, 0, num_workers=2)
-    again, _ = world.render_clips(world.PRESETS["gap"], 20, 0, num_workers=0)
+    clips, labels = world.render_clips(motions.PRESETS["gap"], 130, 0, num_workers=2)
+    again, _ = world.render_clips(motions.PRESETS["gap"], 20, 0, num_workers=0)
     assert clips.shape == (130, 3, 16, 48, 48) and clips.dtype == np.uint8
     assert np.array_equal(clips[:20], again)
     assert labels.tolist() == [i % 10 for i in range(130)]
@@ -142,4 +142,4 @@ def test_clips_do_not_depend_on_workers_or_on_how_many_there_are():
 def test_the_contact_sheet_shows_every_motion(tmp_path):
     path = world.contact_sheet(tmp_path / "sheet.png")
     image = np.asarray(Image.open(path))
-    assert image.std() > 10 and image.size > 8 * 96 * 96 * 3 * len(world.ALL)
+    assert image.std() > 10 and image.size > 8 * 96 * 96 * 3 * len(motions.ALL)
