@@ -30,8 +30,8 @@ from losa.temporal import attend, attend_locally, split_heads, zero_masked
 class Points(NamedTuple):
     """All points of a pyramid, level after level; P = sum over l of ceil(T / 2**l)."""
 
-    positions_grid: Float[Tensor, "P"]
-    strides: Float[Tensor, "P"]
+    positions_grid: Float[Tensor, " P"]
+    strides: Float[Tensor, " P"]
     ranges_grid: Float[Tensor, "P 2"]  # the point owns segments whose longer side lies in here
 
 
@@ -55,8 +55,8 @@ class Detections(NamedTuple):
     """Scored segments in grid units, best first, before non-maximum suppression."""
 
     segments_grid: Float[Tensor, "M 2"]
-    scores: Float[Tensor, "M"]
-    labels: Int[Tensor, "M"]
+    scores: Float[Tensor, " M"]
+    labels: Int[Tensor, " M"]
 
 
 # --- points, targets, losses, decoding: functions of tensors ---------------------------------------------
@@ -83,7 +83,7 @@ def points(num_snippets: int, num_levels: int, device: torch.device | str | None
 def assign(
     points: Points,
     segments_grid: Float[Tensor, "M 2"],
-    labels: Int[Tensor, "M"],
+    labels: Int[Tensor, " M"],
     num_classes: int,
     radius: float = 1.5,
 ) -> Targets:
@@ -116,7 +116,7 @@ def assign(
 def assign_batch(
     points: Points,
     segments_grid: Sequence[Float[Tensor, "_ 2"]],
-    labels: Sequence[Int[Tensor, "_"]],
+    labels: Sequence[Int[Tensor, " _"]],
     num_classes: int,
     radius: float = 1.5,
 ) -> Targets:
@@ -174,7 +174,7 @@ def update_normaliser(normaliser: float, num_positives: int | float, momentum: f
 def decode(
     logits: Float[Tensor, "P A"],
     offsets: Float[Tensor, "P 2"],
-    mask: Bool[Tensor, "P"],
+    mask: Bool[Tensor, " P"],
     points: Points,
     *,
     min_score: float = 0.001,
