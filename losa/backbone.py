@@ -229,7 +229,7 @@ def taps(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence
 
     Clips of L frames, `clip_stride` apart (default L), run `chunk` at a time so that peak memory does not
     grow with the video; where clips overlap their outputs are averaged; the last clip repeats its last
-    frame. Runs on the backbone's device and dtype; results are float32 there. (method.md, "Time grid".)
+    frame. Runs on the backbone's device and dtype; results are float32 there.
     """
     length, tubelet = backbone.frames_per_clip, backbone.tubelet
     starts = clip_starts(len(frames), length, clip_stride or length)
