@@ -1,11 +1,11 @@
 """One run from config to numbers: train, predict the test subset, evaluate, write down."""
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import torch
 
 from losa.config import Config
@@ -70,6 +70,10 @@ def best_device() -> str:
 
 
 def peak_memory_mb() -> float:
-    """The most resident memory this process has had, in MB."""
+    """The most resident memory this process has had, in MB; on Windows what it has now."""
+    try:
+        import resource
+    except ImportError:
+        return round(psutil.Process().memory_info().rss / 1e6, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)

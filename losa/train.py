@@ -54,7 +54,10 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     ema = ModelEmaV3(bare, decay=config.ema_decay)
     windows = Windows(train_videos, source, config.window, seed=config.seed, crop_ratio=config.crop_ratio,
                       align=recipe.clip_length // recipe.tubelet if config.short_scope == "clip" else 1)
-    state = load_state(out, bare, ema, optimiser)
+    parts = {"model": bare, "ema": ema.module, "optimiser": optimiser}
+    if accelerator.scaler is not None:
+        parts["scaler"] = accelerator.scaler
+    state = load_state(out, parts)
     if state is None:
         state = {"step": 0, "normaliser": config.init_normaliser, "seconds": 0.0}
         statistics = tap_statistics(windows, source)
@@ -87,7 +90,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 bar.update()
                 state["seconds"] = time.monotonic() - began
                 if stopped or state["step"] % config.save_every == 0:
-                    save_state(out, bare, ema, optimiser, state)
+                    save_state(out, parts, state)
                 if stopped:
                     raise KeyboardInterrupt(f"stopped at step {state['step']}; the same command continues there")
             row = {"epoch": epoch + 1, "step": state["step"], "cls_loss": cls.item(), "reg_loss": reg.item(),
@@ -97,7 +100,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 shown["val"] = f"{100 * row['val_map']:.1f}"
             state["seconds"] = time.monotonic() - began
             append_log(out / "log.jsonl", {**row, "seconds": round(state["seconds"], 2)})
-            save_state(out, bare, ema, optimiser, state)
+            save_state(out, parts, state)
     save_model(ema.module, out / "model.safetensors", config, annotations.classes, recipe.describe())
     return out / "model.safetensors"
 
@@ -165,24 +168,22 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
     write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))
 
 
-def save_state(out: Path, model: LoSA, ema: ModelEmaV3, optimiser, state: dict) -> None:
-    """Everything an exact continuation needs, in one file that is replaced as a whole."""
+def save_state(out: Path, parts: dict, state: dict) -> None:
+    """Everything an exact continuation needs (states of model, EMA, optimiser, scaler, loop), replaced as a whole."""
     temporary = out / "state.tmp"
-    torch.save({"model": model.state_dict(), "ema": ema.module.state_dict(), "optimiser": optimiser.state_dict(),
-                "loop": state}, temporary)
+    torch.save({**{name: part.state_dict() for name, part in parts.items()}, "loop": state}, temporary)
     os.replace(temporary, out / "state.pt")
 
 
-def load_state(out: Path, model: LoSA, ema: ModelEmaV3, optimiser) -> dict | None:
-    """The loop's state after restoring model, EMA and optimiser; None for a fresh run, whose log starts empty."""
+def load_state(out: Path, parts: dict) -> dict | None:
+    """The loop's state after restoring all parts; None for a fresh run, whose log starts empty."""
     log, path = out / "log.jsonl", out / "state.pt"
     if not path.exists():
         log.unlink(missing_ok=True)
         return None
     saved = torch.load(path, weights_only=True, map_location="cpu")
-    model.load_state_dict(saved["model"])
-    ema.module.load_state_dict(saved["ema"])
-    optimiser.load_state_dict(saved["optimiser"])
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
     rows = log.read_text().splitlines() if log.exists() else []
     write_text(log, "".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= saved["loop"]["step"]))
     return saved["loop"]
@@ -190,10 +191,19 @@ def load_state(out: Path, model: LoSA, ema: ModelEmaV3, optimiser) -> dict | Non
 
 @contextlib.contextmanager
 def stop_between_steps():
-    """A list that is filled by the first interrupt (Ctrl-C, SIGTERM); the loop then ends after a whole step."""
+    """A list that is filled by the first interrupt (Ctrl-C, SIGTERM); the loop then ends after a whole step.
+
+    The second one interrupts at once.
+    """
     stopped = []
+
+    def stop(*_) -> None:
+        if stopped:
+            raise KeyboardInterrupt
+        stopped.append(True)
+
     try:
-        old = {s: signal.signal(s, lambda *_: stopped.append(True)) for s in (signal.SIGINT, signal.SIGTERM)}
+        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not in the main thread: interrupts go elsewhere
         old = {}
     try:

@@ -39,7 +39,7 @@ def test_points_lie_at_multiples_of_the_stride_and_ranges_tile_the_lengths():
 
 
 def slow_assign(num_snippets, num_levels, segments, labels, num_classes, radius=1.5):
-    """The rules of assignment in a double loop: -> list of (set of classes, offsets of every shortest segment or None)."""
+    """Assignment in a double loop: -> list of (set of classes, offsets of every shortest segment or None)."""
     targets = []
     for level in range(num_levels):
         stride = 2**level
