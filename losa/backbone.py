@@ -17,7 +17,7 @@ from pathlib import Path
 import timm
 import torch
 from jaxtyping import Float, UInt8
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from timm.layers import trunc_normal_
 from timm.models.vision_transformer import Block
@@ -141,10 +141,14 @@ class ImageViT(nn.Module):
 
     def __init__(self, name: str, weights: Path | None = None, input_size: int = 224):
         super().__init__()
-        options = {"img_size": input_size} if "img_size" in timm_options(name) else {}
-        self.model = timm.create_model(name, pretrained=False, num_classes=0, **options)
+        check_timm_name(name)
+        try:
+            self.model = timm.create_model(name, pretrained=False, num_classes=0, img_size=input_size)
+        except TypeError:
+            raise ValueError(f"timm model {name!r} takes no img_size; choose a ViT, for example "
+                             f"'timm/vit_small_patch16_224'") from None
         if weights is not None:
-            state = {k: v.float() for k, v in load_file(weights).items()}
+            state = {k: v.float() for k, v in read_weights(weights).items()}
             state = fit_positions(self.model, state)
             load_strictly(self.model, state, f"{name} from {weights}")
         if not hasattr(self.model, "forward_intermediates") or not hasattr(self.model, "blocks"):
@@ -196,14 +200,23 @@ def load_backbone(name: str, weights: str | Path | None = None, input_size: int 
 
 def load_video_vit(path: Path) -> VideoViT:
     """The VideoViT a safetensors file describes: its metadata "model" holds the constructor's arguments."""
+    state = read_weights(path)
     with safe_open(path, framework="pt") as file:
         described = (file.metadata() or {}).get("model")
     if described is None:
         raise ValueError(f"{path} does not say which model it holds (metadata 'model' is missing); "
                          f"make it with `losa pretrain`")
     model = VideoViT(**json.loads(described))
-    load_strictly(model, {k: v.float() for k, v in load_file(path).items()}, str(path))
+    load_strictly(model, {k: v.float() for k, v in state.items()}, str(path))
     return model
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises ValueError where it is none."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file or is cut short ({error}); fetch or make it again") from None
 
 
 def freeze_backbone(model: nn.Module) -> nn.Module:
@@ -306,12 +319,11 @@ def fit_positions(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tenso
     return {**state, "pos_embed": resampled}
 
 
-def timm_options(name: str) -> set[str]:
-    """Keyword arguments a timm ViT of this name takes; raises ValueError with the nearest names if unknown."""
+def check_timm_name(name: str) -> None:
+    """Nothing; raises ValueError with the nearest names if timm has no such model."""
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0][:10]}*")[:5]
         raise ValueError(f"timm has no model {name!r}; near: {near}")
-    return {"img_size"} if "vit" in name else set()
 
 
 def load_strictly(model: nn.Module, state: dict[str, Tensor], what: str) -> None:

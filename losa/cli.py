@@ -30,7 +30,7 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything the demo 
     """Render videos, train head-only and LoSA, predict, evaluate, write a page. Stopped, it continues."""
     from losa.demo import demo
 
-    demo(out, size=size, seed=seed, **parse_fields(fields))
+    interruptible(demo, out, size=size, seed=seed, **parse_fields(fields, taken=("seed", "annotations", "cache")))
 
 
 @app.command()
@@ -41,6 +41,8 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
             videos: Annotated[Path | None, typer.Option(help="Folder of your videos.")] = None,
             annotations: Annotated[Path | None, typer.Option(
                 help="Your labels: ActivityNet-layout JSON, or CSV video,label,start,end[,subset].")] = None,
+            split: Annotated[str, typer.Option(help="Shares of train,val,test, e.g. 0.6,0.2,0.2, drawn by video; "
+                                               "for labels without a subset column.")] = "",
             ranges: Annotated[Path | None, typer.Option(
                 help="CSV id,file,start,end,subset: cut files into several videos by time range.")] = None) -> None:
     """Make a checked dataset: from your videos and labels, or the embedded world."""
@@ -55,9 +57,11 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
         raise typer.BadParameter("--videos needs --annotations FILE")
     from losa.data import prepare
 
-    found = prepare(videos, annotations, out, ranges=ranges)
+    shares = tuple(map(float, split.split(","))) if split else None
+    found = prepare(videos, annotations, out, ranges=ranges, split=shares)
     print(f"{out / 'annotations.json'}: {len(found.videos)} videos, {len(found.classes)} classes, "
-          f"{sum(len(v.labels) for v in found.videos)} segments\n"
+          f"{sum(len(v.labels) for v in found.videos)} segments; subsets "
+          + ", ".join(f"{name}: {count} videos" for name, (count, _) in found.subsets.items()) + "\n"
           f"next: losa train RUN_FOLDER -s annotations={out / 'annotations.json'} -s cache={out / 'taps'}")
 
 
@@ -78,22 +82,26 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
     """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
     from losa.run import run
 
-    given = parse_fields(fields)
-    base = Config.load(config) if config else Config()
-    result = run(base.replace(**given), out)
+    chosen = (Config.load(config) if config else Config()).replace(**parse_fields(fields))
+    result = interruptible(run, chosen, out)
+    if result["val_map"]:
+        print(f"val average {100 * list(result['val_map'].values())[-1]:.2f}: choose between configs by this one")
     print_table(result)
-    print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {base.replace(**given).annotations} "
+    print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {chosen.annotations} "
           f"--subset {result['subset']}")
 
 
 @app.command()
 def predict(run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-            subset: Annotated[str, typer.Option(help="Subset of the run's annotations.")] = "test") -> None:
-    """Predict a subset with a trained run; writes predictions.json and raw_predictions.npz into the run."""
+            subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "test",
+            annotations: Annotated[str, typer.Option(help="Another annotations.json, with the same classes; "
+                                                     "default: the run's own.")] = "") -> None:
+    """Predict a subset with a trained run and evaluate it; predictions go into the run's folder."""
     from losa.run import test
 
-    print_table(test(run, subset))
-    print(run / "predictions.json")
+    result = test(run, subset, annotations=annotations)
+    print_table(result)
+    print(result["predictions"])
 
 
 @app.command()
@@ -152,8 +160,8 @@ def presets(out: Annotated[Path, typer.Option(help="Folder of worlds, taps and r
     """Head-only, LoSA and two controls on both presets, with paired differences. Stopped, it continues."""
     from losa.study import study
 
-    print(study(out, seeds=tuple(map(int, seeds.split(","))), size=size, num_processes=num_processes,
-                **parse_fields(fields)))
+    print(interruptible(study, out, seeds=tuple(map(int, seeds.split(","))), size=size, num_processes=num_processes,
+                        **parse_fields(fields, taken=("seed", "backbone", "annotations", "cache"))))
 
 
 @study_app.command()
@@ -167,17 +175,32 @@ def folds(out: Annotated[Path, typer.Argument(help="Folder with the annotations.
     from losa.folds import leave_one_out
 
     config = Config.make(**{"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
-                            "backbone": backbone, "weights": weights, **parse_fields(fields)})
-    print(leave_one_out(config, out / "folds", seeds=tuple(map(int, seeds.split(","))), num_processes=num_processes))
+                            "backbone": backbone, "weights": weights,
+                            **parse_fields(fields, taken=("seed", "backbone", "weights"))})
+    print(interruptible(leave_one_out, config, out / "folds", seeds=tuple(map(int, seeds.split(","))),
+                        num_processes=num_processes))
 
 
-def parse_fields(pairs: list[str] | None) -> dict:
-    """{"seed": 3} for ["seed=3"]: values are JSON where they parse as JSON, text otherwise."""
+def interruptible(function, *words, **named):
+    """What the function returns; an interrupt ends the command with its message (typer would swallow it)."""
+    try:
+        return function(*words, **named)
+    except KeyboardInterrupt as stop:
+        raise SystemExit(f"stopped {stop or '; the same command continues there'}") from None
+
+
+def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:
+    """{"seed": 3} for ["seed=3"]: values are JSON where they parse as JSON, text otherwise.
+
+    `taken` fields are the command's to set.
+    """
     fields = {}
     for pair in pairs or []:
         name, sign, value = pair.partition("=")
         if not sign:
             raise typer.BadParameter(f"--set takes field=value, got {pair!r}; see `losa train --help`")
+        if name in taken:
+            raise typer.BadParameter(f"{name} is set by this command's own options, see --help")
         try:
             fields[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -202,5 +225,3 @@ def main() -> None:
         if not type(error).__module__.startswith(("losa", "builtins")):
             raise
         raise SystemExit(f"error: {error}") from None
-    except KeyboardInterrupt as stop:
-        raise SystemExit(f"stopped: {stop}") from None

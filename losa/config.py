@@ -17,7 +17,7 @@ class ConfigError(ValueError):
 
 
 class Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     # data
     annotations: str = "runs/demo/world/annotations.json"  # ActivityNet-layout JSON made by `losa prepare`
@@ -28,7 +28,7 @@ class Config(BaseModel):
     # frozen backbone and how video reaches it
     backbone: str = "gap"  # "gap" | "covered" | "timm/<model name>"
     weights: str = ""  # safetensors file; "" = the shipped one, "random" = random weights (timm only)
-    input_size: int | None = Field(None, ge=14)  # px of the square input; None = the backbone's own
+    input_size: int | None = Field(None, ge=14)  # px of the square input; None = the world backbone's own, 224 for timm
     sample_fps: float | None = Field(None, gt=0)  # frames per second read; None = native rate / frame_stride
     frame_stride: int = Field(1, ge=1)  # read every n-th native frame
     clip_stride: int | None = Field(None, ge=1)  # sampled frames between clips; None = no overlap
@@ -50,7 +50,7 @@ class Config(BaseModel):
     # head
     head_dim: int = Field(64, ge=8)
     head_heads: int = Field(4, ge=1)
-    head_levels: int = Field(5, ge=1)
+    head_levels: int = Field(5, ge=1, le=12)
     head_stem: int = Field(1, ge=0)  # transformer blocks before the pyramid
     head_window: int = Field(0, ge=0)  # local attention window in points, 0 = global
     drop_path: float = Field(0.1, ge=0, lt=1)
@@ -125,8 +125,14 @@ class Config(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> "Config":
-        """The Config saved beside a run. Raises ConfigError if the file was edited into something invalid."""
-        return cls.make(**json.loads(Path(path).read_text()))
+        """The Config saved beside a run. Raises ConfigError if the file is not one."""
+        try:
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{path} is not JSON ({error}); give the config.json of a run") from None
+        if not isinstance(fields, dict):
+            raise ConfigError(f"{path} holds no fields of a config; give the config.json of a run")
+        return cls.make(**fields)
 
 
 def explain(error: ValidationError) -> str:

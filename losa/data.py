@@ -8,6 +8,7 @@ those files are read in `losa.layouts`.
 import csv
 import json
 import os
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,7 +107,8 @@ def load_csv(path: str | Path, videos_folder: str | Path) -> Annotations:
 
 
 def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | Path,
-            ranges: str | Path | None = None, classes: Sequence[str] | None = None) -> Annotations:
+            ranges: str | Path | None = None, classes: Sequence[str] | None = None,
+            split: tuple[float, ...] | None = None) -> Annotations:
     """Checks every file, writes `out`/annotations.json, and returns what is in it.
 
     Files that are missing or broken are left out, listed with their reasons in a warning and in `out`/skipped.csv.
@@ -114,7 +116,10 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     annotations_file: JSON or CSV, as `load_annotations` and `load_csv` read them.
     ranges: CSV with columns id, file, start, end and, if you like, subset; each row makes a video of its own from a
     stretch of a file (empty start or end: the file's). Files that it does not name stay whole.
+    split: shares of train, val and test; every video gets one of them, whatever subset it had, the same each time.
     """
+    if split is not None and (len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6):
+        raise ValueError(f"split={split}: expected three shares of train, val and test that add up to 1")
     source, out, folder = Path(annotations_file), Path(out), Path(videos_folder)
     entries, listed = (read_csv(source), None) if source.suffix.lower() == ".csv" else read_json(source)
     names = _check_instances(entries, listed if classes is None else classes, source)
@@ -129,6 +134,8 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
         lost = {name for entry in entries if entry.id in broken for name in (entry.id, entry.name)}
         good = _cut(good, [row for row in rows if row["file"] not in lost], Path(ranges), folder)
     annotations = _build(good, names, source)
+    if split is not None:
+        annotations = _split(annotations, split)
     out.mkdir(parents=True, exist_ok=True)
     save_annotations(annotations, out / "annotations.json")
     (out / "skipped.csv").unlink(missing_ok=True)
@@ -137,6 +144,20 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
             csv.writer(file).writerows([("video", "why"), *broken.items()])
         announce(source, reasons, f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})", show=20)
     return annotations
+
+
+def _split(annotations: Annotations, shares: tuple[float, ...]) -> Annotations:
+    """The same videos with subsets train, val, test by the order of a hash of their ids; none with a share is empty."""
+    order = sorted(annotations.videos, key=lambda video: zlib.crc32(video.id.encode()))
+    borders = [round(sum(shares[:i]) * len(order)) for i in range(4)]
+    subsets = {video.id: name for name, first, last in zip(("train", "val", "test"), borders, borders[1:], strict=False)
+               for video in order[first:last]}
+    counts = Counter(subsets.values())
+    lacking = [name for name, share in zip(("train", "val", "test"), shares, strict=True) if share and not counts[name]]
+    if lacking:
+        raise ValueError(f"{len(order)} videos are too few for split={shares}: {lacking} would be empty; "
+                         f"give a subset column, or cut the files with ranges")
+    return replace(annotations, videos=tuple(replace(v, subset=subsets[v.id]) for v in annotations.videos))
 
 
 def save_annotations(annotations: Annotations, path: str | Path) -> Path:

@@ -45,6 +45,8 @@ def read_ground_truth(path: str | Path, subset: str) -> Records:
         if not isinstance(video, dict) or "subset" not in video:
             raise ValueError(f'{path}: video "{video_id}" has no "subset"; add the split it belongs to.')
         instances = video.get("annotations") or []
+        if not isinstance(instances, list) or not isinstance(video["subset"], str):
+            raise ValueError(f'{path}: video "{video_id}": "annotations" must be a list and "subset" a text.')
         sizes[video["subset"]] = sizes.get(video["subset"], 0) + len(instances)
     if not sizes.get(subset):
         raise ValueError(_no_truth_message(path, subset, sizes))
@@ -91,7 +93,9 @@ def _no_truth_message(path: str | Path, subset: str, sizes: dict[str, int]) -> s
     return f'{path}: no subset "{subset}".{proposal} Subsets: {listed}.'
 
 
-def _check_records(path: str | Path, video_id: str, records: list, *, scored: bool) -> list[dict]:
+def _check_records(path: str | Path, video_id: str, records: object, *, scored: bool) -> list[dict]:
+    if not isinstance(records, list):
+        raise ValueError(f'{path}: video "{video_id}" holds {str(records)[:60]}; expected a list of records.')
     for i, record in enumerate(records):
         try:
             numbers = [*record["segment"], record["score"]] if scored else record["segment"]

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from losa.config import Config, head_only
-from losa.data import Annotations, load_annotations, save_annotations
+from losa.data import AnnotationError, Annotations, load_annotations, save_annotations
 from losa.evaluate import evaluate, read_predictions
 from losa.predict import truth_of
 from losa.study import one_thread, run_quietly
-from losa.taps import CachedTaps, open_taps, write_json
+from losa.taps import CachedTaps, best_device, open_taps, write_json
 from losa.train import write_text
 
-MODES = ("head_only", "losa", "noise_features", "shuffled_labels")
+MODES = ("head_only", "losa", "noise_features", "shuffled_labels")  # the last two: the head alone, to see chance
 
 
 def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (0, 1, 2),
@@ -28,11 +28,15 @@ def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (
     """The table as markdown, also in `out`/folds.md and .json: each video is the test of one fold.
 
     All folds' predictions of a seed are pooled before AP. `config.annotations` names the prepared videos (their
-    subsets are ignored), `config.cache` the folder of taps. noise_features: LoSA on Gaussian noise in place of
-    the taps; shuffled_labels: LoSA trained with the labels of the training segments permuted.
+    subsets are ignored), `config.cache` the folder of taps. noise_features: head_only on Gaussian noise in
+    place of the features; shuffled_labels: head_only trained with the labels of the training segments permuted.
+    Raises AnnotationError for a video without an instance, which can be no fold.
     """
     out, annotations = Path(out), load_annotations(config.annotations)
-    cache = open_taps(config, annotations.videos)
+    empty = [video.id for video in annotations.videos if not len(video.labels)]
+    if empty:
+        raise AnnotationError(f"{config.annotations}: {empty} have no instance and can be no fold; leave them out")
+    cache = open_taps(config, annotations.videos, device=best_device())
     noise = noise_cache(cache, annotations, out / "noise")
     jobs = [(fold_config(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
             for mode in MODES for seed in seeds for k in range(len(annotations.videos))]
@@ -60,7 +64,9 @@ def fold_config(config: Config, annotations: Annotations, mode: str, seed: int, 
     path.parent.mkdir(parents=True, exist_ok=True)
     save_annotations(Annotations(annotations.classes, tuple(videos)), path)
     config = config.replace(annotations=str(path), val_subset="", seed=seed)
-    return {"head_only": head_only(config), "noise_features": config.replace(cache=str(noise))}.get(mode, config)
+    if mode == "losa":
+        return config
+    return head_only(config.replace(cache=str(noise)) if mode == "noise_features" else config)
 
 
 def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Path:

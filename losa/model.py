@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -66,12 +66,11 @@ class LoSA(nn.Module):
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by role: "gate", "no_decay" (biases, norms, scales), "decay"."""
-        gates = set(self.fusion.parameters()) - set(self.fusion.norm.parameters()) if len(self.adapters) else set()
-        gates = {p for p in gates if p.dim() != 2 or p is getattr(self.fusion, "gate", None)}
+        gates = {self.fusion.gate} if hasattr(self.fusion, "gate") else set()
         rest = [p for p in self.parameters() if p not in gates]
         plain = {p for m in self.modules() for n, p in m.named_parameters(recurse=False)
                  if p.dim() < 2 or isinstance(m, nn.LayerNorm | nn.GroupNorm) or n == "scale"}
-        return {"gate": [p for p in self.fusion.parameters() if p in gates],
+        return {"gate": list(gates),
                 "no_decay": [p for p in rest if p in plain], "decay": [p for p in rest if p not in plain]}
 
 
@@ -115,8 +114,11 @@ def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"no model at {path}; train one with `losa train`, or name a run's folder")
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is no safetensors file or is cut short ({error})") from None
     if "config" not in metadata:
         raise CheckpointError(f"{path} was not written by losa (no config inside); give a run's model.safetensors")
     config, own = Config.make(**json.loads(metadata["config"])), json.loads(metadata["backbone"])

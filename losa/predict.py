@@ -31,14 +31,17 @@ class Raw(NamedTuple):
     labels: Int[Tensor, " M"]
 
 
-def window_spans(total: int, window: int, overlap: float) -> list[tuple[int, int, float, float]]:
-    """(start, stop, first, last) per window: its snippets and the range of positions it answers for."""
+def window_spans(total: int, window: int, overlap: float, align: int = 1) -> list[tuple[int, int, float, float]]:
+    """(start, stop, first, last) per window: its snippets and the range of positions it answers for.
+
+    align: windows start at multiples of so many snippets.
+    """
     if total <= window:
         return [(0, total, -np.inf, np.inf)]
-    step = max(1, round(window * (1 - overlap)))
-    starts = [*range(0, total - window, step), total - window]
+    step = max(align, round(window * (1 - overlap)) // align * align)
+    starts = [*range(0, total - window, step), -(-(total - window) // align) * align]
     borders = [(a + window + b) / 2 for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    return [(s, s + window, low, high)
+    return [(s, min(s + window, total), low, high)
             for s, low, high in zip(starts, [-np.inf, *borders], [*borders, np.inf], strict=True)]
 
 
@@ -50,7 +53,8 @@ def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
     """
     device, grid, total = next(model.parameters()).device, source.time_grid(video), source.num_snippets(video)
     found = []
-    for start, stop, first, last in window_spans(total, config.window, config.window_overlap):
+    align = source.recipe.clip_length // source.recipe.tubelet if config.short_scope == "clip" else 1
+    for start, stop, first, last in window_spans(total, config.window, config.window_overlap, align):
         sample = {"fetched": source.fetch(video, start, stop), "segments_grid": torch.zeros(0, 2),
                   "labels": torch.zeros(0, dtype=torch.long), "video": video.id}
         batch = stack([sample], source, device)
@@ -58,7 +62,7 @@ def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
         where = points(batch.mask.shape[1], config.head_levels, device)
         here = output.point_mask[0] & (where.positions_grid + start >= first) & (where.positions_grid + start < last)
         hits = decode(output.logits[0], output.offsets[0], here, where, min_score=config.pre_nms_score,
-                      top_k=config.pre_nms_topk, limits_grid=(-0.5, stop - start - 0.5))
+                      top_k=config.pre_nms_topk, limits_grid=(-0.5 - start, total - 0.5 - start))
         found.append((grid.to_seconds(hits.segments_grid + start), hits.scores, hits.labels))
     segments, scores, labels = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
     segments = segments.clamp(0, video.duration)

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import psutil
-import torch
 
 from losa.config import Config
 from losa.data import load_annotations
@@ -14,7 +13,7 @@ from losa.evaluate import evaluate, report
 from losa.model import load_model
 from losa.predict import predict, save_raw, suppress, truth_of
 from losa.segments import write_predictions
-from losa.taps import open_taps
+from losa.taps import best_device, file_id, open_taps
 from losa.train import train, write_text
 
 
@@ -24,10 +23,9 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     Beside it: config.json, log.jsonl, model.safetensors, predictions.json, raw_predictions.npz.
     """
     out = Path(out)
-    if (out / "result.json").exists():
-        known = json.loads((out / "result.json").read_text())
-        if known["config"] == config.to_dict():
-            return known
+    known = read_result(out)
+    if known.get("config") == config.to_dict() and known["data"] == file_id(config.annotations):
+        return known
     began = time.monotonic()
     annotations = load_annotations(config.annotations)
     needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
@@ -38,35 +36,48 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     seconds["train"] = log[-1]["seconds"]
     result = test(out, config.test_subset, quiet=quiet)
     seconds["predict"] = result.pop("predict_seconds")
-    result |= {"seconds": {k: round(v, 2) for k, v in seconds.items()}, "peak_memory_mb": peak_memory_mb(),
-               "seed": config.seed, "val_map": {str(row["epoch"]): row["val_map"] for row in log if "val_map" in row}}
+    result |= {"data": file_id(config.annotations), "peak_memory_mb": peak_memory_mb(), "seed": config.seed,
+               "seconds": {k: round(v, 2) for k, v in seconds.items()},
+               "val_map": {str(row["epoch"]): row["val_map"] for row in log if "val_map" in row}}
     write_text(out / "result.json", json.dumps(result, indent=1))
     return result
 
 
-def test(out: str | Path, subset: str, *, quiet: bool = False) -> dict:
-    """Predicts a subset with a trained run's model, writes predictions beside it and returns the evaluation."""
+def read_result(out: str | Path) -> dict:
+    """What a finished run wrote to result.json; empty where there is none, or none that can be read."""
+    try:
+        return json.loads((Path(out) / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def test(out: str | Path, subset: str, *, annotations: str = "", quiet: bool = False) -> dict:
+    """Predicts a subset with a trained run's model, writes predictions beside it and returns the evaluation.
+
+    predictions.json holds the config's test subset; any other goes to predictions_<subset>.json.
+    annotations: another annotation file than the run's own. Raises CheckpointError if its classes differ.
+    """
     out, began = Path(out), time.monotonic()
     if not (out / "config.json").exists():
         raise FileNotFoundError(f"no run at {out}; train one with `losa train {out}`")
     config = Config.load(out / "config.json")
-    annotations = load_annotations(config.annotations)
-    videos = annotations.subset(subset)
+    if annotations:
+        config = config.replace(annotations=annotations)
+    data = load_annotations(config.annotations)
+    load_model(out, classes=data.classes)  # before the taps, which may take long
+    videos = data.subset(subset)
     source = open_taps(config, videos, device=best_device(), quiet=quiet)
-    model, config, classes = load_model(out, classes=annotations.classes, backbone=source.recipe.describe())
+    model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
+    own = "" if subset == config.test_subset and not annotations else f"_{subset}"
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes)
-    save_raw(out / "raw_predictions.npz", raw, classes)
+    save_raw(out / f"raw_predictions{own}.npz", raw, classes)
     made = {"config": config.to_dict(), "subset": subset, "selection": "last epoch, EMA weights"}
-    write_predictions(out / "predictions.json", records, made)
+    path = write_predictions(out / f"predictions{own}.json", records, made)
     found = report(evaluate(truth_of(videos, classes), records, tuple(config.tiou)))
     parameters = sum(p.numel() for p in model.parameters())
     return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters,
-            "config": config.to_dict(), "predict_seconds": time.monotonic() - began}
-
-
-def best_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
+            "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
 
 
 def peak_memory_mb() -> float:
@@ -76,4 +87,4 @@ def peak_memory_mb() -> float:
     except ImportError:
         return round(psutil.Process().memory_info().rss / 1e6, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

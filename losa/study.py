@@ -17,7 +17,7 @@ from losa.config import Config, demo, head_only, widened_head
 from losa.data import load_annotations
 from losa.model import build
 from losa.run import run
-from losa.taps import open_taps
+from losa.taps import best_device, open_taps
 from losa.train import write_text
 from losa.world import make_world
 
@@ -32,11 +32,13 @@ def study(out: str | Path, *, presets: tuple[str, ...] = ("gap", "covered"), see
     Continues where it was stopped. Each run is one process with one thread.
     """
     out, jobs = Path(out), []
+    configs = {(seed, preset): demo(out / f"world_{seed}", backbone=preset, seed=seed, **fields)
+               for seed in seeds for preset in presets}  # checked before anything is rendered
     for seed in seeds:
         make_world(out / f"world_{seed}" / "world", size, seed=seed)
         for preset in presets:
-            config = demo(out / f"world_{seed}", backbone=preset, seed=seed, **fields)
-            open_taps(config, load_annotations(config.annotations).videos)
+            config = configs[seed, preset]
+            open_taps(config, load_annotations(config.annotations).videos, device=best_device())
             jobs += [(each, out / "runs" / f"{preset}_{seed}_{mode}") for mode, each in modes(config).items()]
     with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn"), initializer=one_thread) as pool:
         results = list(pool.map(run_quietly, jobs))
@@ -75,10 +77,10 @@ def preset_table(preset: str, rows: list[dict]) -> str:
              "|---|---|---|---|---|---|---|"]
     for mode, values in scores.items():
         mine = [r for r in rows if r["mode"] == mode]
-        late = np.mean([late_gain(r["val_map"]) for r in mine])
+        late = [late_gain(r["val_map"]) for r in mine]
         lines.append(f"| {mode} | {values.mean():.1f} | {' / '.join(f'{v:.1f}' for v in values)} | "
                      f"{paired(values - scores['head_only']) if mode != 'head_only' else ''} | "
-                     f"{mine[0]['trainable_parameters']:,} | {late:+.2f} | "
+                     f"{mine[0]['trainable_parameters']:,} | {' / '.join(f'{x:+.1f}' for x in late)} | "
                      f"{np.mean([r['seconds']['train'] for r in mine]):.0f} |")
     return "\n".join(lines)
 

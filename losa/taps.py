@@ -11,7 +11,7 @@ import os
 import shutil
 import zlib
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +85,10 @@ class LiveTaps:
     """Taps straight from the video: `fetch` decodes frames, `features` runs the frozen backbone clip by clip."""
 
     def __init__(self, backbone: nn.Module, recipe: TapRecipe, chunk: int = 8):
-        self.backbone, self.recipe, self.chunk, self.num_threads = backbone, recipe, chunk, 0
+        self.backbone, self.recipe, self.chunk = backbone, recipe, chunk
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "backbone": None, "num_threads": 1}  # a worker decodes only
+        return {**self.__dict__, "backbone": None}  # a worker decodes only
 
     def time_grid(self, video: Video) -> Grid:
         return Grid(self.recipe.sampled_fps(opened(str(video.path)).fps), self.recipe.tubelet)
@@ -99,8 +99,11 @@ class LiveTaps:
     def frame_indices(self, video: Video) -> np.ndarray:
         """Native frame of every sampled frame of the video (or of its time range)."""
         reader = opened(str(video.path))
-        return sample_indices(reader.timestamps, self.recipe.sampled_fps(reader.fps), video.start,
-                              video.start + video.duration)
+        try:
+            return sample_indices(reader.timestamps, self.recipe.sampled_fps(reader.fps), video.start,
+                                  video.start + video.duration)
+        except ValueError as error:
+            raise ValueError(f"video {video.id!r} ({video.path}): {error}; run `losa prepare` again") from None
 
     def fetch(self, video: Video, start: int, stop: int) -> dict:
         """Frames (n, 3, S, S) uint8 of the clips that touch snippets [start, stop), with where to crop."""
@@ -110,9 +113,11 @@ class LiveTaps:
         last = min(-(-stop * r.tubelet // r.clip_stride), len(backbones.clip_starts(len(indices), r.clip_length,
                                                                                     r.clip_stride))) - 1
         part = indices[first * r.clip_stride:last * r.clip_stride + r.clip_length]
-        frames = opened(str(video.path)).read(part)
+        reader, few = opened(str(video.path)), 64  # frames at native size in memory at a time
+        frames = torch.cat([backbones.resize_frames(reader.read(part[i:i + few]), r.input_size)
+                            for i in range(0, len(part), few)])
         lead = start - first * r.clip_stride // r.tubelet
-        return {"frames": backbones.resize_frames(frames, r.input_size), "lead": lead, "length": stop - start}
+        return {"frames": frames, "lead": lead, "length": stop - start}
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
         """Taps (K, C, t, g, g) and last layer (C, t), float32 on the backbone's device."""
@@ -166,7 +171,7 @@ class CachedTaps:
 
     def write(self, live: LiveTaps, video: Video) -> int:
         """Computes one video's taps and keeps them; returns bytes written. Raises CacheError, leaving no file."""
-        path, total = self.path(video), live.num_snippets(video)
+        path, total, rows = self.path(video), live.num_snippets(video), None
         temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
         try:
             rows = np.lib.format.open_memmap(temporary, "w+", np.float16, (total, self.row_size()))
@@ -177,9 +182,10 @@ class CachedTaps:
             card = {"video": video.id, "num_snippets": total, "sampled_fps": live.time_grid(video).sampled_fps,
                     "crc32": zlib.crc32(rows), "recipe": asdict(self.stored)}
             rows.flush()
-            del rows
+            rows = None  # a mapped file cannot be renamed or removed everywhere
             os.replace(temporary, path)
         finally:
+            rows = None
             temporary.unlink(missing_ok=True)
         write_json(path.with_suffix(".json"), card)
         return path.stat().st_size
@@ -235,11 +241,21 @@ def opened(path: str) -> Reader:
     return Reader(path)
 
 
-@lru_cache(maxsize=4096)
 def file_id(path: str) -> str:
-    """sha256 of the file's content."""
+    """sha256 of the file's content, computed again only if its size or time of change differ."""
+    state = os.stat(path)
+    return digest(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def digest(path: str, size: int, changed: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def best_device() -> str:
+    """"cuda" where there is one, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @lru_cache(maxsize=4096)
@@ -250,7 +266,7 @@ def read_card(path: str, video_id: str) -> dict:
         raise CacheError(f"no cached taps of video {video_id!r} at {path}; `open_taps` computes them") from None
 
 
-@lru_cache(maxsize=256)
+@cache
 def verified(path: str, crc32: int, num_snippets: int, row_size: int) -> np.ndarray:
     """The memory-mapped rows of one file, checked once per process. Raises CacheError if they are not as written."""
     try:

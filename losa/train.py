@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -21,7 +22,7 @@ from losa.evaluate import evaluate
 from losa.head import assign_batch, count_positives, losses, points, update_normaliser
 from losa.model import LoSA, build, save_model
 from losa.predict import predict, suppress, truth_of
-from losa.taps import open_taps
+from losa.taps import best_device, file_id, open_taps
 from losa.windows import Batch, Windows, batch_indices, loader, stack
 
 
@@ -37,13 +38,17 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     Raises TrainingError for a loss that is not finite, KeyboardInterrupt after saving when interrupted.
     """
     out = Path(out)
-    accelerator = Accelerator(mixed_precision=config.precision)
+    AcceleratorState._reset_state()  # else a second run in this process could not choose another precision
+    accelerator = Accelerator(mixed_precision=config.precision, cpu=best_device() == "cpu")
+    if accelerator.num_processes > 1:
+        raise TrainingError(f"started as {accelerator.num_processes} processes; training takes one for now")
     annotations = load_annotations(config.annotations)
     train_videos = annotations.subset(config.train_subset)
     val_videos = annotations.subset(config.val_subset) if config.val_subset else ()
     source = open_taps(config, train_videos + val_videos, device=str(accelerator.device), quiet=quiet)
     recipe = source.recipe
     start_run(config, out, recipe.describe(), annotations.classes)
+    num_epochs, per_epoch = config.warmup_epochs + config.epochs, math.ceil(len(train_videos) / config.batch_size)
 
     torch.manual_seed(config.seed)
     model = build(config, dim=recipe.dim, num_taps=len(recipe.layers), num_classes=len(annotations.classes),
@@ -64,7 +69,6 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
         bare.set_statistics(*statistics)
         ema.module.set_statistics(*statistics)
 
-    num_epochs, per_epoch = config.warmup_epochs + config.epochs, math.ceil(len(windows) / config.batch_size)
     bar = tqdm(total=num_epochs * per_epoch, initial=state["step"], desc=out.name, unit="step", disable=quiet)
     shown, began = {}, time.monotonic() - state["seconds"]
     with stop_between_steps() as stopped, bar:
@@ -80,7 +84,9 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 loss = cls + reg
                 check_finite(loss, batch, state["step"])
                 accelerator.backward(loss)
-                accelerator.clip_grad_norm_(model.parameters(), config.clip_grad)
+                norm = accelerator.clip_grad_norm_(model.parameters(), config.clip_grad)
+                if accelerator.scaler is None:  # a gradient scaler skips such steps by itself
+                    check_finite(norm, batch, state["step"], "gradient norm")
                 optimiser.step()
                 optimiser.zero_grad()
                 state["step"] += 1
@@ -89,10 +95,11 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 bar.set_postfix(shown, refresh=False)
                 bar.update()
                 state["seconds"] = time.monotonic() - began
-                if stopped or state["step"] % config.save_every == 0:
+                within = state["step"] % per_epoch  # the last step of an epoch is saved with its log row, below
+                if within and (stopped or state["step"] % config.save_every == 0):
                     save_state(out, parts, state)
-                if stopped:
-                    raise KeyboardInterrupt(f"stopped at step {state['step']}; the same command continues there")
+                if within and stopped:
+                    raise KeyboardInterrupt(f"at step {state['step']}; the same command continues there")
             row = {"epoch": epoch + 1, "step": state["step"], "cls_loss": cls.item(), "reg_loss": reg.item(),
                    "normaliser": state["normaliser"], "lr": learning_rate(config, state["step"] - 1, per_epoch)}
             if val_videos and ((epoch + 1) % config.val_every == 0 or epoch + 1 == num_epochs):
@@ -101,6 +108,8 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
             state["seconds"] = time.monotonic() - began
             append_log(out / "log.jsonl", {**row, "seconds": round(state["seconds"], 2)})
             save_state(out, parts, state)
+            if stopped:
+                raise KeyboardInterrupt(f"after epoch {epoch + 1}; the same command continues there")
     save_model(ema.module, out / "model.safetensors", config, annotations.classes, recipe.describe())
     return out / "model.safetensors"
 
@@ -131,38 +140,46 @@ def learning_rate(config: Config, step: int, per_epoch: int) -> float:
     return 1e-8 + (config.learning_rate - 1e-8) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-def tap_statistics(windows: Windows, source, at_most: int = 64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean and standard deviation per channel of taps (K, C) and last layer (C,) over `at_most` training windows."""
-    step = max(1, len(windows) // at_most)
-    samples = [source.features(windows[0, i]["fetched"]) for i in range(0, len(windows), step)]
-    tapped = torch.cat([t.permute(0, 1, 3, 4, 2).flatten(2) for t, _ in samples], dim=2)
-    last = torch.cat([x for _, x in samples], dim=1)
-    spread = lambda x, mean: (x - mean.unsqueeze(-1)).square().mean(-1).sqrt()  # noqa: E731  (std warns on no taps)
-    tap_mean, last_mean = tapped.mean(-1), last.mean(-1)
-    return tap_mean, spread(tapped, tap_mean), last_mean, spread(last, last_mean)
+def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean and standard deviation per channel of taps (K, C) and last layer (C,) over `at_most` training windows.
+
+    One window is in memory at a time.
+    """
+    total, count, snippets = None, 0, 0
+    for i in range(0, len(windows), -(-len(windows) // at_most)):
+        tapped, last = source.features(windows[0, i]["fetched"])
+        rows = [x.double() for x in (tapped.permute(0, 1, 3, 4, 2).flatten(2), last)]
+        count, snippets = count + rows[0].shape[2], snippets + last.shape[1]
+        sums = [x.sum(-1) for x in rows] + [x.square().sum(-1) for x in rows]
+        total = sums if total is None else [a + b for a, b in zip(total, sums, strict=True)]
+    means = [total[0] / max(count, 1), total[1] / snippets]
+    squares = [total[2] / max(count, 1), total[3] / snippets]
+    spreads = [(square - mean.square()).clamp(min=0).sqrt() for square, mean in zip(squares, means, strict=True)]
+    return means[0].float(), spreads[0].float(), means[1].float(), spreads[1].float()
 
 
 def validate(model: LoSA, source, videos, config: Config, annotations: Annotations) -> float:
-    """Average mAP on `videos`, the model back in the mode it was in."""
+    """Average mAP on `videos`; the model is left in eval mode."""
     records = suppress(predict(model.eval(), source, videos, config, quiet=True), config, annotations.classes)
     return evaluate(truth_of(videos, annotations.classes), records, tuple(config.tiou)).average_map
 
 
-def check_finite(loss: Tensor, batch: Batch, step: int) -> None:
-    if not bool(loss.isfinite()):
-        raise TrainingError(f"loss is {loss.item()} at step {step} on videos {batch.videos}; lower learning_rate, "
+def check_finite(value: Tensor, batch: Batch, step: int, what: str = "loss") -> None:
+    if not bool(value.isfinite()):
+        raise TrainingError(f"{what} is {value.item()} at step {step} on videos {batch.videos}; lower learning_rate, "
                             f"check these videos, or set precision='no'")
 
 
 def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:
     """Makes the run's folder, or checks that it holds the same run. Raises TrainingError for another one."""
-    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes}, indent=1)
+    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
+                        "data": file_id(config.annotations)}, indent=1)
     path = out / "run.json"
     if path.exists() and json.loads(path.read_text()) != json.loads(facts):
         before = json.loads(path.read_text())["config"]
         differ = {k: (before.get(k), v) for k, v in config.to_dict().items() if before.get(k) != v}
-        raise TrainingError(f"{out} holds a run with other settings {differ or 'of backbone or classes'} (there, now); "
-                            f"choose another folder or delete it")
+        raise TrainingError(f"{out} holds a run with other settings {differ or 'of annotations or backbone'} "
+                            f"(there, now); choose another folder or delete it")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, facts)
     write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))
@@ -181,9 +198,13 @@ def load_state(out: Path, parts: dict) -> dict | None:
     if not path.exists():
         log.unlink(missing_ok=True)
         return None
-    saved = torch.load(path, weights_only=True, map_location="cpu")
-    for name, part in parts.items():
-        part.load_state_dict(saved[name])
+    try:
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+    except Exception as error:
+        why = str(error).splitlines()[0]
+        raise TrainingError(f"{path} is damaged ({why}); delete it to train from the start") from error
     rows = log.read_text().splitlines() if log.exists() else []
     write_text(log, "".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= saved["loop"]["step"]))
     return saved["loop"]
@@ -227,5 +248,5 @@ def memory_gb(device: torch.device) -> float:
 
 def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

@@ -14,7 +14,7 @@ _NOT_VIDEO = ("image2", "tty")  # what ffmpeg's prober calls pictures and text a
 _LEFT_BY_FORK: list = []  # decord handles of a parent process: closing them in the child would wait for ever
 
 
-class VideoError(Exception):
+class VideoError(ValueError):
     """Says which file cannot be used and why: `path`, `why`."""
 
     def __init__(self, path, why: str):

@@ -88,7 +88,7 @@ def influence(adapter, at=20):
 
 @pytest.mark.parametrize("window", [1, 2, 5])
 def test_short_range_reaches_window_plus_one_and_no_further(window):
-    reach = influence(ADAPTERS["temporal"](C, span="short", window=window, adapter_dim=16).double().float())
+    reach = influence(ADAPTERS["temporal"](C, span="short", window=window, adapter_dim=16))
     inside = (torch.arange(T) - 20).abs() <= window + 1
     assert (reach[inside] > 1e-9).all() and (reach[~inside] == 0).all()
 

@@ -94,6 +94,11 @@ def test_real_pretrained_vit_loads_strictly(shared_data):
                                rtol=1e-3, atol=1e-3)
 
 
+def test_a_vit_of_another_name_and_size_runs():
+    model = load_backbone("timm/deit3_small_patch16_384", "random", input_size=64)
+    assert taps(model, torch.zeros(2, 3, 64, 64, dtype=torch.uint8), (0, 11))[0].shape == (2, 384, 2, 1, 1)
+
+
 def test_sinusoid_positions_equal_the_published_loop():
     """VideoMAE's table: angle(p, j) = p / 10000^(2 floor(j / 2) / d), sine for even j, cosine for odd."""
     table = np.array([[p / np.power(10000, 2 * (j // 2) / 12) for j in range(12)] for p in range(30)])
@@ -129,6 +134,8 @@ def test_wrong_weights_and_names_are_refused(tmp_path):
         load_backbone("gp")
     with pytest.raises(ValueError, match="needs weights"):
         load_backbone("timm/vit_tiny_patch16_224")
+    with pytest.raises(ValueError, match="takes no img_size; choose a ViT"):
+        load_backbone("timm/resnet18", "random")
     with pytest.raises(ValueError, match="timm has no model 'vit_tny"):
         load_backbone("timm/vit_tny_patch16_224", "random")
     with pytest.raises(FileNotFoundError, match="no weights at"):
@@ -136,5 +143,9 @@ def test_wrong_weights_and_names_are_refused(tmp_path):
     save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match="do not fit: missing"):
         load_backbone("timm/vit_tiny_patch16_224", tmp_path / "a.safetensors")
+    (tmp_path / "text.safetensors").write_text("text")
+    for name in ("gap", "timm/vit_tiny_patch16_224"):
+        with pytest.raises(ValueError, match="is no safetensors file or is cut short"):
+            load_backbone(name, tmp_path / "text.safetensors")
     with pytest.raises(ValueError, match="does not say which model it holds"):
         load_backbone("gap", tmp_path / "a.safetensors")

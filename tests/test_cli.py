@@ -1,8 +1,11 @@
 """The `losa` command as a user types it: one JSON object, one error line, help that teaches."""
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,8 +30,12 @@ def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
 
 @pytest.mark.parametrize("words, message", [
     (("evaluate", GOLDEN / "predictions.json", "--ground-truth", GOLDEN / "ground_truth.json", "--subset", "tset"),
-     "test"),
+     'Did you mean "test"?'),
     (("train", "run", "-s", "short_windw=3"), "unknown config field 'short_windw': did you mean 'short_window'?"),
+    (("demo", "-s", "seed=3"), "seed is set by this command's own options"),
+    (("demo", "-s", "rangs=short"), "unknown config field 'rangs': did you mean 'ranges'?"),
+    (("train", "run", "--config", GOLDEN / "../test_cli.py"), "is not JSON"),
+    (("train", "run", "-s", "learning_rate=Infinity"), "learning_rate"),
     (("train", "run", "-s", "seed"), "--set takes field=value, got 'seed'"),
     (("train", "run", "-s", "annotations=none.json"), "none.json"),
     (("predict", "nowhere"), "no run at nowhere; train one with `losa train nowhere`"),
@@ -60,18 +67,57 @@ def test_sheet_is_a_picture(tmp_path):
 def test_own_videos_from_folder_and_csv_to_predictions(tiny, tmp_path):
     """What an engineer with a folder and a CSV does, command by command."""
     truth = json.loads((tiny / "world" / "annotations.json").read_text())["database"]
-    lines = ["video,label,start,end,subset"] + [
-        f"{name}.mp4,{a['label']},{a['segment'][0]},{a['segment'][1]},{video['subset']}"
+    lines = ["video,label,start,end"] + [
+        f"{name}.mp4,{a['label']},{a['segment'][0]},{a['segment'][1]}"
         for name, video in truth.items() for a in video["annotations"]]
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    steps = [("prepare", "data", "--videos", tiny / "world" / "videos", "--annotations", "labels.csv"),
+    steps = [("prepare", "data", "--videos", tiny / "world" / "videos", "--annotations", "labels.csv",
+              "--split", "0.5,0.25,0.25"),
              ("train", "run", "-s", "annotations=data/annotations.json", "-s", "cache=data/taps", "-s", "epochs=1",
               "-s", "warmup_epochs=1", "-s", "head_levels=3", "-s", "head_dim=16", "-s", "adapter_dim=8"),
              ("predict", "run", "--subset", "val"),
-             ("evaluate", "run/predictions.json", "--ground-truth", "data/annotations.json", "--subset", "val")]
+             ("evaluate", "run/predictions_val.json", "--ground-truth", "data/annotations.json", "--subset", "val")]
     for words in steps:
         done = losa(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr[-2000:]
     assert "average" in done.stdout
-    results = json.loads((tmp_path / "run" / "predictions.json").read_text())["results"]
-    assert set(results) == {n for n, v in truth.items() if v["subset"] == "val" and v["annotations"]}
+    results = json.loads((tmp_path / "run" / "predictions_val.json").read_text())["results"]
+    assert (tmp_path / "run" / "predictions.json").exists(), "another subset leaves the run's own predictions alone"
+    made = json.loads((tmp_path / "data" / "annotations.json").read_text())["database"]
+    assert [sum(v["subset"] == s for v in made.values()) for s in ("train", "val", "test")] == [6, 3, 3]
+    assert set(results) == {name for name, video in made.items() if video["subset"] == "val"}
+
+
+def test_damaged_files_get_one_line(tiny, tmp_path):
+    """An empty video, text for weights, a damaged state: one line that names the file, no traceback."""
+    videos = tmp_path / "videos"
+    shutil.copytree(tiny / "world" / "videos", videos)
+    shutil.copy(tiny / "world" / "annotations.json", tmp_path / "annotations.json")
+    (tmp_path / "weights.safetensors").write_text("text")
+    sizes = ["-s", "epochs=1", "-s", "warmup_epochs=0", "-s", "head_levels=3", "-s", "head_dim=16"]
+    train = ["train", "run", "-s", "annotations=annotations.json", "-s", "cache=taps", *sizes]
+    assert losa(*train, cwd=tmp_path).returncode == 0
+    (tmp_path / "run" / "state.pt").write_bytes(b"no")
+    (tmp_path / "run" / "result.json").write_text("{")
+    damaged = losa(*train, cwd=tmp_path)
+    weights = losa(*train[:1], "other", *train[2:], "-s", "weights=weights.safetensors", cwd=tmp_path)
+    (videos / "test_0000.mp4").write_bytes(b"")
+    empty = losa(*train[:1], "third", *train[2:], "-s", "cache=taps3", cwd=tmp_path)
+    for done, name in ((damaged, "state.pt is damaged"), (weights, "weights.safetensors is no safetensors file"),
+                       (empty, "test_0000.mp4")):
+        assert done.returncode != 0 and "Traceback" not in done.stderr and name in done.stderr, done.stderr[-500:]
+        assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_an_interrupt_says_how_to_go_on(tiny, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", "from losa.cli import main; main()", "train",
+                                str(tmp_path / "run"), "-s", f"annotations={tiny}/world/annotations.json",
+                                "-s", f"cache={tiny}/taps", "-s", "epochs=5000"], stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if (tmp_path / "run" / "log.jsonl").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode != 0 and "the same command continues there" in said and "Traceback" not in said
+    assert (tmp_path / "run" / "state.pt").exists()

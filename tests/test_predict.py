@@ -12,16 +12,19 @@ from losa.predict import Raw, load_raw, predict_video, save_raw, suppress, truth
 from tests.test_windows import Numbers, a_video
 
 
+@pytest.mark.parametrize("align", [1, 8])
 @pytest.mark.parametrize("total, window, overlap", [(10, 20, 0.5), (20, 20, 0.5), (21, 20, 0.5), (100, 20, 0.5),
-                                                    (97, 30, 0.25), (97, 30, 0.0)])
-def test_every_position_is_answered_exactly_once_and_far_from_edges(total, window, overlap):
-    spans = window_spans(total, window, overlap)
+                                                    (97, 30, 0.25), (97, 30, 0.0), (390, 128, 0.3)])
+def test_every_position_is_answered_exactly_once_and_far_from_edges(total, window, overlap, align):
+    spans = window_spans(total, window, overlap, align)
+    assert all(start % align == 0 for start, *_ in spans)
     for position in np.arange(0, total, 0.5):
         owners = [(a, b) for a, b, low, high in spans if low <= position < high]
         assert len(owners) == 1
         start, stop = owners[0]
         assert start <= position <= stop and start >= 0 and stop <= total
-    assert len(spans) == 1 or all(b - a == window for a, b, _, _ in spans)
+    assert len(spans) == 1 or all(b - a == window for a, b, _, _ in spans[:-1])
+    assert window - align < spans[-1][1] - spans[-1][0] <= window or len(spans) == 1
 
 
 class Waves(Numbers):
@@ -38,6 +41,7 @@ def test_a_long_video_in_windows_equals_the_video_in_one_piece():
                          window=600, pre_nms_score=0.0, pre_nms_topk=100_000)
     torch.manual_seed(0)
     model = build(config, dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
+    torch.nn.init.constant_(model.head.regress.out.bias, 60.0)  # segments far longer than a window's margin
     video, source = a_video(), Waves(390)
     whole = predict_video(model, source, video, config)
     parts = predict_video(model, source, video, config.replace(window=128))
@@ -45,6 +49,7 @@ def test_a_long_video_in_windows_equals_the_video_in_one_piece():
     rows = lambda raw: np.array(sorted(zip(raw.segments[:, 0].tolist(), raw.segments[:, 1].tolist(),  # noqa: E731
                                            raw.labels.tolist(), raw.scores.tolist(), strict=True)))
     np.testing.assert_allclose(rows(whole), rows(parts), atol=2e-3)
+    assert (whole.segments[:, 1] - whole.segments[:, 0]).max() > 40
     assert (whole.segments >= 0).all() and (whole.segments <= video.duration).all()
 
 

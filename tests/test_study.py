@@ -46,6 +46,9 @@ def test_leave_one_out_pools_every_video_once(tiny, tmp_path):
     table = leave_one_out(config, tmp_path / "folds", seeds=(0,), num_processes=1)
     rows = json.loads((tmp_path / "folds" / "folds.json").read_text())
     assert [r["mode"] for r in rows] == ["head_only", "losa", "noise_features", "shuffled_labels"]
+    parameters = {m: json.loads((tmp_path / "folds" / f"{m}_0_0" / "result.json").read_text())["trainable_parameters"]
+                  for m in ("head_only", "losa", "noise_features", "shuffled_labels")}
+    assert parameters["head_only"] == parameters["noise_features"] == parameters["shuffled_labels"] < parameters["losa"]
     assert {r["num_ground_truth"] for r in rows} == {sum(len(v.labels) for v in annotations.videos[:3])}
     assert "3 folds" in table
     shuffled = load_annotations(tmp_path / "folds" / "annotations" / "shuffled_labels_0_1.json")
