@@ -1,7 +1,6 @@
 """The `losa` command: a few lines over the package each."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -218,7 +217,6 @@ def print_table(result: dict) -> None:
 
 def main() -> None:
     """The command with our own errors as one line instead of a traceback."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: waiting threads leave shared cores alone
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:
