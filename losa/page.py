@@ -102,7 +102,7 @@ def what_was_done(result: Mapping) -> Html:
         f"videos once and was never changed. Two models then learnt from what it saw to say which action happens from "
         f"when to when: a detection head on its last layer alone, and the same head with LoSA, small adapters of short "
         f"and long temporal range on its intermediate layers. Both were tested on {number.get('test', '?')} videos "
-        f"that were used for nothing else; everything together took {minutes(sum(seconds.values()))}."))
+        f"that they were not trained on; everything together took {minutes(sum(seconds.values()))}."))
 
 
 def diagram() -> Html:
