@@ -4,8 +4,9 @@ import os
 import random
 from pathlib import Path
 
-THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))  # before torch; kernels and subprocesses inherit it
+# Before torch; test workers, kernels and subprocesses inherit it. More would make two workers wait for each other:
+# several times slower on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
