@@ -15,10 +15,10 @@ import numpy as np
 from losa.config import Config, head_only
 from losa.data import AnnotationError, Annotations, load_annotations, save_annotations
 from losa.evaluate import evaluate, read_predictions
+from losa.files import write_text
 from losa.predict import truth_of
 from losa.study import one_thread, run_quietly
-from losa.taps import CachedTaps, best_device, open_taps, write_json
-from losa.train import write_text
+from losa.taps import CachedTaps, best_device, open_taps
 
 MODES = ("head_only", "losa", "noise_features", "shuffled_labels")  # the last two: the head alone, to see chance
 
@@ -77,7 +77,7 @@ def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Pa
         rng = np.random.default_rng(zlib.crc32(video.id.encode()))
         rows = rng.standard_normal((card["num_snippets"], cache.row_size())).astype(np.float16)
         np.save(folder / name, rows)
-        write_json((folder / name).with_suffix(".json"), {**card, "crc32": zlib.crc32(rows)})
+        write_text((folder / name).with_suffix(".json"), json.dumps({**card, "crc32": zlib.crc32(rows)}, indent=1))
     return folder
 
 

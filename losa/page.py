@@ -6,11 +6,11 @@ even markup that slipped through could neither load nor run anything.
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from losa.files import write_text
 from losa.motions import UNSEEN
 from widgets.figures import class_colours, ink_on, match_greedily, opacity, run_colours, score_of, stack_rows
 
@@ -60,10 +60,7 @@ def write_page(path: str | Path, *, title: str, lede: str, sections: Sequence[tu
         "<body>", element("header", element("h1", title), element("p", lede)), f"<main>{body}</main>",
         f"<script>{script}</script>", "</body>", "</html>"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(page + "\n", encoding="utf8")
-    os.replace(temporary, path)
-    return path
+    return write_text(path, page + "\n")
 
 
 def demo_page(path: str | Path, result: Mapping, videos: Sequence[Mapping], *, classes: Sequence[str] = (),

@@ -10,11 +10,12 @@ import psutil
 from losa.config import Config
 from losa.data import load_annotations
 from losa.evaluate import evaluate, report
+from losa.files import write_text
 from losa.model import load_model
 from losa.predict import predict, save_raw, suppress, truth_of
 from losa.segments import write_predictions
 from losa.taps import best_device, file_id, open_taps
-from losa.train import train, write_text
+from losa.train import train
 
 
 def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:

@@ -15,10 +15,10 @@ from scipy import stats
 
 from losa.config import Config, demo, head_only, widened_head
 from losa.data import load_annotations
+from losa.files import write_text
 from losa.model import build
 from losa.run import run
 from losa.taps import best_device, open_taps
-from losa.train import write_text
 from losa.world import make_world
 
 MODES = ("head_only", "losa", "last_block", "wide_head")

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from losa import backbone as backbones
 from losa.config import Config
 from losa.data import Video
+from losa.files import write_text
 from losa.segments import Grid
 from losa.video import Reader, sample_indices
 
@@ -187,7 +188,7 @@ class CachedTaps:
         finally:
             rows = None
             temporary.unlink(missing_ok=True)
-        write_json(path.with_suffix(".json"), card)
+        write_text(path.with_suffix(".json"), json.dumps(card, indent=1))
         return path.stat().st_size
 
 
@@ -277,9 +278,3 @@ def verified(path: str, crc32: int, num_snippets: int, row_size: int) -> np.ndar
     if not good:
         raise CacheError(f"cached taps {path} are damaged; delete that file and its .json, they are computed anew")
     return rows
-
-
-def write_json(path: Path, value: dict) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=1))
-    os.replace(temporary, path)

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from losa.config import Config
 from losa.data import Annotations, load_annotations
 from losa.evaluate import evaluate
+from losa.files import write_text
 from losa.head import assign_batch, count_positives, losses, points, update_normaliser
 from losa.model import LoSA, build, save_model
 from losa.predict import predict, suppress, truth_of
@@ -244,9 +245,3 @@ def memory_gb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     return psutil.Process().memory_info().rss / 1e9
-
-
-def write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
