@@ -4,6 +4,7 @@ A segment is (start, end) in seconds unless the name ends in `_grid`. Imports no
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,17 +27,28 @@ class Grid:
     Frames are sampled at times k / sampled_fps (seconds, k = 0, 1, ...) and snippet j covers the `tubelet`
     frames [j * tubelet, (j + 1) * tubelet). Grid position j is the mean time of those frames, so 0 is the
     centre of snippet 0 and -0.5 its leading edge.
+
+    tubelet: frames from one snippet to the next; after interpolation perhaps no whole number.
+    offset: frame at the centre of snippet 0; None is (tubelet - 1) / 2, the mean of the frames it covers.
+    Features of others have their own: ActionFormer's stand num_frames / 2 after the start of the video.
     """
 
     sampled_fps: Number
-    tubelet: int
+    tubelet: Number
+    offset: Number | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.sampled_fps) and self.sampled_fps > 0 and self.tubelet >= 1):
+        numbers = (self.sampled_fps, self.tubelet, self.offset or 0)
+        if not (np.isfinite(numbers).all() and self.sampled_fps > 0 and self.tubelet > 0):
             raise ValueError(
-                f"Grid(sampled_fps={self.sampled_fps}, tubelet={self.tubelet}): expected a positive number "
-                "of frames per second and at least 1 frame per snippet; check this video's sampling rate."
+                f"Grid(sampled_fps={self.sampled_fps}, tubelet={self.tubelet}, offset={self.offset}): expected a "
+                "positive number of frames per second and of frames per snippet; check this video's sampling rate."
             )
+
+    @property
+    def centre(self) -> Number:
+        """Sampled frame, perhaps between two, at the centre of snippet 0."""
+        return (self.tubelet - 1) / 2 if self.offset is None else self.offset
 
     @property
     def snippet_seconds(self) -> float:
@@ -45,15 +57,20 @@ class Grid:
 
     def to_seconds(self, points_grid: Times) -> Times:
         """Seconds of grid positions (a number, a numpy array or a tensor)."""
-        return ((points_grid + 0.5) * self.tubelet - 0.5) / self.sampled_fps
+        return (points_grid * self.tubelet + self.centre) / self.sampled_fps
 
     def to_grid(self, seconds: Times) -> Times:
         """Grid positions of times in seconds: the inverse of `to_seconds`."""
-        return (seconds * self.sampled_fps + 0.5) / self.tubelet - 0.5
+        return (seconds * self.sampled_fps - self.centre) / self.tubelet
 
     def num_snippets(self, num_sampled_frames: int) -> int:
         """How many snippets cover that many sampled frames, the last one possibly in part."""
-        return -(-num_sampled_frames // self.tubelet)
+        return math.ceil(num_sampled_frames / self.tubelet - 1e-9)
+
+    def resampled(self, factor: Number) -> "Grid":
+        """The grid of `factor` times as many snippets over the same time (linear, outer edges kept)."""
+        first = (0.5 / factor - 0.5) * self.tubelet + self.centre
+        return Grid(self.sampled_fps, self.tubelet / factor, first)
 
 
 def tiou(a: Num[np.ndarray, "N 2"], b: Num[np.ndarray, "M 2"]) -> Float[np.ndarray, "N M"]:
