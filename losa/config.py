@@ -24,14 +24,25 @@ class Config(BaseModel):
     train_subset: str = "train"
     val_subset: str = "val"  # choices are made here; "" trains without validation
     test_subset: str = "test"
+    test_set: str = ""  # name of a published test set, e.g. "thumos14-212"; "" = all of test_subset
     cache: str = "runs/demo/taps"  # folder of cached taps; "" computes them on the fly in every epoch
+    # features made by others, in place of a backbone (head-only)
+    features: str = ""  # folder of <video id>.npy; "" computes taps from the videos
+    feature_stride: float | None = Field(None, gt=0)  # native frames between two features
+    feature_frames: float = Field(16, ge=0)  # native frames one feature saw; the first is centred at half of it
     # frozen backbone and how video reaches it
-    backbone: str = "gap"  # "gap" | "covered" | "timm/<model name>"
-    weights: str = ""  # safetensors file; "" = the shipped one, "random" = random weights (timm only)
-    input_size: int | None = Field(None, ge=14)  # px of the square input; None = the world backbone's own, 224 for timm
+    backbone: str = "gap"  # "gap" | "covered" | "videomae_b" | "videomaev2_g" | ... | "timm/<model name>"
+    weights: str = ""  # checkpoint file or folder; "" = the shipped ones, timm's hub; "random" = random weights
+    pixel_norm: Literal["weights", "imagenet", "unit"] = "weights"  # mean and std of pixels; "unit" only divides by 255
+    input_size: int | None = Field(None, ge=14)  # px of the square input; None = the world backbone's own, else 224
+    resize: Literal["squeeze", "crop"] = "squeeze"  # the whole frame, or its centre square as the peers take it
     sample_fps: float | None = Field(None, gt=0)  # frames per second read; None = native rate / frame_stride
     frame_stride: int = Field(1, ge=1)  # read every n-th native frame
+    frames_per_video: int | None = Field(None, ge=2)  # read so many frames, evenly over the whole video, instead
+    clip_length: int | None = Field(None, ge=2)  # frames in one clip; None = the backbone's own
     clip_stride: int | None = Field(None, ge=1)  # sampled frames between clips; None = no overlap
+    snippet_frames: float | None = Field(None, gt=0)  # sampled frames per snippet by interpolation; None = tubelet
+    snippets_per_video: int | None = Field(None, ge=8)  # interpolate every video to so many snippets
     taps: Literal["all", "half", "last", "none"] | list[int] = "all"  # tapped blocks
     grid: int = Field(1, ge=1)  # a tap keeps grid x grid positions in space
     compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of the frozen backbone
@@ -53,6 +64,7 @@ class Config(BaseModel):
     head_levels: int = Field(5, ge=1, le=12)
     head_stem: int = Field(1, ge=0)  # transformer blocks before the pyramid
     head_window: int = Field(0, ge=0)  # local attention window in points, 0 = global
+    class_agnostic: bool = False  # learn where any action is; `classifier` says which
     drop_path: float = Field(0.1, ge=0, lt=1)
     # training
     seed: int = Field(0, ge=0)
@@ -75,10 +87,18 @@ class Config(BaseModel):
     window_overlap: float = Field(0.5, ge=0, lt=1)
     pre_nms_score: float = Field(0.001, ge=0)
     pre_nms_topk: int = Field(2000, ge=1)  # candidates kept per video
+    topk_per_level: bool = False  # pre_nms_topk counts per pyramid level and window instead, as in ActionFormer
+    min_length: float = Field(0.0, ge=0)  # snippets; shorter segments are dropped
     nms_sigma: float = Field(0.5, gt=0)
     min_score: float = Field(0.001, ge=0)
     max_segments: int = Field(200, ge=1)
     class_wise_nms: bool = True
+    voting: float = Field(0.0, ge=0, le=1)  # tIoU above which candidates vote on a segment's ends; 0 = no voting
+    voting_weight: Literal["score_tiou", "score"] = "score_tiou"  # of a vote: ActionFormer's, OpenTAD's
+    classifier: str = ""  # JSON of video-level class scores made by others
+    classifier_topk: int = Field(2, ge=1)  # classes each segment is given
+    classifier_fusion: Literal["sqrt", "product"] = "sqrt"  # of both scores: ActionFormer's, OpenTAD's
+    protocol: str = "activitynet"  # how AP is computed, see `losa evaluate --help`
     tiou: list[float] = [0.3, 0.4, 0.5, 0.6, 0.7]
 
     @model_validator(mode="after")
@@ -91,8 +111,20 @@ class Config(BaseModel):
              f"head_dim={self.head_dim} is not divisible by head_heads={self.head_heads}"),
             (self.adapter_dim % self.adapter_heads,
              f"adapter_dim={self.adapter_dim} is not divisible by adapter_heads={self.adapter_heads}"),
-            (self.weights == "random" and not self.backbone.startswith("timm/"),
-             f"weights='random' is for timm backbones, backbone={self.backbone!r}"),
+            (self.weights == "random" and self.backbone in ("gap", "covered"),
+             f"weights='random' is for timm and videomae backbones, backbone={self.backbone!r}"),
+            (self.frames_per_video is not None and (self.sample_fps is not None or self.frame_stride != 1),
+             f"frames_per_video={self.frames_per_video} and sample_fps={self.sample_fps} or "
+             f"frame_stride={self.frame_stride} both choose the rate; keep one"),
+            (self.snippet_frames is not None and self.snippets_per_video is not None,
+             f"snippet_frames={self.snippet_frames} and snippets_per_video={self.snippets_per_video} both choose the "
+             "number of snippets; keep one"),
+            (self.features and self.feature_stride is None,
+             f"features={self.features!r} needs feature_stride: the native frames between two features, e.g. 4"),
+            (self.features and self.taps != "none",
+             f"features={self.features!r} are the last layer alone; write taps='none' instead of {self.taps!r}"),
+            (self.short_scope == "clip" and (self.snippet_frames or self.snippets_per_video),
+             "short_scope='clip' needs the backbone's own snippets; leave snippet_frames and snippets_per_video out"),
             (self.head_window and self.head_window % 2 == 0,
              f"head_window={self.head_window} must be odd, or 0 for global"),
             (self.short_scope == "clip" and self.backbone.startswith("timm/"),
