@@ -63,9 +63,9 @@ class Config(BaseModel):
     head_heads: int = Field(4, ge=1)
     head_levels: int = Field(5, ge=1, le=12)
     head_stem: int = Field(1, ge=0)  # transformer blocks before the pyramid
-    head_window: int = Field(0, ge=0)  # local attention window in points, 0 = global
-    class_agnostic: bool = False  # learn where any action is; `classifier` says which
+    head_window: int | list[int] = 0  # local attention window in points, 0 = global; or one per level
     drop_path: float = Field(0.1, ge=0, lt=1)
+    class_agnostic: bool = False  # learn where any action is; `classifier` says which
     # training
     seed: int = Field(0, ge=0)
     epochs: int = Field(30, ge=1)  # after warm-up
@@ -125,8 +125,10 @@ class Config(BaseModel):
              f"features={self.features!r} are the last layer alone; write taps='none' instead of {self.taps!r}"),
             (self.short_scope == "clip" and (self.snippet_frames or self.snippets_per_video),
              "short_scope='clip' needs the backbone's own snippets; leave snippet_frames and snippets_per_video out"),
-            (self.head_window and self.head_window % 2 == 0,
+            (any(w < 0 or (w and w % 2 == 0) for w in self.head_windows),
              f"head_window={self.head_window} must be odd, or 0 for global"),
+            (len(self.head_windows) != self.head_levels,
+             f"head_window={self.head_window} names {len(self.head_windows)} levels, head_levels={self.head_levels}"),
             (self.short_scope == "clip" and self.backbone.startswith("timm/"),
              f"short_scope='clip' needs clips of several frames; backbone={self.backbone!r} sees one at a time"),
             (not 0 < self.crop_ratio[0] <= self.crop_ratio[1] <= 1,
@@ -138,6 +140,11 @@ class Config(BaseModel):
         if found:
             raise ValueError("; ".join(found))
         return self
+
+    @property
+    def head_windows(self) -> list[int]:
+        """`head_window` of every level, 0 for global."""
+        return self.head_window if isinstance(self.head_window, list) else [self.head_window] * self.head_levels
 
     @classmethod
     def make(cls, **fields) -> "Config":

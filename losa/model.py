@@ -85,7 +85,7 @@ def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_sni
     gate = config.gate if num_taps else "none"
     fusion = FUSIONS[gate](dim, num_taps, len(names), gate, config.gate_init)
     head = Head(dim, num_classes, dim=config.head_dim, num_levels=config.head_levels, num_heads=config.head_heads,
-                num_stem=config.head_stem, window=config.head_window or None, drop_path=config.drop_path)
+                num_stem=config.head_stem, window=[w or None for w in config.head_windows], drop_path=config.drop_path)
     return LoSA(dim, adapters, fusion, head)
 
 

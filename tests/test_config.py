@@ -16,7 +16,7 @@ from losa.config import PRESETS, Config, ConfigError, head_only, widened_head
     (dict(sample_fps=3, frame_stride=2), "sample_fps=3.0 and frame_stride=2 both choose the rate; keep one"),
     (dict(head_dim=30), "head_dim=30 is not divisible by head_heads=4"),
     (dict(adapter_dim=15), "adapter_dim=15 is not divisible by adapter_heads=2"),
-    (dict(weights="random"), "weights='random' is for timm backbones, backbone='gap'"),
+    (dict(weights="random"), "weights='random' is for timm and videomae backbones"),
     (dict(head_window=4), "head_window=4 must be odd"),
     (dict(short_scope="clip", backbone="timm/x"), "short_scope='clip' needs clips of several frames"),
     (dict(crop_ratio=(0.9, 0.5)), r"crop_ratio=(0.9, 0.5) must be (low, high)"),
