@@ -88,7 +88,7 @@ class Config(BaseModel):
     pre_nms_score: float = Field(0.001, ge=0)
     pre_nms_topk: int = Field(2000, ge=1)  # candidates kept per video
     topk_per_level: bool = False  # pre_nms_topk counts per pyramid level and window instead, as in ActionFormer
-    min_length: float = Field(0.0, ge=0)  # snippets; shorter segments are dropped
+    min_length: float = Field(0.05, ge=0)  # snippets; shorter segments are dropped
     nms_sigma: float = Field(0.5, gt=0)
     min_score: float = Field(0.001, ge=0)
     max_segments: int = Field(200, ge=1)
@@ -121,6 +121,9 @@ class Config(BaseModel):
              "number of snippets; keep one"),
             (self.features and self.feature_stride is None,
              f"features={self.features!r} needs feature_stride: the native frames between two features, e.g. 4"),
+            (self.classifier and not self.class_agnostic,
+             f"classifier={self.classifier!r} gives segments their classes, so they are learnt without: write "
+             f"class_agnostic=True instead of {self.class_agnostic}"),
             (self.features and self.taps != "none",
              f"features={self.features!r} are the last layer alone; write taps='none' instead of {self.taps!r}"),
             (self.short_scope == "clip" and (self.snippet_frames or self.snippets_per_video),

@@ -6,6 +6,7 @@ lies, so no candidate is counted twice and none is cut by a window's edge.
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +17,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from losa.config import Config
-from losa.data import Video
+from losa.data import Annotations, Video
 from losa.head import decode, points
 from losa.model import LoSA
-from losa.segments import soft_nms, to_records
+from losa.segments import soft_nms, to_records, vote
 from losa.windows import stack
 
 
@@ -47,7 +48,7 @@ def window_spans(total: int, window: int, overlap: float, align: int = 1) -> lis
 
 @torch.no_grad()
 def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
-    """Candidates of one video: at most `config.pre_nms_topk`, scores > `config.pre_nms_score`.
+    """Candidates of one video: the best `config.pre_nms_topk` (per level and window with `config.topk_per_level`).
 
     The model must be in eval mode. Segments are clipped to the video.
     """
@@ -62,12 +63,13 @@ def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
         where = points(batch.mask.shape[1], config.head_levels, device)
         here = output.point_mask[0] & (where.positions_grid + start >= first) & (where.positions_grid + start < last)
         hits = decode(output.logits[0], output.offsets[0], here, where, min_score=config.pre_nms_score,
-                      top_k=config.pre_nms_topk, limits_grid=(-0.5 - start, total - 0.5 - start))
+                      top_k=config.pre_nms_topk, per_level=config.topk_per_level, min_length_grid=config.min_length,
+                      limits_grid=(-0.5 - start, total - 0.5 - start))
         found.append((grid.to_seconds(hits.segments_grid + start), hits.scores, hits.labels))
     segments, scores, labels = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
     segments = segments.clamp(0, video.duration)
     best = scores.argsort(descending=True, stable=True)
-    best = best[segments[best, 1] > segments[best, 0]][:config.pre_nms_topk]
+    best = best[segments[best, 1] > segments[best, 0]][:None if config.topk_per_level else config.pre_nms_topk]
     return Raw(segments[best], scores[best], labels[best])
 
 
@@ -87,13 +89,41 @@ def video_gates(model: LoSA, source, video: Video) -> Float[Tensor, "K R T"] | N
 
 
 def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str]) -> dict[str, list[dict]]:
-    """Records per video after soft-NMS, best first."""
+    """Records per video after soft-NMS, voting and fusion with an external classifier, best first."""
     records = {}
-    for video_id, (segments, scores, labels) in raw.items():
-        kept = soft_nms(segments, scores, labels, sigma=config.nms_sigma, min_score=config.min_score,
-                        max_segments=config.max_segments, class_wise=config.class_wise_nms)
+    for video_id, candidates in raw.items():
+        kept = Raw(*soft_nms(*candidates, sigma=config.nms_sigma, min_score=config.min_score,
+                             max_segments=config.max_segments, class_wise=config.class_wise_nms))
+        if config.voting:
+            kept = kept._replace(segments=voted(kept, candidates, config))
         records[video_id] = to_records(*kept, classes)
-    return records
+    if not config.classifier:
+        return records
+    from losa.classifier import fuse, read_scores
+
+    return fuse(records, read_scores(config.classifier), config.classifier_topk, config.classifier_fusion)
+
+
+def voted(kept: Raw, candidates: Raw, config: Config) -> Float[Tensor, "K 2"]:
+    """The kept segments moved by the votes of all candidates, of their own class with `config.class_wise_nms`."""
+    segments = kept.segments.clone()
+    for label in kept.labels.unique() if config.class_wise_nms else [None]:
+        mine, theirs = (slice(None) if label is None else r.labels == label for r in (kept, candidates))
+        segments[mine] = vote(kept.segments[mine], candidates.segments[theirs], candidates.scores[theirs],
+                              tiou=config.voting, use_tiou=config.voting_weight == "score_tiou")
+    return segments
+
+
+def seen_by(config: Config, annotations: Annotations) -> Annotations:
+    """The annotations as the model learns them: with `config.class_agnostic` every label is "action"."""
+    if not config.class_agnostic:
+        return annotations
+    return Annotations(("action",), tuple(replace(v, labels=np.zeros_like(v.labels)) for v in annotations.videos))
+
+
+def judged_by(config: Config, annotations: Annotations) -> Annotations:
+    """The annotations that predictions are compared with: all classes as soon as a classifier names them."""
+    return annotations if config.classifier else seen_by(config, annotations)
 
 
 def truth_of(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, list[dict]]:

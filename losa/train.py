@@ -22,7 +22,7 @@ from losa.evaluate import evaluate
 from losa.files import write_text
 from losa.head import assign_batch, count_positives, losses, points, update_normaliser
 from losa.model import LoSA, build, save_model
-from losa.predict import predict, suppress, truth_of
+from losa.predict import judged_by, predict, seen_by, suppress, truth_of
 from losa.taps import best_device, file_id, open_taps
 from losa.windows import Batch, Windows, batch_indices, loader, stack
 
@@ -43,7 +43,8 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     accelerator = Accelerator(mixed_precision=config.precision, cpu=best_device() == "cpu")
     if accelerator.num_processes > 1:
         raise TrainingError(f"started as {accelerator.num_processes} processes; training takes one for now")
-    annotations = load_annotations(config.annotations)
+    labelled = load_annotations(config.annotations)
+    annotations = seen_by(config, labelled)
     train_videos = annotations.subset(config.train_subset)
     val_videos = annotations.subset(config.val_subset) if config.val_subset else ()
     source = open_taps(config, train_videos + val_videos, device=str(accelerator.device), quiet=quiet)
@@ -104,7 +105,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
             row = {"epoch": epoch + 1, "step": state["step"], "cls_loss": cls.item(), "reg_loss": reg.item(),
                    "normaliser": state["normaliser"], "lr": learning_rate(config, state["step"] - 1, per_epoch)}
             if val_videos and ((epoch + 1) % config.val_every == 0 or epoch + 1 == num_epochs):
-                row["val_map"] = validate(ema.module, source, val_videos, config, annotations)
+                row["val_map"] = validate(ema.module, source, val_videos, config, labelled)
                 shown["val"] = f"{100 * row['val_map']:.1f}"
             state["seconds"] = time.monotonic() - began
             append_log(out / "log.jsonl", {**row, "seconds": round(state["seconds"], 2)})
@@ -161,8 +162,10 @@ def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor
 
 def validate(model: LoSA, source, videos, config: Config, annotations: Annotations) -> float:
     """Average mAP on `videos`; the model is left in eval mode."""
-    records = suppress(predict(model.eval(), source, videos, config, quiet=True), config, annotations.classes)
-    return evaluate(truth_of(videos, annotations.classes), records, tuple(config.tiou)).average_map
+    seen, judged = seen_by(config, annotations), judged_by(config, annotations)
+    records = suppress(predict(model.eval(), source, videos, config, quiet=True), config, seen.classes)
+    truth = truth_of(judged.subset(config.val_subset), judged.classes)
+    return evaluate(truth, records, tuple(config.tiou), config.protocol).average_map
 
 
 def check_finite(value: Tensor, batch: Batch, step: int, what: str = "loss") -> None:
