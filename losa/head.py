@@ -147,13 +147,16 @@ def losses(
     mask: Bool[Tensor, "*batch P"],
     targets: Targets,
     normaliser: float | Float[Tensor, ""],
+    label_smoothing: float = 0.0,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Returns (classification, regression) losses, each a sum divided by `normaliser`; both in float32.
 
     Sigmoid focal loss (alpha 0.25, gamma 2) over the valid points, DIoU over the valid positive ones. The
-    total is their plain sum. `normaliser` is the training loop's average of `count_positives`.
+    total is their plain sum. `normaliser` is the training loop's average of `count_positives`. Smoothed targets
+    are (1 - s) t + s / (A + 1), for A classes (ActionFormer: libs/modeling/meta_archs.py).
     """
-    focal = sigmoid_focal_loss(logits.float(), targets.classes, alpha=0.25, gamma=2.0, reduction="none")
+    smoothed = targets.classes * (1 - label_smoothing) + label_smoothing / (logits.shape[-1] + 1)
+    focal = sigmoid_focal_loss(logits.float(), smoothed, alpha=0.25, gamma=2.0, reduction="none")
     diou = diou_loss_1d(offsets.float(), targets.offsets)
     cls = (focal.sum(-1) * mask).sum() / normaliser
     reg = (diou * (mask & targets.positive)).sum() / normaliser

@@ -122,7 +122,8 @@ def batch_losses(model: nn.Module, batch: Batch, config: Config, normaliser: flo
     where = points(batch.mask.shape[1], config.head_levels, batch.mask.device)
     targets = assign_batch(where, batch.segments_grid, batch.labels, output.logits.shape[2])
     normaliser = update_normaliser(normaliser, count_positives(targets, output.point_mask))
-    return *losses(output.logits, output.offsets, output.point_mask, targets, normaliser), normaliser
+    cls, reg = losses(output.logits, output.offsets, output.point_mask, targets, normaliser, config.label_smoothing)
+    return cls, config.reg_weight * reg, normaliser
 
 
 def make_optimiser(model: LoSA, config: Config) -> torch.optim.Optimizer:

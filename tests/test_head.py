@@ -164,6 +164,14 @@ def test_losses_are_focal_over_valid_points_and_diou_over_positive_ones():
     assert H.count_positives(targets, mask) == int((positive & mask).sum())
 
 
+def test_smoothed_targets_lie_between_yes_and_no():
+    """One logit at 0 (p = 1/2): focal terms are (1/4) log 2 each, mixed by the smoothed target and its alpha."""
+    targets = H.Targets(torch.tensor([[[1.0]]]), torch.zeros(1, 1, 2), torch.tensor([[True]]))
+    yes = 0.9 + 0.1 / 2
+    cls, _ = losses(torch.zeros(1, 1, 1), torch.ones(1, 1, 2), torch.tensor([[True]]), targets, 1.0, 0.1)
+    assert cls.item() == pytest.approx((0.25 * yes + 0.75 * (1 - yes)) * 0.25 * math.log(2), rel=1e-5)
+
+
 def test_losses_without_any_segment_are_finite_and_the_normaliser_never_reaches_zero():
     model = small_head()
     mask = torch.ones(1, 17, dtype=torch.bool)
