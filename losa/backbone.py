@@ -1,7 +1,7 @@
 """Frozen vision transformers that hand out what their intermediate blocks saw.
 
 Two kinds share one contract: a VideoMAE-shaped ViT over clips (`VideoViT`) and any timm image ViT run
-frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_per_clip .tubelet` and
+frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_per_clip .tubelet .mean .std .source` and
 
     clip_taps(clips, layers, grid) -> K taps (N, C, L/u, g, g) and the last layer (N, C, L/u)
 
@@ -12,29 +12,22 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import timm
 import torch
 from jaxtyping import Float, UInt8
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import safe_open
 from timm.layers import trunc_normal_
 from timm.models.vision_transformer import Block
 from timm.utils import freeze
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WEIGHTS = Path(__file__).parent / "weights"
+from losa.checkpoints import ACCEPTED, PIXEL_NORMS, VIDEOMAE, check_size, load_strictly, read_checkpoint, read_tensors
 
-# Sizes of VideoMAE (arXiv 2203.12602) and VideoMAEv2 (arXiv 2303.16727) as keyword arguments of VideoViT.
-VIDEOMAE = {
-    "videomae_s": dict(dim=384, depth=12, num_heads=6, mlp_ratio=4.0, patch=16),
-    "videomae_b": dict(dim=768, depth=12, num_heads=12, mlp_ratio=4.0, patch=16),
-    "videomae_l": dict(dim=1024, depth=24, num_heads=16, mlp_ratio=4.0, patch=16),
-    "videomae_h": dict(dim=1280, depth=32, num_heads=16, mlp_ratio=4.0, patch=16),
-    "videomae_g": dict(dim=1408, depth=40, num_heads=16, mlp_ratio=48 / 11, patch=14),
-}
+WEIGHTS = Path(__file__).parent / "weights"
 
 
 class TubeletStem(nn.Module):
@@ -71,8 +64,11 @@ class ConvStem(nn.Module):
 
 
 class VideoViT(nn.Module):
-    """A ViT over clips of L frames, shaped like VideoMAE's fine-tuned encoder (fixed positions, `fc_norm`).
+    """A ViT over clips of L frames, shaped like VideoMAE's encoder (fixed positions).
 
+    pos_grid: tokens in time, height and width that positions are made for, interpolated to this model's where they
+    differ; None = its own. final_norm: "after" the mean over tokens (`fc_norm`, fine-tuned encoders), "before" it
+    (`norm`, pretrained ones) or "none"; pool_eps is that norm's eps, None = norm_eps.
     contrast: feed [0.5 x, 2 (x - clip mean)] instead of x, which lifts motion out of a still background.
     num_classes: 0 for features; > 0 adds the classifier that pretraining uses.
     """
@@ -80,28 +76,36 @@ class VideoViT(nn.Module):
     def __init__(self, *, dim: int = 96, depth: int = 6, num_heads: int = 3, mlp_ratio: float = 4.0,
                  patch: int = 8, input_size: int = 48, frames_per_clip: int = 16, tubelet: int = 2,
                  stem: str = "tubelet", contrast: bool = False, num_classes: int = 0, drop_path: float = 0.0,
-                 mean: Sequence[float] = (0.5, 0.5, 0.5), std: Sequence[float] = (0.5, 0.5, 0.5)):
+                 mean: Sequence[float] = (0.5, 0.5, 0.5), std: Sequence[float] = (0.5, 0.5, 0.5),
+                 pos_grid: Sequence[int] | None = None, final_norm: str = "after", norm_eps: float = 1e-6,
+                 pool_eps: float | None = None, source: str = "random weights"):
         super().__init__()
         stems = {"tubelet": TubeletStem, "conv": ConvStem}
         if stem not in stems:
             raise ValueError(f"stem must be one of {sorted(stems)}, got {stem!r}")
+        if frames_per_clip < tubelet or frames_per_clip % tubelet or input_size < patch:
+            raise ValueError(f"clips of {frames_per_clip} frames at {input_size} px do not fit: clip_length must be a "
+                             f"multiple of {tubelet} and input_size at least {patch}")
         self.dim, self.depth, self.patch, self.input_size = dim, depth, patch, input_size
         self.frames_per_clip, self.tubelet, self.contrast = frames_per_clip, tubelet, contrast
-        self.mean, self.std = tuple(mean), tuple(std)
+        self.mean, self.std, self.source, self.norm_eps = tuple(mean), tuple(std), source, norm_eps
         self.patch_embed = stems[stem](dim, patch, tubelet, in_chans=6 if contrast else 3)
         self.num_tokens = (frames_per_clip // tubelet, input_size // patch, input_size // patch)
-        positions = sinusoid_positions(self.num_tokens[0] * self.num_tokens[1] ** 2, dim)
+        pos_grid, pool_eps = tuple(pos_grid or self.num_tokens), norm_eps if pool_eps is None else pool_eps
+        self.facts = (pos_grid, final_norm, norm_eps, pool_eps)  # what weights alone do not say; part of weights_id
+        positions = interpolate_positions(sinusoid_positions(prod(pos_grid), dim), pos_grid, self.num_tokens)
         self.register_buffer("pos_embed", positions, persistent=False)
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, mlp_ratio, qkv_bias=True, drop_path=drop_path * i / max(depth - 1, 1),
-                  norm_layer=partial(nn.LayerNorm, eps=1e-6)) for i in range(depth))
-        self.fc_norm = nn.LayerNorm(dim, eps=1e-6)
+                  norm_layer=partial(nn.LayerNorm, eps=norm_eps)) for i in range(depth))
+        self.norm, self.fc_norm = (nn.LayerNorm(dim, eps=pool_eps) if final_norm == place else nn.Identity()
+                                   for place in ("before", "after"))
         self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
         self.apply(init_linear)
 
     def normalise(self, clips: Tensor) -> Tensor:
         """uint8 (N, 3, L, H, W) -> the stem's float input at this model's dtype."""
-        dtype = self.fc_norm.weight.dtype
+        dtype = self.blocks[0].norm1.weight.dtype
         mean, std = (torch.tensor(v, device=clips.device, dtype=torch.float32).view(1, 3, 1, 1, 1)
                      for v in (self.mean, self.std))
         x = (clips.float() / 255 - mean) / std
@@ -119,16 +123,17 @@ class VideoViT(nn.Module):
         tokens = self.embed(clips)
         for block in self.blocks:
             tokens = block(tokens)
-        return self.head(self.fc_norm(tokens.mean(1)))
+        return self.head(self.fc_norm(self.norm(tokens).mean(1)))
 
     def clip_taps(self, clips: UInt8[Tensor, "N 3 L H W"], layers: Sequence[int], grid: int):
-        """K taps (N, C, L/u, g, g) in the order of `layers`, and the normed spatial mean of the last block."""
+        """K taps (N, C, L/u, g, g) in the order of `layers`, and the spatial mean of the last block, normed."""
         tokens, taps = self.embed(clips), {}
         for i, block in enumerate(self.blocks):
             tokens = block(tokens)
             if i in layers:
                 taps[i] = pool_space(self.as_map(tokens), grid)
-        last = self.fc_norm(self.as_map(tokens).mean((3, 4)).transpose(1, 2)).transpose(1, 2)
+        last = self.as_map(self.norm(tokens)).mean((3, 4))
+        last = self.fc_norm(last.transpose(1, 2)).transpose(1, 2)
         return [taps[i] for i in layers], last
 
     def as_map(self, tokens: Tensor) -> Tensor:
@@ -139,18 +144,17 @@ class VideoViT(nn.Module):
 class ImageViT(nn.Module):
     """Any timm image ViT applied to each frame by itself; blocks are read with `forward_intermediates`."""
 
-    def __init__(self, name: str, weights: Path | None = None, input_size: int = 224):
+    def __init__(self, name: str, weights: str | Path | None = None, input_size: int = 224):
         super().__init__()
         check_timm_name(name)
-        try:
-            self.model = timm.create_model(name, pretrained=False, num_classes=0, img_size=input_size)
-        except TypeError:
-            raise ValueError(f"timm model {name!r} takes no img_size; choose a ViT, for example "
-                             f"'timm/vit_small_patch16_224'") from None
-        if weights is not None:
-            state = {k: v.float() for k, v in read_weights(weights).items()}
-            state = fit_positions(self.model, state)
-            load_strictly(self.model, state, f"{name} from {weights}")
+        self.model = create_timm(name, input_size, pretrained=weights is None)
+        self.source = f"{name} from timm's hub" if weights is None else "random weights"
+        if weights not in (None, "random"):
+            self.source = Path(weights).name
+            state = {k: v.float() for k, v in read_tensors(Path(weights)).items()}
+            own = self.model.state_dict()
+            state = {k: v for k, v in state.items() if k in own or not k.startswith(("head.", "head_dist."))}
+            load_strictly(self.model, fit_positions(self.model, state), f"{name} from {weights}")
         if not hasattr(self.model, "forward_intermediates") or not hasattr(self.model, "blocks"):
             raise ValueError(f"timm model {name!r} has no transformer blocks to tap; choose a ViT, "
                              f"for example 'timm/vit_small_patch16_224'")
@@ -170,53 +174,89 @@ class ImageViT(nn.Module):
                                                 intermediates_only=True)
         by_layer = dict(zip(wanted, maps, strict=True))
         last = self.model.norm(by_layer[self.depth - 1].flatten(2).transpose(1, 2)).mean(1)
+        last = self.model.fc_norm(last) if hasattr(self.model, "fc_norm") else last
         return [pool_space(by_layer[i].unsqueeze(2), grid) for i in layers], last.unsqueeze(2)
 
 
-def load_backbone(name: str, weights: str | Path | None = None, input_size: int | None = None) -> nn.Module:
+def load_backbone(name: str, weights: str | Path | None = None, input_size: int | None = None, *,
+                  clip_length: int | None = None, pixel_norm: str = "weights") -> nn.Module:
     """A frozen backbone in eval mode.
 
-    name: "gap" or "covered" (the embedded world's, shipped with the package), or "timm/<model>".
-    weights: a safetensors file; required for timm models, "random" asks for random weights by name.
+    name: "gap" or "covered" (the embedded world's, shipped with the package); "timm/<model>" (weights None: timm's
+    hub); "videomae_s|b|l|h|g" (ImageNet mean and std) or "videomaev2_..." (pixels / 255 only, as its feature script).
+    weights: a file or Hugging Face folder; "random" asks for random weights by name (timm and VideoMAE).
+    input_size, clip_length: px and frames of a clip, None = the backbone's own. pixel_norm: "weights" (what the
+    weights' description or the name says), "imagenet" or "unit".
     Raises ValueError for an unknown name or weights that do not fit, FileNotFoundError for a missing file.
     """
+    if pixel_norm not in ("weights", *PIXEL_NORMS):
+        raise ValueError(f"pixel_norm must be 'weights', 'imagenet' or 'unit', got {pixel_norm!r}")
     if name.startswith("timm/"):
-        if weights is None:
-            raise ValueError(f"backbone {name!r} needs weights: give the path of a safetensors file "
-                             f"or 'random' for random weights")
-        path = None if weights == "random" else existing(Path(weights))
-        model = ImageViT(name.removeprefix("timm/"), path, input_size or 224)
+        if clip_length not in (None, 1):
+            raise ValueError(f"backbone {name!r} sees one frame at a time, clip_length is {clip_length}; "
+                             f"leave it at None")
+        model = ImageViT(name.removeprefix("timm/"), weights, input_size or 224)
+    elif name.replace("videomaev2_", "videomae_") in VIDEOMAE:
+        model = load_videomae(name, weights, input_size, clip_length)
     else:
         path = Path(weights) if weights else WEIGHTS / f"world_{name}.safetensors"
         if not path.exists() and not weights:
             shipped = sorted(p.stem.removeprefix("world_") for p in WEIGHTS.glob("world_*.safetensors"))
-            raise ValueError(f"no backbone is called {name!r}; known are {shipped} and 'timm/<model name>'")
-        model = load_video_vit(existing(path))
+            raise ValueError(f"no backbone is called {name!r}; known are {shipped}, 'timm/<model name>', "
+                             f"{sorted(VIDEOMAE)} and the same with 'videomaev2_'")
+        model = load_video_vit(path, clip_length)
         if input_size not in (None, model.input_size):
             raise ValueError(f"backbone {name!r} reads {model.input_size} px, input_size is {input_size}; "
                              f"leave input_size at None")
+    if pixel_norm != "weights":
+        model.mean, model.std = PIXEL_NORMS[pixel_norm]
+    known = {PIXEL_NORMS["imagenet"]: "ImageNet mean and std", PIXEL_NORMS["unit"]: "/ 255 only"}
+    pixels = known.get((model.mean, model.std), f"mean {list(model.mean)}, std {list(model.std)}")
+    model.source = f"{model.source}; pixels: {pixels}"
     return freeze_backbone(model)
 
 
-def load_video_vit(path: Path) -> VideoViT:
-    """The VideoViT a safetensors file describes: its metadata "model" holds the constructor's arguments."""
-    state = read_weights(path)
-    with safe_open(path, framework="pt") as file:
-        described = (file.metadata() or {}).get("model")
-    if described is None:
-        raise ValueError(f"{path} does not say which model it holds (metadata 'model' is missing); "
-                         f"make it with `losa pretrain`")
-    model = VideoViT(**json.loads(described))
-    load_strictly(model, {k: v.float() for k, v in state.items()}, str(path))
+def load_videomae(name: str, weights: str | Path | None, input_size: int | None, clip_length: int | None) -> VideoViT:
+    """The encoder of a VideoMAE or VideoMAEv2 checkpoint, at another resolution or clip length if asked."""
+    size = VIDEOMAE[name.replace("videomaev2_", "videomae_")]
+    pixels = PIXEL_NORMS["unit" if name.startswith("videomaev2_") else "imagenet"]
+    if weights is None:
+        raise ValueError(f"backbone {name!r} needs weights: give the path of {ACCEPTED}, or 'random'")
+    if weights == "random":
+        grid = (8, 224 // size["patch"], 224 // size["patch"])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return VideoViT(**size, input_size=input_size or 224, frames_per_clip=clip_length or 16, pos_grid=grid,
+                            mean=pixels[0], std=pixels[1])
+    state, positions, about = read_checkpoint(weights)
+    check_size(name, about, weights)
+    mean, std = about.pixels or pixels
+    with torch.device("meta"):  # nothing is initialised that is overwritten anyway
+        model = VideoViT(**size, input_size=input_size or about.image_size, tubelet=about.tubelet, mean=mean, std=std,
+                         frames_per_clip=clip_length or about.num_frames, pos_grid=about.pos_grid, source=about.source,
+                         final_norm=about.final_norm, norm_eps=about.norm_eps, pool_eps=about.pool_eps)
+    load_strictly(model, state, f"{name} from {weights}", assign=True)
+    if positions is not None and not torch.allclose(positions, sinusoid_positions(*positions.shape[1:]), atol=1e-3):
+        learnt = interpolate_positions(positions, about.pos_grid, model.num_tokens)
+        model.register_buffer("pos_embed", learnt)  # kept in the state: no formula gives them
     return model
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises ValueError where it is none."""
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file or is cut short ({error}); fetch or make it again") from None
+def load_video_vit(path: Path, clip_length: int | None = None) -> VideoViT:
+    """The VideoViT a safetensors file describes: its metadata "model" holds the constructor's arguments."""
+    state, described = read_tensors(path), None
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            described = (file.metadata() or {}).get("model")
+    if described is None:
+        raise ValueError(f"{path} does not say which model it holds (metadata 'model' is missing); make it with "
+                         f"`losa pretrain`, or name its kind: backbone='videomae_b' or 'timm/<model name>'")
+    model = VideoViT(**json.loads(described), source=path.name)
+    if clip_length not in (None, model.frames_per_clip):
+        model = VideoViT(**{**json.loads(described), "frames_per_clip": clip_length}, pos_grid=model.num_tokens,
+                         source=path.name)
+    load_strictly(model, {k: v.float() for k, v in state.items()}, str(path))
+    return model
 
 
 def freeze_backbone(model: nn.Module) -> nn.Module:
@@ -226,8 +266,8 @@ def freeze_backbone(model: nn.Module) -> nn.Module:
 
 
 def weights_id(backbone: nn.Module) -> str:
-    """sha256 over names and values of all weights: what the taps cache calls the backbone by."""
-    digest = hashlib.sha256()
+    """sha256 over names and values of all weights and `.facts`: what the taps cache calls the backbone by."""
+    digest = hashlib.sha256(repr(getattr(backbone, "facts", "")).encode())
     for name, value in sorted(backbone.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
@@ -283,12 +323,21 @@ def tap_layers(taps: str | Sequence[int], depth: int) -> tuple[int, ...]:
     return layers
 
 
-def resize_frames(frames: UInt8[Tensor, "F H W 3"], size: int) -> UInt8[Tensor, "F 3 S S"]:
-    """Frames squeezed to size x size, antialiased. The whole frame is kept: actions happen at its edges too."""
+def resize_frames(frames: UInt8[Tensor, "F H W 3"], size: int, how: str = "squeeze") -> UInt8[Tensor, "F 3 S S"]:
+    """Frames at size x size, antialiased.
+
+    how: "squeeze" keeps the whole frame (actions happen at its edges too); "crop" brings the shorter side to `size`
+    and keeps the centre square, as the peers do.
+    """
+    if how not in ("squeeze", "crop"):
+        raise ValueError(f"resize must be 'squeeze' or 'crop', got {how!r}")
     x = frames.permute(0, 3, 1, 2)
-    if x.shape[-2:] == (size, size):
-        return x.contiguous()
-    return F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    short = min(x.shape[-2:])
+    new = (size, size) if how == "squeeze" else tuple(max(size, round(n * size / short)) for n in x.shape[-2:])
+    if x.shape[-2:] != new:
+        x = F.interpolate(x, new, mode="bilinear", antialias=True, align_corners=False)
+    top, left = ((n - size) // 2 for n in new)
+    return x[..., top:top + size, left:left + size].contiguous()
 
 
 def pool_space(x: Float[Tensor, "N C T h w"], grid: int) -> Float[Tensor, "N C T g q"]:
@@ -303,9 +352,38 @@ def pool_space(x: Float[Tensor, "N C T h w"], grid: int) -> Float[Tensor, "N C T
 
 def sinusoid_positions(num: int, dim: int) -> Float[Tensor, "1 P C"]:
     """VideoMAE's fixed 1-D sinusoid over all tokens in (t, y, x) order: sine in even, cosine in odd channels."""
-    channel = torch.arange(dim)
-    angle = torch.arange(num)[:, None] / 10000 ** (2 * (channel // 2) / dim)
+    channel = torch.arange(dim, dtype=torch.float64, device="cpu")
+    angle = torch.arange(num, device="cpu")[:, None] / 10000 ** (2 * (channel // 2) / dim)
     return torch.where(channel % 2 == 0, angle.sin(), angle.cos())[None].float()
+
+
+def interpolate_positions(table: Float[Tensor, "1 P C"], old: Sequence[int],
+                          new: Sequence[int]) -> Float[Tensor, "1 Q C"]:
+    """Positions of an old (t, h, w) grid at a new one: bicubic in space, then linear in time, as VideoMAEv2 does."""
+    x = table[0].unflatten(0, tuple(old)).permute(0, 3, 1, 2)
+    if tuple(old[1:]) != tuple(new[1:]):
+        x = F.interpolate(x, tuple(new[1:]), mode="bicubic", align_corners=False)
+    x = x.permute(2, 3, 1, 0)
+    if old[0] != new[0]:
+        x = F.interpolate(x.flatten(0, 1), new[0], mode="linear", align_corners=False).unflatten(0, tuple(new[1:]))
+    return x.permute(3, 0, 1, 2).flatten(0, 2)[None].contiguous()
+
+
+def create_timm(name: str, input_size: int, pretrained: bool) -> nn.Module:
+    """A timm model without classifier, with its hub's weights or the same random ones every time."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=input_size)
+    except TypeError:
+        raise ValueError(f"timm model {name!r} takes no img_size; choose a ViT, for example "
+                         f"'timm/vit_small_patch16_224'") from None
+    except Exception as error:  # of whichever network library timm's hub stands on
+        if not pretrained:
+            raise
+        raise ValueError(f"weights of timm model {name!r} did not come from timm's hub ({type(error).__name__}: "
+                         f"{str(error).splitlines()[:1]}); without internet give the path of {ACCEPTED}, "
+                         f"or 'random'") from None
 
 
 def fit_positions(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -324,24 +402,6 @@ def check_timm_name(name: str) -> None:
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0][:10]}*")[:5]
         raise ValueError(f"timm has no model {name!r}; near: {near}")
-
-
-def load_strictly(model: nn.Module, state: dict[str, Tensor], what: str) -> None:
-    """Loads every weight or raises ValueError naming the first that do not fit."""
-    own = model.state_dict()
-    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    wrong = [f"{k} {tuple(state[k].shape)} != {tuple(own[k].shape)}" for k in own.keys() & state.keys()
-             if own[k].shape != state[k].shape]
-    if missing or extra or wrong:
-        raise ValueError(f"weights of {what} do not fit: missing {missing[:3]}, unexpected {extra[:3]}, "
-                         f"wrong shape {wrong[:3]}; check that the file belongs to this model")
-    model.load_state_dict(state)
-
-
-def existing(path: Path) -> Path:
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights at {path}; give the path of a safetensors file")
-    return path
 
 
 def init_linear(module: nn.Module) -> None:

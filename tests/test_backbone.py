@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from losa import backbone as backbones
@@ -94,6 +95,63 @@ def test_real_pretrained_vit_loads_strictly(shared_data):
                                rtol=1e-3, atol=1e-3)
 
 
+def test_timm_weights_come_from_its_hub_or_a_file(tmp_path, monkeypatch):
+    """The hub's cache is laid out by hand, so that timm finds the file as if it had fetched it."""
+    name = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+    reference = timm.create_model(name, pretrained=False).eval()  # with its classifier, as published
+    folder = tmp_path / f"models--timm--{name}"
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    save_file(reference.state_dict(), folder / "snapshots" / "abc" / "model.safetensors")
+    torch.save(reference.state_dict(), tmp_path / "weights.pth")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    frame = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8)
+    for weights, source in ((None, "from timm's hub"), (folder / "snapshots" / "abc", "abc"),
+                            (tmp_path / "weights.pth", "weights.pth")):
+        model = load_backbone(f"timm/{name}", weights)
+        assert source in model.source
+        image = (frame / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
+        torch.testing.assert_close(taps(model, frame, ())[1][:, 0], reference.forward_features(image)[0, 1:].mean(0),
+                                   rtol=1e-4, atol=1e-4)
+
+
+def test_mean_pooled_timm_vits_are_normed_after_the_mean():
+    model = load_backbone("timm/vit_little_patch16_reg4_gap_256", "random", input_size=32)
+    torch.nn.init.normal_(model.model.fc_norm.weight)
+    frame = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    image = (frame / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
+    torch.testing.assert_close(taps(model, frame, ())[1].T, model.model(image), rtol=1e-3, atol=1e-4)
+
+
+def test_frames_are_squeezed_whole_or_cropped_at_their_centre():
+    frames = torch.zeros(2, 40, 80, 3, dtype=torch.uint8)
+    frames[:, :, 20:60] = torch.randint(0, 256, (2, 40, 40, 3), dtype=torch.uint8)  # the centre square
+    assert backbones.resize_frames(frames, 20).shape == (2, 3, 20, 20)
+    assert torch.equal(backbones.resize_frames(frames, 40, "crop"), frames[:, :, 20:60].permute(0, 3, 1, 2))
+    for size, shape in ((20, (40, 81)), (20, (81, 40)), (50, (33, 47)), (16, (16, 16))):
+        picture = torch.randint(0, 256, (1, *shape, 3), dtype=torch.uint8)
+        ours = backbones.resize_frames(picture, size, "crop")
+        reference = Image.fromarray(picture[0].numpy())
+        scale = size / min(shape)
+        width, height = max(size, round(shape[1] * scale)), max(size, round(shape[0] * scale))
+        left, top = (width - size) // 2, (height - size) // 2
+        reference = reference.resize((width, height), Image.BILINEAR).crop((left, top, left + size, top + size))
+        assert (ours[0].permute(1, 2, 0).int() - torch.from_numpy(np.array(reference)).int()).abs().max() <= 1
+    with pytest.raises(ValueError, match="resize must be 'squeeze' or 'crop'"):
+        backbones.resize_frames(frames, 20, "pad")
+
+
+def test_world_backbone_takes_longer_clips():
+    model = load_backbone("gap", clip_length=32)
+    assert model.frames_per_clip == 32 and model.num_tokens[0] == 16
+    short = load_backbone("gap")
+    assert short.source.startswith("world_gap.safetensors; pixels: mean [0.5")
+    first, long = short.pos_embed.unflatten(1, (8, -1))[0], model.pos_embed.unflatten(1, (16, -1))[0]
+    torch.testing.assert_close(long[0], first[0])
+    torch.testing.assert_close(long[2], torch.lerp(first[0], first[1], 0.75))
+
+
 def test_a_vit_of_another_name_and_size_runs():
     model = load_backbone("timm/deit3_small_patch16_384", "random", input_size=64)
     assert taps(model, torch.zeros(2, 3, 64, 64, dtype=torch.uint8), (0, 11))[0].shape == (2, 384, 2, 1, 1)
@@ -132,8 +190,10 @@ def test_shipped_backbones_load_and_are_frozen():
 def test_wrong_weights_and_names_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no backbone is called 'gp'; known are \['covered', 'gap'\]"):
         load_backbone("gp")
-    with pytest.raises(ValueError, match="needs weights"):
+    with pytest.raises(ValueError, match="did not come from timm's hub .*; without internet give the path of a .safe"):
         load_backbone("timm/vit_tiny_patch16_224")
+    with pytest.raises(ValueError, match="sees one frame at a time, clip_length is 16"):
+        load_backbone("timm/vit_tiny_patch16_224", "random", clip_length=16)
     with pytest.raises(ValueError, match="takes no img_size; choose a ViT"):
         load_backbone("timm/resnet18", "random")
     with pytest.raises(ValueError, match="timm has no model 'vit_tny"):

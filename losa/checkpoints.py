@@ -1,0 +1,308 @@
+"""VideoMAE and VideoMAEv2 weights in the formats people have, read strictly into VideoViT's names.
+
+Understood are the .pth files of MCG-NJU/VideoMAE and OpenGVLab/VideoMAEv2, the names that mmaction2 and OpenTAD
+convert them to, and Hugging Face folders (VideoMAEModel, ...ForPreTraining, ...ForVideoClassification). Nothing in a
+file is executed: safetensors, or torch.load with weights_only and argparse.Namespace as the one class allowed.
+"""
+
+import argparse
+import json
+import pickle
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+ACCEPTED = "a .safetensors, .pth or .pt file or a Hugging Face folder"
+# Sizes of VideoMAE (arXiv 2203.12602) and VideoMAEv2 (arXiv 2303.16727) as keyword arguments of VideoViT.
+VIDEOMAE = {
+    "videomae_s": dict(dim=384, depth=12, num_heads=6, mlp_ratio=4.0, patch=16),
+    "videomae_b": dict(dim=768, depth=12, num_heads=12, mlp_ratio=4.0, patch=16),
+    "videomae_l": dict(dim=1024, depth=24, num_heads=16, mlp_ratio=4.0, patch=16),
+    "videomae_h": dict(dim=1280, depth=32, num_heads=16, mlp_ratio=4.0, patch=16),
+    "videomae_g": dict(dim=1408, depth=40, num_heads=16, mlp_ratio=48 / 11, patch=14),
+}
+PIXEL_NORMS = {  # mean and std of pixels divided by 255; "unit" is what VideoMAEv2's feature script feeds
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+
+CONTAINERS = ("state_dict", "model", "module")  # where a .pth keeps its weights
+WRAPPERS = {"module", "model", "backbone", "encoder", "videomae", "_orig_mod"}  # what may stand before a name
+STEMS = ("patch_embed.proj.weight", "patch_embed.projection.weight", "embeddings.patch_embeddings.projection.weight")
+LEFT_OUT = re.compile(r"(decoder|encoder_to_decoder|mask_token|head|cls_head|classifier|neck)(\.|$)")
+RENAMES = [(re.compile(pattern), ours) for pattern, ours in [
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^patch_embed\.projection\.", "patch_embed.proj."),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^encoder\.layer\.", "blocks."),
+    (r"\.attention\.attention\.", ".attn."),
+    (r"\.attention\.output\.dense\.", ".attn.proj."),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"\.output\.dense\.", ".mlp.fc2."),
+    (r"\.mlp\.layers\.0\.0\.", ".mlp.fc1."),
+    (r"\.mlp\.layers\.1\.", ".mlp.fc2."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"^layernorm\.", "norm."),
+    (r"\.attn\.query\.bias$", ".attn.q_bias"),
+    (r"\.attn\.value\.bias$", ".attn.v_bias"),
+]]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a checkpoint says or shows about its model."""
+
+    source: str  # file name, format, kind
+    dim: int
+    depth: int
+    patch: int
+    tubelet: int
+    hidden: int  # width inside the MLP
+    num_heads: int | None  # only a config.json tells
+    final_norm: str  # "after" the mean (fc_norm), "before" it (norm of pretraining), "none"
+    norm_eps: float
+    pool_eps: float  # of the final norm
+    pos_grid: tuple[int, int, int]  # tokens in time, height and width that positions are made for
+    image_size: int
+    num_frames: int
+    pixels: tuple[tuple[float, ...], tuple[float, ...]] | None  # mean and std, where the weights state them
+
+
+class Checkpoint(NamedTuple):
+    state: dict[str, Tensor]  # float32 copies under VideoViT's names; what fits nowhere keeps its own
+    positions: Tensor | None  # (1, P, C) where the file holds a table
+    about: About
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """A VideoMAE checkpoint in VideoViT's names. Decoder, mask token and classifiers are left out.
+
+    Raises ValueError for a file that is damaged, holds other objects than tensors and a Namespace, or is no VideoMAE;
+    FileNotFoundError where there is none.
+    """
+    path = Path(path)
+    tensors = read_tensors(path)
+    folder = path if path.is_dir() else path.parent
+    inside = path.is_dir() or re.fullmatch(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)", path.name)
+    config = read_json(folder / "config.json") if inside else {}
+    state, family = rename(tensors, path)
+    join_qkv(state, with_bias=config.get("qv_bias", config.get("qkv_bias", True)))
+    positions = state.pop("pos_embed", None)
+    about = describe(state, positions, config, family, path)
+    if inside and (pixels := read_pixels(folder)):
+        about = About(**{**vars(about), "pixels": pixels})
+    return Checkpoint({k: v.to(torch.float32, copy=True) for k, v in state.items()},
+                      None if positions is None else positions.float(), about)
+
+
+def rename(tensors: dict[str, Tensor], path: Path) -> tuple[dict[str, Tensor], str]:
+    """The encoder's tensors under our names, and the family of the file's names."""
+    found = {(name.removesuffix(stem), stem) for name in tensors for stem in STEMS
+             if name == stem or name.endswith(f".{stem}")}
+    if len(found) != 1:
+        raise ValueError(f"{path} holds {len(found)} patch embeddings ({sorted(p + s for p, s in found)[:3]}), "
+                         f"expected one VideoMAE encoder; it begins with {sorted(tensors)[:3]}; give "
+                         f"{ACCEPTED} of VideoMAE")
+    prefix, stem = found.pop()
+    if strange := set(prefix.split(".")[:-1]) - WRAPPERS:
+        raise ValueError(f"{path} names its weights {prefix + stem!r}; the prefix {sorted(strange)[0]!r} is unknown, "
+                         f"known are {sorted(WRAPPERS)}; save the encoder alone under its own names")
+    family = {STEMS[0]: "VideoMAE names", STEMS[1]: "mmaction2 names", STEMS[2]: "Hugging Face"}[stem]
+    state = {}
+    for name, value in tensors.items():
+        core = name.removeprefix(prefix) if name.startswith(prefix) else unwrapped(name)
+        if LEFT_OUT.match(core):
+            continue
+        outside = not name.startswith(prefix) and not (stem == STEMS[2] and core.startswith("fc_norm."))
+        ours = name if outside else renamed(core)
+        state[name if ours in state else ours] = value
+    return state, family
+
+
+def unwrapped(name: str) -> str:
+    while "." in name and name.split(".", 1)[0] in WRAPPERS:
+        name = name.split(".", 1)[1]
+    return name
+
+
+def renamed(name: str) -> str:
+    for pattern, ours in RENAMES:
+        name = pattern.sub(ours, name)
+    return name
+
+
+def join_qkv(state: dict[str, Tensor], with_bias: bool = True) -> None:
+    """Separate query, key and value weights and biases become one; the key's bias is zero where it has none.
+
+    Incomplete sets stay as they are and are reported as unexpected by `load_strictly`.
+    """
+    for start in sorted({k[:k.index(".attn.")] + ".attn." for k in state if ".attn." in k}):
+        weights = [f"{start}{part}.weight" for part in ("query", "key", "value")]
+        if all(k in state for k in weights):
+            state[f"{start}qkv.weight"] = torch.cat([state.pop(k) for k in weights])
+        q, v = f"{start}q_bias", f"{start}v_bias"
+        if q in state and v in state:
+            parts = state.pop(q), state.pop(f"{start}key.bias", None), state.pop(v)
+            zero = torch.zeros_like(parts[0])
+            state[f"{start}qkv.bias"] = torch.cat([zero if part is None else part for part in parts])
+        elif not with_bias and f"{start}qkv.weight" in state:
+            state[f"{start}qkv.bias"] = torch.zeros(len(state[f"{start}qkv.weight"]))
+
+
+def describe(state: dict[str, Tensor], positions: Tensor | None, config: dict, family: str, path: Path) -> About:
+    """Sizes from the tensors; eps, heads and the grid of positions from config.json or the family's custom."""
+    stem = state["patch_embed.proj.weight"]
+    if stem.ndim != 5 or stem.shape[1] != 3 or stem.shape[3] != stem.shape[4]:
+        raise ValueError(f"{path} embeds patches with a kernel of shape {tuple(stem.shape)}, expected (width, 3, "
+                         f"frames, size, size); an image ViT is loaded with backbone='timm/<model name>'")
+    if (act := config.get("hidden_act", "gelu")) != "gelu":
+        raise ValueError(f"{path} uses the activation {act!r}, expected 'gelu'; it is no VideoMAE of known kind")
+    inner = config.get("model_config", {})  # VideoMAEv2's own folders
+    hugging = family == "Hugging Face"
+    tubelet, patch = stem.shape[2], stem.shape[3]
+    image_size = one_size(config.get("image_size", inner.get("img_size", 224)), path)
+    num_frames = config.get("num_frames", inner.get("all_frames", 16))
+    final_norm = "after" if "fc_norm.weight" in state else "before" if "norm.weight" in state else "none"
+    norm_eps = config.get("layer_norm_eps", inner.get("layer_norm_eps", 1e-12 if hugging else 1e-6))
+    grid = (num_frames // tubelet, image_size // patch, image_size // patch)
+    if positions is not None:
+        side = round((positions.shape[1] / grid[0]) ** 0.5)
+        grid = (grid[0], side, side)
+        if positions.shape[1] != grid[0] * side**2:
+            raise ValueError(f"{path} holds {positions.shape[1]} positions, expected {grid[0]} times a square; "
+                             f"the clip's length it was trained with is not {num_frames} frames")
+    kind = {"after": "fine-tuned", "before": "pretrained", "none": "no final norm"}[final_norm]
+    blocks = [int(m[1]) for k in state if (m := re.match(r"blocks\.(\d+)\.", k))]
+    hidden = state.get("blocks.0.mlp.fc1.weight", stem.new_empty(0, 0)).shape[0]
+    return About(f"{path.name} ({family}, {kind})", stem.shape[0], 1 + max(blocks, default=-1), patch, tubelet, hidden,
+                 config.get("num_attention_heads", inner.get("num_heads")), final_norm, float(norm_eps),
+                 1e-5 if hugging and final_norm == "after" else float(norm_eps), grid, image_size, num_frames, None)
+
+
+def one_size(value: int | list, path: Path) -> int:
+    sides = [value] if isinstance(value, int) else value
+    if len(set(sides)) != 1:
+        raise ValueError(f"{path} was trained on frames of {value} px, expected square ones; it cannot be used")
+    return sides[0]
+
+
+def read_pixels(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and std of pixels divided by 255, from a Hugging Face folder's description of its input."""
+    for name in ("preprocessor_config.json", "video_preprocessor_config.json"):
+        if facts := read_json(folder / name):
+            break
+    else:
+        return None
+    if not facts.get("do_normalize", True):
+        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    if "image_mean" not in facts or "image_std" not in facts:
+        return None
+    scale = 255 * facts.get("rescale_factor", 1 / 255) if facts.get("do_rescale", True) else 255
+    scale = 1.0 if abs(scale - 1) < 1e-6 else scale
+    return tuple(v / scale for v in facts["image_mean"]), tuple(v / scale for v in facts["image_std"])
+
+
+def check_size(name: str, about: About, weights: str | Path) -> None:
+    """Nothing; raises ValueError that says both sizes in words if the checkpoint is not of the size asked for."""
+    facts = {known: (s["dim"], s["depth"], s["patch"], int(s["dim"] * s["mlp_ratio"]), s["num_heads"])
+             for known, s in VIDEOMAE.items()}
+    asked = facts[name.replace("videomaev2_", "videomae_")]
+    held = (about.dim, about.depth, about.patch, about.hidden, about.num_heads or asked[4])
+    if held != asked:
+        words = "{} wide, {} blocks, patch {}, {} wide inside the MLP, {} heads".format
+        like = next((known for known, fact in facts.items() if fact[:4] == held[:4]), "a VideoMAE of no known size")
+        raise ValueError(f"{weights} holds {like}: {words(*held[:4], about.num_heads or 'unknown')}; asked for {name}: "
+                         f"{words(*asked)}; choose the backbone that the file holds")
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file; {} where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); fetch it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds a {type(value).__name__}, expected an object; fetch it again")
+    return value
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Name to tensor of a file, or of all files of a Hugging Face folder."""
+    if path.is_dir():
+        return {name: value for file in weight_files(path) for name, value in read_tensors(file).items()}
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}; give the path of {ACCEPTED}")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no safetensors file or is cut short ({error}); fetch or make it "
+                             f"again") from None
+    return tensors_inside(read_pickle(path), path)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of a Hugging Face folder that hold its weights: one, or the shards its index names."""
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return [folder / name]
+        if index := read_json(folder / f"{name}.index.json"):
+            shards = sorted(set(index.get("weight_map", {}).values()))
+            missing = [s for s in shards if Path(s).name != s or not (folder / s).is_file()]
+            if missing or not shards:
+                raise ValueError(f"{folder} lacks {len(missing)} of the {len(shards)} files its index names, for "
+                                 f"example {missing[:3]}; fetch the folder again")
+            return [folder / s for s in shards]
+    raise FileNotFoundError(f"no weights in {folder}: no model.safetensors, pytorch_model.bin or index of them; give "
+                            f"the path of {ACCEPTED}")
+
+
+def read_pickle(path: Path) -> object:
+    """What torch.save wrote, read without running anything in it."""
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        if other := re.search(r"(?:GLOBAL|global:?|class) `?([\w.]+\.[\w.]+)`?", str(error)):
+            raise ValueError(f"{path} carries Python objects beside its weights ({other[1]}), which could run code: "
+                             f"only tensors and argparse.Namespace are read; save its weights alone where you trust "
+                             f"it") from None
+        raise ValueError(f"{path} is no torch checkpoint or is damaged; fetch it again, or give {ACCEPTED}") from None
+    except (RuntimeError, EOFError, KeyError, ValueError, IndexError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(f"{path} is no torch checkpoint or is cut short ({str(error).splitlines()[:1]}); fetch it "
+                         f"again, or give {ACCEPTED}") from None
+
+
+def tensors_inside(loaded: object, path: Path) -> dict[str, Tensor]:
+    """The dict of tensors in a loaded .pth, under `model`, `module` or `state_dict` where it has one."""
+    while isinstance(loaded, dict) and (key := next((k for k in CONTAINERS if isinstance(loaded.get(k), dict)), None)):
+        loaded = loaded[key]
+    given = loaded if isinstance(loaded, dict) else {}
+    strange = [k for k, v in given.items() if not isinstance(v, Tensor)]
+    if not given or strange:
+        raise ValueError(f"{path} holds no dict of weights (a {type(loaded).__name__} with {strange[:5]}), expected "
+                         f"tensors by name, plain or under {', '.join(CONTAINERS)}")
+    return given
+
+
+def load_strictly(model: nn.Module, state: dict[str, Tensor], what: str, assign: bool = False) -> None:
+    """Loads every weight or raises ValueError naming the first that do not fit."""
+    own = model.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    wrong = [f"{k} {tuple(state[k].shape)} != {tuple(own[k].shape)}" for k in sorted(own.keys() & state.keys())
+             if own[k].shape != state[k].shape]
+    if missing or extra or wrong:
+        raise ValueError(f"weights of {what} do not fit: missing {missing[:3]} ({len(missing)}), unexpected "
+                         f"{extra[:3]} ({len(extra)}), wrong shape {wrong[:3]} ({len(wrong)}); check that the "
+                         f"file belongs to this model")
+    model.load_state_dict(state, assign=assign)
