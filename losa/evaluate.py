@@ -1,24 +1,36 @@
 """Mean average precision of temporal detections, by named protocols that equal the public evaluators.
 
-Truth and predictions are `{video_id: [{"segment": [start, end], "label": name, ("score": number)}]}`, seconds.
-Needs numpy and `losa.segments` only. A protocol is a `Protocol`: which ground truth counts, who matches whom,
-and what area is taken under the curve; a new one is one more entry of `PROTOCOLS`.
+Truth and predictions are read by `losa.truth`, rules are in `losa.protocols`; both are usable from here. Needs
+numpy and `losa.segments` only.
 """
 
-import json
 import math
-from collections.abc import Callable, Collection, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
+from losa.protocols import PROTOCOLS, Protocol, check_tiou, parse_tiou
 from losa.segments import tiou as pairwise_tiou
+from losa.truth import (
+    TEST_SETS,
+    Records,
+    choose_test_set,
+    count_instances,
+    leave_out,
+    read_block_list,
+    read_ground_truth,
+    read_predictions,
+    unknown_videos,
+)
+
+__all__ = [
+    "LENGTHS", "PROTOCOLS", "TEST_SETS", "Evaluation", "Protocol", "Records", "choose_test_set", "evaluate",
+    "leave_out", "parse_tiou", "read_block_list", "read_ground_truth", "read_predictions", "report",
+]  # fmt: skip
 
 Number = int | float
-Records = dict[str, list[dict]]
 
 # Seconds (above, up to and including). Fixed, so that groups mean the same in every data set; zero length is XS.
 LENGTHS = {
@@ -30,209 +42,6 @@ LENGTHS = {
 }
 
 
-# --- reading ----------------------------------------------------------------------------------------------
-
-
-def read_ground_truth(path: str | Path, subset: str) -> Records:
-    """Every video of one subset with its instances (perhaps none), from a file in ActivityNet's layout.
-
-    Raises FileNotFoundError, and ValueError for a file of another kind, a subset that is not in it letter for
-    letter, a malformed instance, or no instance at all.
-    """
-    database = _read_section(path, "database", "a ground truth file in ActivityNet's layout")
-    sizes: dict[str, int] = {}
-    for video_id, video in database.items():
-        if not isinstance(video, dict) or "subset" not in video:
-            raise ValueError(f'{path}: video "{video_id}" has no "subset"; add the split it belongs to.')
-        instances = video.get("annotations") or []
-        if not isinstance(instances, list) or not isinstance(video["subset"], str):
-            raise ValueError(f'{path}: video "{video_id}": "annotations" must be a list and "subset" a text.')
-        sizes[video["subset"]] = sizes.get(video["subset"], 0) + len(instances)
-    if not sizes.get(subset):
-        raise ValueError(_no_truth_message(path, subset, sizes))
-    return {
-        video_id: _check_records(path, video_id, video.get("annotations") or [], scored=False)
-        for video_id, video in database.items()
-        if video["subset"] == subset
-    }
-
-
-def read_predictions(path: str | Path) -> Records:
-    """The records of every video in a file of ActivityNet's results format, in the file's order.
-
-    Raises FileNotFoundError, and ValueError for a file of another kind or a malformed record.
-    """
-    results = _read_section(path, "results", "a predictions file in ActivityNet's results format")
-    return {video_id: _check_records(path, video_id, records, scored=True) for video_id, records in results.items()}
-
-
-def _read_section(path: str | Path, key: str, kind: str) -> dict:
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; expected {kind}. Check the path.")
-    try:
-        content = json.loads(path.read_text(encoding="utf8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not JSON ({error}); expected {kind}. Write the file anew.") from error
-    if not isinstance(content, dict) or not isinstance(content.get(key), dict):
-        found = ", ".join(content) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(
-            f'{path}: has no "{key}" ({found[:80] or "empty"}); expected {kind}. '
-            "Were ground truth and predictions swapped?"
-        )
-    return content[key]
-
-
-def _no_truth_message(path: str | Path, subset: str, sizes: dict[str, int]) -> str:
-    listed = ", ".join(f'"{name}" ({size} instances)' for name, size in sorted(sizes.items())) or "none"
-    if subset in sizes:
-        return f'{path}: subset "{subset}" has no ground truth instance. Subsets: {listed}. Choose another.'
-    folded = {name.lower(): name for name in sizes}
-    close = get_close_matches(subset.lower(), folded, n=1)
-    proposal = f' Did you mean "{folded[close[0]]}"?' if close else ""
-    return f'{path}: no subset "{subset}".{proposal} Subsets: {listed}.'
-
-
-def _check_records(path: str | Path, video_id: str, records: object, *, scored: bool) -> list[dict]:
-    if not isinstance(records, list):
-        raise ValueError(f'{path}: video "{video_id}" holds {str(records)[:60]}; expected a list of records.')
-    for i, record in enumerate(records):
-        try:
-            numbers = [*record["segment"], record["score"]] if scored else record["segment"]
-            start, end, *_ = (float(number) for number in numbers)
-            ok = len(numbers) == 2 + scored and start <= end and isinstance(record["label"], str)
-            ok = ok and all(math.isfinite(number) for number in numbers)
-        except (TypeError, ValueError, KeyError):
-            ok = False
-        if not ok:
-            wanted = '"label": text, "segment": [start, end] in seconds, start <= end'
-            raise ValueError(
-                f'{path}: item {i} of video "{video_id}" is {str(record)[:120]}; '
-                f"expected {wanted}{', and a finite score' if scored else ''}. Correct it in the file."
-            )
-    return records
-
-
-def parse_tiou(text: str) -> tuple[float, ...]:
-    """The thresholds of "0.3:0.7:0.1" (first:last:step), "0.5" or "0.5,0.75,0.95".
-
-    Raises ValueError for any other text.
-    """
-    try:
-        if ":" in text:
-            first, last, step = (float(part) for part in text.split(":"))
-            if step <= 0 or last < first:
-                raise ValueError
-            values = [first + i * step for i in range(math.floor((last - first) / step + 1e-6) + 1)]
-        else:
-            values = [float(part) for part in text.split(",")]
-        return _check_tiou([round(value, 10) for value in values])
-    except ValueError:
-        raise ValueError(
-            f'tIoU thresholds "{text}": expected first:last:step such as 0.3:0.7:0.1, or a list such as '
-            "0.5,0.75,0.95, each above 0 and at most 1."
-        ) from None
-
-
-def _check_tiou(tiou: Sequence[Number]) -> tuple[float, ...]:
-    if not len(tiou) or not all(0 < threshold <= 1 for threshold in tiou):
-        raise ValueError(f"tiou={tuple(tiou)}: expected at least one threshold, each above 0 and at most 1.")
-    return tuple(float(threshold) for threshold in tiou)
-
-
-# --- protocols --------------------------------------------------------------------------------------------
-
-
-def match_by_score(
-    truth: Float[np.ndarray, "G 2"], predictions: Float[np.ndarray, "P 2"], tiou: Sequence[Number]
-) -> Int[np.ndarray, "thresholds P"]:
-    """For each threshold and prediction the ground truth it takes, or -1: (thresholds, P) int64.
-
-    `truth` (G, 2) and `predictions` (P, 2), in falling score, are of one class and one video. A prediction takes
-    the free ground truth of highest tIoU if that is >= the threshold; of equal ones whichever numpy's default
-    sort puts last. Two segments without length match wherever they lie: the evaluators this equals divide 0 by
-    0 there, sort the nan first, and find it not below the threshold (ActivityNet/Evaluation/eval_detection.py).
-    """
-    overlap = pairwise_tiou(predictions, truth)
-    no_length = [segments[:, 0] == segments[:, 1] for segments in (predictions, truth)]
-    overlap[no_length[0][:, None] & no_length[1][None, :]] = np.nan
-    falling = overlap.argsort(axis=1)[:, ::-1]
-    matched = np.full((len(tiou), len(predictions)), -1)
-    for row, threshold in zip(matched, tiou, strict=True):
-        near = ~(overlap < threshold)
-        free = set(range(len(truth)))
-        for i in np.flatnonzero(near.any(axis=1)):
-            nearest_first = falling[i][near[i, falling[i]]].tolist()
-            taken = next((j for j in nearest_first if j in free), -1)
-            row[i] = taken
-            free.discard(taken)
-    return matched
-
-
-def interpolated_area(true: Bool[np.ndarray, " P"], num_truth: int) -> float:
-    """AP: the area under precision over recall, precision made monotone (VOC 2011).
-
-    `true` says which predictions, in falling score, are right.
-    """
-    precision = np.cumsum(true) / np.arange(1, len(true) + 1)
-    return float(np.maximum.accumulate(precision[::-1])[::-1][true].sum() / num_truth)
-
-
-def order_as_numpy(scores: Float[np.ndarray, " P"]) -> Int[np.ndarray, " P"]:
-    """The order of falling scores that the public evaluators get: `argsort()[::-1]`.
-
-    numpy's default sort is not stable: where scores are equal, their order and with it the AP depend on the
-    number of predictions and on the processor's vector unit, there as here.
-    """
-    return scores.argsort()[::-1]
-
-
-def keep_all(instances: list[dict]) -> list[dict]:
-    """The instances of a video as they are."""
-    return instances
-
-
-def drop_duplicates(instances: list[dict]) -> list[dict]:
-    """The instances of a video, less those without length and those within 1e-3 s of an earlier one.
-
-    Within means both start and end, for the same label (OpenTAD: opentad/evaluations/builder.py).
-    """
-    kept: list[dict] = []
-    for instance in instances:
-        (start, end), label = instance["segment"], instance["label"]
-        if end > start and not any(
-            abs(start - other["segment"][0]) <= 1e-3
-            and abs(end - other["segment"][1]) <= 1e-3
-            and label == other["label"]
-            for other in kept
-        ):
-            kept.append(instance)
-    return kept
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a number is made: which instances of a video count, order of scores, matching, area under the curve.
-
-    match(truth (G, 2), predictions (P, 2), thresholds) -> (thresholds, P): index of the ground truth taken, -1
-    for a wrong prediction, -2 for one that counts for nothing.
-    """
-
-    choose: Callable[[list[dict]], list[dict]] = keep_all
-    order: Callable[[np.ndarray], np.ndarray] = order_as_numpy
-    match: Callable[[np.ndarray, np.ndarray, Sequence[Number]], np.ndarray] = match_by_score
-    area: Callable[[np.ndarray, int], float] = interpolated_area
-
-
-PROTOCOLS = {
-    "activitynet": Protocol(),  # ActivityNet's own evaluator
-    "activitynet-dedup": Protocol(choose=drop_duplicates),  # OpenTAD and ActionFormer
-}
-
-
-# --- evaluation -------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found. AP and mAP are fractions 0..1, one per threshold of `tiou`, in its order.
@@ -240,6 +49,7 @@ class Evaluation:
     per_class: label -> [AP].
     per_length: group of `LENGTHS` -> {"bounds" in seconds (no upper one: null), "num_ground_truth", "map",
     "average_map"}, the last two null where the group is empty.
+    num_videos, num_ground_truth: of the truth, after what the protocol leaves out; ambiguous ones do not count.
     num_predictions: all that were given. Of these num_unknown_video lie in videos outside the ground truth and
     count as wrong, as in the public evaluators: leave such videos out beforehand if they were not to be found.
     num_unknown_label have a label outside the ground truth and count for nothing. num_tied share their score
@@ -251,6 +61,7 @@ class Evaluation:
     average_map: float
     per_class: dict[str, list[float]]
     per_length: dict[str, dict]
+    num_videos: int
     num_ground_truth: int
     num_predictions: int
     num_unknown_video: int
@@ -265,7 +76,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _ClassMatches:
-    """One class over all videos: matched (thresholds, P) indexes lengths (G,) seconds, or see `Protocol`."""
+    """One class over all videos, its predictions in falling score.
+
+    matched (thresholds, P): the ground truth taken, an index of lengths (G,) seconds; -1 for a wrong prediction,
+    -2 for one that counts for nothing.
+    """
 
     matched: np.ndarray
     lengths: np.ndarray
@@ -283,20 +98,33 @@ def evaluate(
     that length are to be found, and predictions matched to others are left out, as in DETAD's sensitivity
     analysis (without its normalisation); the mean goes over the classes that have such instances.
 
-    Raises ValueError for an unknown protocol, a bad threshold, or a truth without instances.
+    Raises ValueError for an unknown protocol, a bad threshold, or a truth without instances; warns where no
+    prediction is of a video of the truth.
     """
-    tiou = _check_tiou(tiou)
+    tiou = check_tiou(tiou)
     if protocol not in PROTOCOLS:
         raise ValueError(f'protocol="{protocol}": expected one of {", ".join(PROTOCOLS)}.')
     rules = PROTOCOLS[protocol]
-    chosen = {video_id: rules.choose(instances) for video_id, instances in truth.items()}
-    labels = sorted({instance["label"] for instances in chosen.values() for instance in instances})
+    clear = {v: rules.choose([r for r in items if not r.get("ambiguous")]) for v, items in truth.items()}
+    labels = sorted({instance["label"] for instances in clear.values() for instance in instances})
     if not labels:
         raise ValueError(f"evaluate was given {len(truth)} videos without one instance; nothing to measure.")
-    truth_by_class, predictions_by_class = _by_class(chosen, scored=False), _by_class(predictions, scored=True)
+    unknown = unknown_videos(truth, predictions)
+    if predictions and len(unknown) == len(predictions):
+        warnings.warn(
+            f'none of the {len(predictions)} videos of the predictions ("{next(iter(predictions))}", ...) is in the '
+            f'ground truth ("{next(iter(truth))}", ...): are the ids written alike, is it the right subset?',
+            stacklevel=2,
+        )
+    place = {video_id: i for i, video_id in enumerate(sorted({*truth, *predictions}))}
+    wanted, given = _table(clear, place, labels), _table(predictions, place, labels)
+    vague = {place[v]: _segments([r for r in items if r.get("ambiguous")]) for v, items in truth.items()}
+    vague = {i: segments for i, segments in vague.items() if rules.forgive and len(segments)}
     classes = {
-        label: _match_class(truth_by_class[label], predictions_by_class.get(label, {}), tiou, rules) for label in labels
-    }
+        label: _match_class(of_truth, of_given, vague, tiou, rules)
+        for label, of_truth, of_given in zip(labels, _by_class(wanted, len(labels)), _by_class(given, len(labels)),
+                                             strict=True)
+    }  # fmt: skip
     per_class = {label: _ap(matches, np.ones(len(matches.lengths), bool), rules) for label, matches in classes.items()}
     mean = np.mean(list(per_class.values()), axis=0)
     return Evaluation(
@@ -305,11 +133,12 @@ def evaluate(
         average_map=float(mean.mean()),
         per_class=per_class,
         per_length={name: _per_length(classes.values(), bounds, rules) for name, bounds in LENGTHS.items()},
-        num_ground_truth=_count(chosen),
-        num_predictions=_count(predictions),
-        num_unknown_video=_count({v: records for v, records in predictions.items() if v not in truth}),
-        num_unknown_label=sum(r["label"] not in classes for records in predictions.values() for r in records),
-        num_tied=sum(_count_tied(videos) for label, videos in predictions_by_class.items() if label in classes),
+        num_videos=len(truth),
+        num_ground_truth=len(wanted.label),
+        num_predictions=len(given.label),
+        num_unknown_video=count_instances(unknown),
+        num_unknown_label=int((given.label < 0).sum()),
+        num_tied=sum(_count_tied(part.score) for part in _by_class(given, len(labels))),
         protocol=protocol,
     )
 
@@ -319,53 +148,83 @@ def report(evaluation: Evaluation) -> dict:
     return evaluation.to_dict()
 
 
-def _count(records: Records) -> int:
-    return sum(len(items) for items in records.values())
+@dataclass(frozen=True)
+class _Table:
+    """Records side by side (N,): class and video as numbers (-1: no class of the truth), segment (N, 2), score."""
+
+    label: np.ndarray
+    video: np.ndarray
+    segment: np.ndarray
+    score: np.ndarray
+
+    def rows(self, index: np.ndarray) -> "_Table":
+        return _Table(self.label[index], self.video[index], self.segment[index], self.score[index])
 
 
-def _count_tied(videos: dict[str, np.ndarray]) -> int:
+def _table(records: Records, place: dict[str, int], labels: Sequence[str]) -> _Table:
+    rows, number = [row for items in records.values() for row in items], {label: i for i, label in enumerate(labels)}
+    label = np.array([number.get(row["label"], -1) for row in rows], dtype=np.int64)
+    video = np.repeat(np.array([place[v] for v in records], np.int64), [len(items) for items in records.values()])
+    return _Table(label, video, _segments(rows), np.array([row.get("score", 0.0) for row in rows], dtype=np.float64))
+
+
+def _segments(rows: Sequence[dict]) -> np.ndarray:
+    """Start and end (N, 2) float64."""
+    return np.array([row["segment"] for row in rows], dtype=np.float64).reshape(-1, 2)
+
+
+def _by_class(table: _Table, num_classes: int) -> list[_Table]:
+    """The rows of each class, in their order."""
+    order = table.label.argsort(kind="stable")
+    borders = np.searchsorted(table.label[order], np.arange(num_classes + 1))
+    return [table.rows(order[a:b]) for a, b in zip(borders[:-1], borders[1:], strict=True)]
+
+
+def _by_video(video: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each video and the indices of its rows, in their order."""
+    order = video.argsort(kind="stable")
+    videos, first = np.unique(video[order], return_index=True)
+    return zip(videos.tolist(), np.split(order, first[1:]), strict=True) if len(order) else iter(())
+
+
+def _count_tied(scores: np.ndarray) -> int:
     """How many predictions share their score with another."""
-    counts = np.unique(np.concatenate([given[:, 2] for given in videos.values()]), return_counts=True)[1]
+    counts = np.unique(scores, return_counts=True)[1]
     return int(counts[counts > 1].sum())
 
 
-def _by_class(records: Records, *, scored: bool) -> dict[str, dict[str, np.ndarray]]:
-    """label -> video id -> (N, 3) float64: start, end, score (or 0), in the order given."""
-    rows: dict[str, dict[str, list]] = {}
-    for video_id, items in records.items():
-        for item in items:
-            row = (*item["segment"], item["score"] if scored else 0.0)
-            rows.setdefault(item["label"], {}).setdefault(video_id, []).append(row)
-    return {
-        label: {video_id: np.array(listed, dtype=np.float64) for video_id, listed in videos.items()}
-        for label, videos in rows.items()
-    }
-
-
 def _match_class(
-    truth: dict[str, np.ndarray], predictions: dict[str, np.ndarray], tiou: Sequence[Number], rules: Protocol
+    truth: _Table, given: _Table, vague: dict[int, np.ndarray], tiou: Sequence[Number], rules: Protocol
 ) -> _ClassMatches:
-    """Matches of one class, its predictions over all videos in falling score."""
-    first = dict(zip(truth, np.cumsum([0, *map(len, truth.values())]), strict=False))
-    lengths = np.concatenate([instances[:, 1] - instances[:, 0] for instances in truth.values()])
-    scores = np.concatenate([given[:, 2] for given in predictions.values()] or [np.zeros(0)])
-    rank = np.empty(len(scores), dtype=np.int64)
-    rank[rules.order(scores)] = np.arange(len(scores))
-    matched, begin = np.full((len(tiou), len(scores)), -1), 0
-    for video_id, given in predictions.items():
-        ranks, begin = rank[begin : begin + len(given)], begin + len(given)
-        if video_id in truth:
-            order = ranks.argsort()
-            found = rules.match(truth[video_id][:, :2], given[order, :2], tiou)
-            matched[:, ranks[order]] = np.where(found >= 0, found + first[video_id], found)
-    return _ClassMatches(matched, lengths)
+    """Matches of one class; `vague` holds the ambiguous segments of videos where they are forgiven."""
+    given = given.rows(rules.order(given.score, given.video))
+    instances = dict(_by_video(truth.video))
+    matched = np.full((len(tiou), len(given.score)), -1)
+    for video, ranks in _by_video(given.video):
+        if video in instances:
+            index = instances[video]
+            found = rules.match(truth.segment[index], given.segment[ranks], tiou)
+            matched[:, ranks] = np.where(found >= 0, index[found], found)
+        if video in vague:
+            touches = ranks[_touches(given.segment[ranks], vague[video])]
+            matched[:, touches] = np.where(matched[:, touches] == -1, -2, matched[:, touches])
+    return _ClassMatches(matched, truth.segment[:, 1] - truth.segment[:, 0])
+
+
+def _touches(segments: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which segments (N, 2) overlap one of the others: (N,) bool."""
+    touching = np.zeros(len(segments), bool)
+    for other in others:
+        touching |= pairwise_tiou(segments, other[None])[:, 0] > 0
+    return touching
 
 
 def _ap(matches: _ClassMatches, wanted: np.ndarray, rules: Protocol) -> list[float]:
     """AP per threshold for the instances `wanted` (G,) bool; predictions matched to others are left out."""
     aps = []
     for row in matches.matched:
-        right = (row >= 0) & wanted[row]
+        right = row >= 0
+        right[right] = wanted[row[right]]
         aps.append(rules.area(right[right | (row == -1)], int(wanted.sum())))
     return aps
 

@@ -110,7 +110,7 @@ def soft_nms(
     free.
 
     Source: Bodla et al., Soft-NMS, 2017; as in ActionFormer's libs/utils/nms.py. All classes are worked on
-    together: padded to a common length, one pass per kept segment.
+    together: padded to a common length, one pass per kept segment, over what is left only.
 
     Raises ValueError where a score or a time is not finite.
     """
@@ -119,18 +119,20 @@ def soft_nms(
     index_AL = _rows_by_class(groups, (scores >= min_score) & (scores > 0))
     if index_AL.numel() == 0 or max_segments == 0:
         return segments[:0], scores[:0], labels[:0]
-    segments_AL2, left_AL = segments[index_AL], scores[index_AL].masked_fill(index_AL < 0, -1.0)
-    rows = torch.arange(index_AL.shape[0], device=scores.device)
+    left_AL, segments_AL2 = scores[index_AL].masked_fill(index_AL < 0, -1.0), segments[index_AL]
+    rows, floor = torch.arange(index_AL.shape[0], device=scores.device), max(min_score, torch.finfo(scores.dtype).tiny)
     kept_index, kept_scores = [], []
-    for _ in range(min(max_segments, index_AL.shape[1])):
+    for step in range(min(max_segments, index_AL.shape[1])):
+        if step % 64 == 63:
+            left_AL, index_AL, segments_AL2 = _without_gone(left_AL, index_AL, segments_AL2)
         best_scores, best = left_AL.max(dim=1)
         kept_index.append(torch.where(best_scores > 0, index_AL[rows, best], -1))
         kept_scores.append(best_scores)
         if _nothing_can_enter(best_scores, kept_scores, max_segments):
             break
         overlap_AL = _tiou_aligned(segments_AL2[rows, best].unsqueeze(1), segments_AL2)
-        left_AL = left_AL * _decay(overlap_AL, method, sigma, tiou)
-        left_AL = left_AL.masked_fill((left_AL < min_score) | (left_AL <= 0), -1.0)
+        left_AL = left_AL.mul_(_decay(overlap_AL, method, sigma, tiou))
+        left_AL.masked_fill_(left_AL < floor, -1.0)
         left_AL[rows, best] = -1.0
     index, decayed = torch.stack(kept_index).flatten(), torch.stack(kept_scores).flatten()
     decayed, index = decayed[index >= 0], index[index >= 0]
@@ -161,6 +163,15 @@ def _rows_by_class(labels: Tensor, valid: Tensor) -> Tensor:
     padded = index.new_full((len(counts), int(counts.max()) if len(counts) else 0), -1)
     padded[rows[order], columns] = index[order]
     return padded
+
+
+def _without_gone(left: Tensor, index: Tensor, segments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same rows without the columns that no row needs any more, in the same order; as given if too few to pay."""
+    needed = (left > 0).sum(dim=1).max().clamp(min=1)
+    if needed > 0.9 * left.shape[1]:
+        return left, index, segments
+    order = (left <= 0).int().argsort(dim=1, stable=True)[:, :needed]
+    return left.gather(1, order), index.gather(1, order), segments.gather(1, order.unsqueeze(2).expand(-1, -1, 2))
 
 
 def _decay(overlap: Tensor, method: str, sigma: float, threshold: float) -> Tensor:
