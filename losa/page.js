@@ -2,6 +2,14 @@
 // One timeline per .video: click or Enter plays from there, Space plays and pauses, arrows step, n and p walk.
 const seconds = (element) => Number(element.dataset.start);
 
+// As `clock` in page.py: hours, minutes and seconds in videos of two minutes or more.
+function told(time, duration) {
+  if (duration < 120) return `${time.toFixed(1)} s`;
+  const whole = Math.floor(time), two = (number) => String(number).padStart(2, "0");
+  const minutes = Math.floor(whole / 60), long = duration >= 3600;
+  return `${long ? `${Math.floor(minutes / 60)}:${two(minutes % 60)}` : minutes}:${two(whole % 60)}`;
+}
+
 function setUp(box) {
   const video = box.querySelector("video"), lanes = box.querySelector(".lanes"), head = box.querySelector(".head");
   const readout = box.querySelector(".readout"), duration = Number(box.dataset.duration);
@@ -13,7 +21,7 @@ function setUp(box) {
   const draw = () => {
     head.style.left = `${100 * Math.min(now() / duration, 1)}%`;
     if (!video) return;
-    clock.textContent = `${now().toFixed(1)} s`;
+    clock.textContent = told(now(), duration);
     button.textContent = video.paused ? "Play" : "Pause";
   };
   const tick = () => { draw(); if (video && !video.paused) requestAnimationFrame(tick); };
@@ -70,18 +78,33 @@ function setUp(box) {
     for (const name of ["timeupdate", "seeked", "loadedmetadata", "pause", "ended"]) video.addEventListener(name, draw);
     video.addEventListener("play", tick);
     video.addEventListener("error", () => {
-      readout.textContent = "This browser cannot play this video's format; H.264 mp4 plays everywhere.";
+      readout.textContent = "This browser cannot play this video: its format is not one it knows (H.264 mp4 plays "
+        + "everywhere), or the file was moved.";
     });
   }
   draw();
 }
 
-function fitLabels() {
-  for (const name of document.querySelectorAll(".seg .name")) {
-    name.hidden = false;
-    name.hidden = name.offsetWidth + 4 > name.parentElement.clientWidth;
-  }
+// A label is shown where it fits. All are measured before any is changed: one layout, not one for each.
+function fitLabels(within) {
+  const names = [...within.querySelectorAll(".seg:not([hidden]) .name")];
+  for (const name of names) name.hidden = false;
+  const fits = names.map((name) => name.offsetWidth + 4 <= name.parentElement.clientWidth);
+  names.forEach((name, i) => { name.hidden = !fits[i]; });
 }
+
+// Hundreds of videos: a panel is worked on when it comes into view, where its first frame is loaded, too.
+const visible = new Set();
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) { visible.delete(target); continue; }
+    visible.add(target);
+    fitLabels(target);
+    const video = target.querySelector("video[preload=none]");
+    if (video) video.preload = "metadata";
+  }
+}, { rootMargin: "300px" });
+const fitVisible = () => visible.forEach(fitLabels);
 
 function filter(minScore) {
   for (const track of document.querySelectorAll(".track[data-truth]")) {
@@ -96,10 +119,27 @@ function filter(minScore) {
     track.parentElement.querySelector("small").textContent =
       `${found} of ${track.dataset.truth} found, ${wrong} wrong`;
   }
-  fitLabels();
+  for (const track of document.querySelectorAll(".track[data-counts]")) filterOwn(track, minScore);
+  fitVisible();
 }
 
-document.querySelectorAll(".video").forEach(setUp);
+// A lane of predictions alone: how many there are at this score, drawn or not.
+function filterOwn(track, minScore) {
+  let drawn = 0, rows = 1;
+  for (const segment of track.querySelectorAll(".seg")) {
+    segment.hidden = Number(segment.dataset.score) < minScore;
+    if (segment.hidden) continue;
+    drawn += 1;
+    rows = Math.max(rows, 1 + Number(segment.dataset.row));
+  }
+  track.style.setProperty("--rows", rows);
+  const number = Number(track.dataset.counts.split(" ")[Math.round(minScore / 0.05) - 1]), best = track.dataset.best;
+  const none = best ? `none; the best score is ${best}` : "none";
+  track.parentElement.querySelector("small").textContent = number === 0 ? none
+    : `${number} segment${number === 1 ? "" : "s"}${drawn < number ? `, the ${drawn} strongest drawn` : ""}`;
+}
+
+document.querySelectorAll(".video").forEach((box) => { setUp(box); watcher.observe(box); });
 const slider = document.querySelector("#min-score");
 if (slider) {
   const shown = document.querySelector("#min-score-shown");
@@ -107,4 +147,4 @@ if (slider) {
   slider.addEventListener("input", update);
   update();
 }
-addEventListener("resize", fitLabels);
+addEventListener("resize", fitVisible);
