@@ -1,114 +1,25 @@
-"""One video file: probe it without decoding (PyAV), read its frames (decord), choose frames by time."""
+"""One video file: read its frames by index (decord, or PyAV from the start), choose them by time, re-encode it."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+from tqdm.auto import tqdm
 
-_NOT_VIDEO = ("image2", "tty")  # what ffmpeg's prober calls pictures and text art; pictures also end in _pipe
-_LEFT_BY_FORK: list = []  # decord handles of a parent process: closing them in the child would wait for ever
+from losa.probe import DAMAGED, VideoError, VideoInfo, check_file, frame_times, open_container, probe, video_stream
+from losa.probe_many import probe_many
 
+__all__ = ["Reader", "VideoError", "VideoInfo", "normalise", "probe", "probe_many", "sample_indices"]
 
-class VideoError(ValueError):
-    """Says which file cannot be used and why: `path`, `why`."""
-
-    def __init__(self, path, why: str):
-        super().__init__(str(path), why)  # both are args, so that it leaves a DataLoader worker whole
-        self.path, self.why = Path(path), why
-
-    def __str__(self):
-        return f"{self.path}: {self.why}"
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What the container says: pixels, mean fps, frames, and seconds from the first frame to the end."""
-
-    path: Path
-    width: int
-    height: int
-    fps: float
-    num_frames: int
-    duration: float
-
-
-def probe(path: str | Path) -> VideoInfo:
-    """Returns what the file holds, from its packets alone (nothing is decoded: milliseconds per file).
-
-    Raises VideoError where the file is missing, empty, truncated, or has no moving pictures.
-    """
-    path = _check_file(Path(path))
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            stream = _video_stream(container, path)
-            packets, last_end = _demux(container, stream)
-            _check_complete(path, container, stream, packets, last_end)
-            pts, lengths = packets
-            fps = float(stream.average_rate or 0)
-            width, height = stream.codec_context.width, stream.codec_context.height
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(path, f"cannot be opened as a video, it is damaged or no video ({error.strerror})") from error
-    if width < 1 or height < 1:
-        raise VideoError(path, "its video stream has no picture size: the file is damaged or cut short")
-    last = int(pts.argmax())
-    duration = float(pts[last] - pts.min() + (lengths[last] or (1 / fps if fps else 0.0)))
-    return VideoInfo(path, width, height, fps or len(pts) / max(duration, 1e-6), len(pts), duration)
-
-
-def _check_file(path: Path) -> Path:
-    if path.is_dir():
-        raise VideoError(path, "is a folder, expected a video file")
-    if not path.is_file():
-        raise VideoError(path, "there is no such file")
-    if path.stat().st_size == 0:
-        raise VideoError(path, "is empty (0 bytes): copy or download it again")
-    return path
-
-
-def _video_stream(container, path: Path):
-    if container.format.name.endswith("_pipe") or container.format.name in _NOT_VIDEO:
-        raise VideoError(path, f"is not a video but {container.format.long_name!r}")
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        kind = container.format.long_name
-        raise VideoError(path, f"has no moving pictures, only {kinds} (read as {kind!r})")
-    return streams[0]
-
-
-def _demux(container, stream):
-    """Returns (pts, duration) of every packet of `stream` in float64 seconds, and the latest end of any stream."""
-    ends, rows = [0.0], []
-    for packet in container.demux():
-        when = packet.pts if packet.pts is not None else packet.dts
-        if packet.size == 0 or when is None:
-            continue
-        start, length = float(when * packet.time_base), float((packet.duration or 0) * packet.time_base)
-        ends.append(start + length)
-        if packet.stream_index == stream.index:
-            rows.append((start, length))
-    return np.array(rows, dtype=np.float64).reshape(-1, 2).T, max(ends)
-
-
-def _check_complete(path: Path, container, stream, packets, last_end: float) -> None:
-    """Raises VideoError where the file holds less than its header promises."""
-    pts, _ = packets
-    if not len(pts):
-        raise VideoError(path, "holds no frame: the file is damaged or cut short")
-    # An avi header counts time steps, of which some may carry no packet; every other header counts packets.
-    steps = round(pts.max() / float(stream.time_base)) + 1 if container.format.name == "avi" else len(pts)
-    if steps < stream.frames:
-        raise VideoError(path, f"is truncated: its header says {stream.frames} frames, {steps} are there")
-    if container.duration:
-        end = ((container.start_time or 0) + container.duration) / av.time_base
-        if last_end < end - max(1.0, 0.02 * end):
-            raise VideoError(path, f"is truncated: its header says {end:.2f} s, {last_end:.2f} s are there")
+_LEFT_BY_FORK: list = []  # open files of a parent process: closing them in the child would wait for ever
+X264 = "keyint=32:min-keyint=32:scenecut=0:open-gop=0:bframes=0:log-level=none"  # any frame is 31 or less from a key
 
 
 class Reader:
@@ -116,42 +27,55 @@ class Reader:
 
     Safe to hand to DataLoader workers: a copy (pickled or forked) opens the file again for itself.
     Every failure is a VideoError, indices out of range an IndexError.
+
+    backend: "decord" seeks, and returns wrong frames of some files; "av" decodes from the start, forward as far as
+    it is asked for, and again from the start to go back; "auto" is decord where `probe` finds no risk, else PyAV.
     """
 
-    def __init__(self, path: str | Path, num_threads: int = 1):
+    def __init__(self, path: str | Path, num_threads: int = 1, backend: Literal["auto", "decord", "av"] = "auto"):
         if num_threads < 0:
             raise ValueError(f"num_threads={num_threads}: expected 1 or more, or 0 for every core")
+        if backend not in ("auto", "decord", "av"):
+            raise ValueError(f"backend={backend!r}: expected 'auto', 'decord' or 'av'")
         self.path, self.num_threads = Path(path), num_threads
+        self._asked, self._backend = backend, None if backend == "auto" else backend
         self._handle = self._pid = self._timestamps = None
 
     def __getstate__(self):
         return self.__dict__ | {"_handle": None, "_pid": None}
 
     def __repr__(self):
-        return f"Reader({str(self.path)!r}, num_threads={self.num_threads})"
+        return f"Reader({str(self.path)!r}, num_threads={self.num_threads}, backend={self._asked!r})"
+
+    @property
+    def backend(self) -> str:
+        """Which one reads this file: "decord" or "av"."""
+        if self._backend is None:
+            self._open()
+        return self._backend
 
     @property
     def num_frames(self) -> int:
-        """As the file declares them."""
+        """As many as `read` can return."""
         return len(self._open())
 
     @property
     def fps(self) -> float:
         """Mean frames per second; use `timestamps` for when a frame is shown."""
-        return self._call(self._open().get_avg_fps)
+        return probe(self.path).fps
 
     @property
     def timestamps(self) -> np.ndarray:
         """Float64 (num_frames,): when each frame begins, in seconds after the first frame."""
         if self._timestamps is None:
-            times = self._call(self._open().get_frame_timestamp, range(self.num_frames))
-            starts = np.asarray(times, dtype=np.float64)[:, 0]
-            self._timestamps = starts - starts[0]
+            starts = self._open().times()
+            self._timestamps = np.maximum.accumulate(starts - starts[0])
             self._timestamps.flags.writeable = False
         return self._timestamps
 
     def read(self, indices) -> UInt8[Tensor, "F H W 3"]:
-        """Returns the frames at `indices` (integers, any order, repeats too) in RGB at the file's own size."""
+        """Returns the frames at `indices` (integers, any order, repeats too) in RGB, upright, at the file's own size.
+        """
         wanted = np.asarray(indices)
         if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
             raise TypeError(f"expected a flat list of frame indices, got {wanted.dtype} {wanted.shape}")
@@ -161,35 +85,65 @@ class Reader:
             raise IndexError(f"{self.path}: no frame {bad[0]}, there are frames 0 to {len(handle) - 1}")
         unique, place = np.unique(wanted.astype(np.int64), return_inverse=True)
         if not unique.size:
-            height, width = self._call(lambda: handle[0].shape[:2])
-            return torch.empty(0, height, width, 3, dtype=torch.uint8)
+            return handle.read(np.zeros(1, np.int64))[:0]
         try:
-            frames = self._batch(unique)
+            frames = handle.read(unique)
         except VideoError:  # on a busy machine decord now and then gives up on a good file
             self._handle = None
-            frames = self._batch(unique)
+            if self._backend == "av":
+                raise
+            frames = self._open().read(unique)
         return frames if np.array_equal(unique, wanted) else frames[torch.from_numpy(place)]
-
-    def _batch(self, unique: np.ndarray) -> Tensor:
-        handle = self._open()
-        return torch.from_numpy(self._call(lambda: handle.get_batch(unique).asnumpy()))
 
     def _open(self):
         if self._handle is not None and self._pid != os.getpid():
             _LEFT_BY_FORK.append(self._handle)
             self._handle = None
         if self._handle is None:
-            _check_file(self.path)
-            decord = _import_decord()
-            # fault_tol: an error once more than one frame was replaced by a copy of its neighbour, not silence
-            settings = {"num_threads": self.num_threads, "fault_tol": 1}
-            self._handle = self._call(decord.VideoReader, str(self.path), **settings)
+            check_file(self.path)
+            if self._backend is None:
+                self._handle = self._choose()
+            else:
+                self._handle = (_Decord if self._backend == "decord" else _Sequential)(self.path, self.num_threads)
             self._pid = os.getpid()
-            if not len(self._handle):
-                raise VideoError(self.path, "holds no frame that can be decoded")
         return self._handle
 
-    def _call(self, function, *args, **settings):
+    def _choose(self):
+        """Opens the file with decord where that is safe, else with PyAV, and remembers which."""
+        info = probe(self.path)
+        if not info.risks:
+            try:
+                handle = _Decord(self.path, self.num_threads)
+            except VideoError:  # an old decoder may lack what a new file needs
+                handle = ()
+            if len(handle) == info.num_frames:
+                self._backend = "decord"
+                return handle
+        handle, self._backend = _Sequential(self.path, self.num_threads), "av"
+        return handle
+
+
+class _Decord:
+    """A file opened by decord: random access by key frames."""
+
+    def __init__(self, path: Path, num_threads: int):
+        self.path = path
+        # fault_tol: an error once more than one frame was replaced by a copy of its neighbour, not silence
+        self.video = self._call(_import_decord().VideoReader, str(path), num_threads=num_threads, fault_tol=1)
+        if not len(self.video):
+            raise VideoError(path, "holds no frame that can be decoded")
+
+    def __len__(self):
+        return len(self.video)
+
+    def times(self) -> np.ndarray:
+        times = self._call(self.video.get_frame_timestamp, range(len(self)))
+        return np.asarray(times, dtype=np.float64)[:, 0]
+
+    def read(self, unique: np.ndarray) -> Tensor:
+        return torch.from_numpy(self._call(lambda: self.video.get_batch(unique).asnumpy()))
+
+    def _call(self, function: Callable, *args, **settings):
         decord = _import_decord()
         try:
             return function(*args, **settings)
@@ -197,6 +151,84 @@ class Reader:
             first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             why = first.rpartition(f"[{self.path}]")[2].strip()
             raise VideoError(self.path, f"cannot be decoded, it is damaged or no video ({why})") from error
+
+
+class _Sequential:
+    """A file decoded by PyAV from its first packet on: slow, and right where seeking is not."""
+
+    def __init__(self, path: Path, num_threads: int):
+        self.path, self.num_threads = path, num_threads
+        self._frames, self._next, self._size = iter(()), 0, None
+        known = frame_times(path)
+        self._tolerance = np.inf if known is None else 1e-3
+        self._times = self._decoded_times() if known is None else known
+
+    def __len__(self):
+        return len(self._times)
+
+    def times(self) -> np.ndarray:
+        return self._times
+
+    def read(self, unique: np.ndarray) -> Tensor:
+        """Frames at increasing indices."""
+        out = None
+        for place, index in enumerate(unique.tolist()):
+            picture = self._picture(self._frame(index))
+            if out is None:
+                out = np.empty((len(unique), *picture.shape), np.uint8)
+            out[place] = picture
+        return torch.from_numpy(out)
+
+    def _frame(self, index: int):
+        if index < self._next or not self._next:
+            self._frames, self._next = decode(self.path, self.num_threads), 0
+        while self._next <= index:
+            frame = next(self._frames, None)
+            if frame is None:
+                raise VideoError(self.path, f"is damaged: {len(self)} frames expected, {self._next} can be decoded")
+            if self._tolerance < np.inf and abs((frame.time or 0.0) - self._times[self._next]) > self._tolerance:
+                raise VideoError(self.path, f"frame {self._next} is shown at {frame.time} s, its packet says "
+                                            f"{self._times[self._next]:.3f} s; re-encode it (losa.video.normalise)")
+            if not self._next:
+                self._size = frame.width, frame.height
+            self._next += 1
+        return frame
+
+    def _picture(self, frame) -> np.ndarray:
+        width, height = self._size
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.rot90(picture, round(frame.rotation / 90))
+
+    def _decoded_times(self) -> np.ndarray:
+        times = [frame.time for frame in decode(self.path, self.num_threads)]
+        if not times:
+            raise VideoError(self.path, "holds no frame that can be decoded")
+        if None in times:
+            times = np.arange(len(times)) / probe(self.path).fps
+        return np.asarray(times, dtype=np.float64)
+
+
+def decode(path: Path, num_threads: int = 1) -> Iterator[av.VideoFrame]:
+    """All frames in order. What comes before the first whole picture is passed over; later damage is a VideoError."""
+    begun = False
+    try:
+        with open_container(path) as container:
+            stream = video_stream(container, path)
+            stream.thread_type, stream.codec_context.thread_count = "AUTO", num_threads
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except DAMAGED:
+                    if begun:
+                        raise
+                    continue
+                begun = begun or bool(frames)
+                yield from frames
+    except VideoError:
+        raise
+    except DAMAGED as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise VideoError(path, f"cannot be decoded, it is damaged or no video ({why})") from error
 
 
 def _import_decord():
@@ -208,6 +240,67 @@ def _import_decord():
     import decord
 
     return decord
+
+
+# --- a file that every reader gets right ----------------------------------------------------------------------------
+
+
+def normalise(path: str | Path, out: str | Path, *, progress: Callable[[int, int], object] | None = None) -> Path:
+    """`out`, an mp4 with the same pictures at the same times, which decord and browsers read right; without sound.
+
+    H.264, a key frame every 32, no picture needs a later one, index in front, upright. A variable rate becomes a
+    constant one: that of the usual gap between frames, at most 60; frames are held as `sample_indices` does.
+    The file appears under its name once it is whole and `probe` finds no risk in it.
+
+    progress: called with (frames done, frames in all) instead of a bar on the screen.
+    """
+    path, out = Path(path), Path(out)
+    info, reader = probe(path), Reader(path, num_threads=0, backend="av")
+    if out.exists() and out.samefile(path):
+        raise ValueError(f"out={str(out)!r} is the file to be read; give another name")
+    times = reader.timestamps
+    if info.variable_rate:
+        rate = Fraction(min(60.0, 1 / float(np.median(np.diff(times))))).limit_denominator(1001)
+        repeats = np.bincount(sample_indices(times, float(rate)), minlength=len(times))
+    else:
+        rate, repeats = Fraction(info.fps).limit_denominator(1001), np.ones(len(times), np.int64)
+    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp.mp4")
+    try:
+        with tqdm(total=len(times), desc=f"re-encoding {path.name}", unit="frame", leave=False,
+                  disable=progress is not None) as bar:
+            show = progress or (lambda done, total: bar.update(done - bar.n))
+            _encode(decode(path, 0), temporary, rate, repeats, show)
+        again = probe(temporary)
+        if again.risks or again.num_frames != repeats.sum():
+            raise VideoError(path, f"cannot be normalised: {again.num_frames} of {repeats.sum()} frames, {again.risks}")
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return out
+
+
+def _encode(frames: Iterator[av.VideoFrame], out: Path, rate: Fraction, repeats: np.ndarray, show: Callable) -> None:
+    stream, shown = None, 0
+    with av.open(str(out), "w", options={"movflags": "faststart"}) as container:
+        for index, frame in enumerate(frames):
+            turned = round(frame.rotation / 90) % 4
+            if stream is None:
+                width, height = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
+                stream = container.add_stream("libx264", rate=rate, options={
+                    "preset": "veryfast", "crf": "18", "x264-params": X264})
+                stream.width, stream.height, stream.pix_fmt = max(2, width & ~1), max(2, height & ~1), "yuv420p"
+                stream.codec_context.colorspace, stream.codec_context.color_range = frame.colorspace, 1
+            if turned:
+                picture = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turned))
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = frame.reformat(width=stream.width, height=stream.height, format="yuv420p",
+                                   dst_colorspace=stream.codec_context.colorspace, dst_color_range=1)
+            frame.pict_type, frame.time_base = 0, 1 / rate  # the encoder chooses the kind of picture
+            for _ in range(repeats[index] if index < len(repeats) else 0):
+                frame.pts, shown = shown, shown + 1
+                container.mux(stream.encode(frame))
+            show(index + 1, len(repeats))
+        container.mux(stream.encode(None))
 
 
 def sample_indices(timestamps, sampled_fps: float, start: float = 0.0, end: float | None = None) -> np.ndarray:

@@ -1,0 +1,295 @@
+"""What a video file holds and whether its frames can be trusted, from its packets: only the first picture is decoded.
+
+decord seeks to key frames and counts from there. On files where that count is wrong it returns other frames than
+asked for, without an error. `probe` names such files' risks.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import numpy as np
+from jaxtyping import Float64
+
+DECORD_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")  # where it was measured to be right
+DECORD_CODECS = ("h264", "hevc", "vp9", "mjpeg", "mpeg4", "mpeg2video", "mpeg1video", "msmpeg4v3", "ffv1", "prores")
+LONGEST = 1000 * 3600.0  # seconds; no file is longer, damaged time stamps are
+_NOT_VIDEO = ("image2", "tty", "hls", "dash", "concat", "concatf")  # pictures (also *_pipe), text art, playlists
+DAMAGED = (av.FFmpegError, OSError, ArithmeticError, MemoryError, ValueError)  # all that PyAV raises on bad bytes
+
+
+class VideoError(ValueError):
+    """Says which file cannot be used and why: `path`, `why`."""
+
+    def __init__(self, path, why: str):
+        super().__init__(str(path), why)  # both are args, so that it leaves a worker process whole
+        self.path, self.why = Path(path), why
+
+    def __str__(self):
+        return f"{self.path}: {self.why}"
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the container says: pixels as shown (upright), mean fps, frames, seconds from the first frame to the end.
+
+    variable_rate: frames do not follow each other evenly; read them by their time, never by index / fps.
+    risks: why decord may return wrong frames of this file without saying so; () = it does not.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: float
+    num_frames: int
+    duration: float
+    codec: str = ""
+    variable_rate: bool = False
+    risks: tuple[str, ...] = ()
+
+
+@dataclass
+class _Packets:
+    """The packets of one video stream in the order they are stored, and what the containers says around them."""
+
+    container: str
+    codec: str
+    declared: int  # number of frames in the header; 0: it says none
+    rate: float  # fps in the header; 0: it says none
+    tick: float  # seconds
+    width: int
+    height: int
+    pts: Float64[np.ndarray, " P"]  # seconds; NaN: none
+    dts: Float64[np.ndarray, " P"]
+    length: Float64[np.ndarray, " P"]
+    key: np.ndarray  # of bool, as the next two
+    fresh: np.ndarray  # False: a key packet whose pictures need what came before it
+    hidden: np.ndarray  # decoded, not shown: an edit list says so
+    num_empty: int  # packets without data
+    stated_end: float  # seconds, by the container's header; 0: it says none
+    last_end: float  # seconds, of all streams
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """What the file holds; milliseconds for a short file, and the same answer again until the file changes.
+
+    Raises VideoError where the file is missing, empty, truncated, or has no moving pictures.
+    """
+    path = check_file(Path(path))
+    stat = path.stat()
+    return _probe(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=20_000)
+def _probe(path: Path, size: int, changed: int) -> VideoInfo:
+    packets = _read_packets(path, size)
+    shown = ~packets.hidden
+    cut = _check_complete(path, size, packets)
+    times = _shown_times(packets)
+    gaps = np.diff(times)
+    span = float(times[-1] - times[0])
+    fps = (len(times) - 1) / span if span > 0 else packets.rate
+    if packets.rate and abs(packets.rate - fps) < 0.01 * fps:  # a header that agrees is exact, time stamps are rounded
+        fps = packets.rate
+    last = packets.length[shown][np.argmax(np.nan_to_num(packets.pts[shown], nan=-np.inf))]
+    duration = span + (float(last) or (1 / fps if fps else 0.0))
+    if not 0 <= span <= duration <= LONGEST or not 0 < fps < 1e5:
+        raise VideoError(path, f"its time stamps are damaged: {len(times)} frames in {duration:.3g} s, {fps:.3g} a "
+                               f"second; copy it again or re-encode it")
+    step = float(np.median(gaps)) if len(gaps) else 0.0
+    uneven = bool(len(gaps)) and bool(np.abs(gaps - step).max() > max(2.01 * packets.tick, 0.1 * step))
+    return VideoInfo(path, packets.width, packets.height, fps, len(times), duration, packets.codec, uneven,
+                     _risks(packets, cut))
+
+
+def frame_times(path: str | Path) -> Float64[np.ndarray, " F"] | None:
+    """When each frame is shown, in seconds of the container, or None where only decoding tells which ones are."""
+    path = check_file(Path(path))
+    packets = _read_packets(path, path.stat().st_size)
+    shown = packets.pts[~packets.hidden]
+    known = packets.container in DECORD_CONTAINERS and packets.container != "avi" and packets.key[0]
+    whole = known and not np.isnan(packets.pts).any() and len(np.unique(shown)) == len(shown)
+    leading = _leading(packets)
+    first = np.flatnonzero(packets.key)[1:2].tolist() or [len(leading)]
+    return np.sort(shown) if whole and not leading[: first[0]].any() else None
+
+
+def check_file(path: Path) -> Path:
+    """The path; VideoError where it cannot be a video."""
+    try:
+        if path.is_dir():
+            raise VideoError(path, "is a folder, expected a video file")
+        if not path.is_file():
+            raise VideoError(path, "there is no such file")
+        if path.stat().st_size == 0:
+            raise VideoError(path, "is empty (0 bytes): copy or download it again")
+    except OSError as error:
+        raise VideoError(path, f"cannot be read ({error.strerror})") from error
+    return path
+
+
+# --- packets --------------------------------------------------------------------------------------------------------
+
+
+def open_container(path: Path, **options: str):
+    """PyAV's container; no file can make it open an address of the network."""
+    return av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file", **options})
+
+
+def video_stream(container, path: Path):
+    """The first stream of moving pictures; VideoError where there is none."""
+    if container.format.name.endswith("_pipe") or container.format.name in _NOT_VIDEO:
+        raise VideoError(path, f"is not a video but {container.format.long_name!r}")
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise VideoError(path, f"has no moving pictures, only {kinds} (read as {container.format.long_name!r})")
+    return streams[0]
+
+
+def upright(width: int, height: int, rotation: int) -> tuple[int, int]:
+    """Width and height of a picture turned by `rotation` degrees."""
+    return (height, width) if rotation % 180 == 90 else (width, height)
+
+
+def _read_packets(path: Path, size: int, **options: str) -> _Packets:
+    try:
+        with open_container(path, **options) as container:
+            return _demux(container, video_stream(container, path), path, size)
+    except VideoError:
+        raise
+    except DAMAGED as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise VideoError(path, f"cannot be opened as a video, it is damaged or no video ({why})") from error
+
+
+def _demux(container, stream, path: Path, size: int) -> _Packets:
+    rows, ends, data, count, num_empty, first = [], {}, 0, 0, 0, None
+    starts_fresh = _fresh_start(stream.codec_context)
+    for packet in container.demux():
+        count, data = count + 1, data + packet.size
+        if count > size + 1000 or data > 4 * size + 10**6:
+            raise VideoError(path, "is damaged: its index names the same data again and again")
+        if not packet.size:
+            num_empty += packet.stream_index == stream.index and packet.dts is not None
+            continue
+        pts, dts, length, index = packet.pts, packet.dts, packet.duration or 0, packet.stream_index
+        when = dts if pts is None else pts
+        if when is not None and when + length > ends.get(index, (0, 0))[0]:
+            ends[index] = (when + length, packet.time_base)
+        if index == stream.index:
+            key = packet.is_keyframe
+            rows.append((np.nan if pts is None else pts, np.nan if dts is None else dts, length, key,
+                         not key or starts_fresh(packet), packet.is_discard))
+            if first is None and len(rows) < 30:
+                first = _decode_one(packet)
+    if not rows:
+        raise VideoError(path, "holds no frame: the file is damaged or cut short")
+    table, tick = np.array(rows, dtype=np.float64).T, float(stream.time_base)
+    width, height = (stream.codec_context.width, stream.codec_context.height) if first is None else upright(*first)
+    if width < 1 or height < 1:
+        raise VideoError(path, "its video stream has no picture size: the file is damaged or cut short")
+    stated_end = ((container.start_time or 0) + container.duration) / av.time_base if container.duration else 0.0
+    last_end = max((float(last * base) for last, base in ends.values()), default=0.0)
+    codec = stream.codec_context.codec.canonical_name
+    return _Packets(container.format.name, codec, stream.frames, float(stream.average_rate or 0), tick, width, height,
+                    *(table[:3] * tick), *(table[3:] > 0), num_empty, stated_end, last_end)
+
+
+def _decode_one(packet) -> tuple[int, int, int] | None:
+    """Width, height and rotation of the first picture that comes out, None where none does."""
+    try:
+        return next(((frame.width, frame.height, frame.rotation) for frame in packet.decode()), None)
+    except DAMAGED:
+        return None
+
+
+def _fresh_start(codec) -> Callable:
+    """A function that says whether a key packet begins a picture that needs no other (H.264: IDR, HEVC: 16 to 23)."""
+    extra = codec.extradata or b""
+    if codec.codec.canonical_name == "h264":
+        length, kinds = (extra[4] & 3) + 1 if len(extra) > 4 and extra[0] == 1 else 0, _h264_kinds
+    elif codec.codec.canonical_name == "hevc":
+        length, kinds = (extra[21] & 3) + 1 if len(extra) > 21 and extra[0] == 1 else 0, _hevc_kinds
+    else:
+        return lambda packet: True
+    return lambda packet: kinds(_unit_heads(bytes(packet), length))
+
+
+def _h264_kinds(heads: Iterable[int]) -> bool:
+    return next((head & 31 for head in heads if 1 <= head & 31 <= 5), 5) == 5
+
+
+def _hevc_kinds(heads: Iterable[int]) -> bool:
+    return 16 <= next((head >> 1 & 63 for head in heads if head >> 1 & 63 < 32), 16) <= 23
+
+
+def _unit_heads(data: bytes, length: int) -> Iterable[int]:
+    """First byte of every unit of a packet; each has its size before it in `length` bytes, or 0: start codes."""
+    if not length:
+        yield from (data[match.end()] for match in re.finditer(b"\0\0\1", data) if match.end() < len(data))
+        return
+    at = 0
+    while at + length < len(data):
+        yield data[at + length]
+        at += length + int.from_bytes(data[at : at + length], "big")
+
+
+# --- judging --------------------------------------------------------------------------------------------------------
+
+
+def _check_complete(path: Path, size: int, packets: _Packets) -> bool:
+    """Whether an edit list shows only a part; VideoError where the file holds less than its header promises."""
+    steps = len(packets.pts) + packets.num_empty
+    if packets.container == "avi":  # its header counts time steps, of which some may carry no packet
+        steps = round(np.nanmax(packets.dts, initial=0) / packets.tick) + 1
+    if steps < packets.declared:
+        if packets.container.startswith("mov"):
+            whole = _read_packets(path, size, ignore_editlist="1")
+            if len(whole.pts) + whole.num_empty >= packets.declared:
+                return True
+        raise VideoError(path, f"is truncated: its header says {packets.declared} frames, {steps} are there")
+    if packets.last_end < packets.stated_end - max(1.0, 0.02 * packets.stated_end):
+        raise VideoError(path, f"is truncated: its header says {packets.stated_end:.2f} s, {packets.last_end:.2f} s "
+                               f"are there")
+    return False
+
+
+def _shown_times(packets: _Packets) -> Float64[np.ndarray, " F"]:
+    """Sorted seconds of the shown frames; those without a time stamp follow each other by the header's rate."""
+    shown = ~packets.hidden if not packets.hidden.all() else packets.hidden
+    times = packets.pts[shown]
+    if np.isnan(times).any():
+        times = packets.dts[shown]
+    if np.isnan(times).any():
+        times = np.arange(len(times)) / (packets.rate or 25.0)
+    return np.sort(times)
+
+
+def _leading(packets: _Packets) -> np.ndarray:
+    """Which packets are stored after a key packet and shown before it: they need the pictures before the key."""
+    last_key = np.maximum.accumulate(np.where(packets.key, np.arange(len(packets.key)), -1))
+    return (last_key >= 0) & ~packets.key & (packets.pts < packets.pts[np.maximum(last_key, 0)])
+
+
+def _risks(packets: _Packets, cut: bool) -> tuple[str, ...]:
+    pts = packets.pts
+    listed = packets.declared if packets.container.startswith("mov") else 0
+    found = {
+        "MPEG-TS": packets.container == "mpegts",
+        f"container {packets.container}": packets.container not in (*DECORD_CONTAINERS, "mpegts"),
+        f"codec {packets.codec}": packets.codec not in DECORD_CODECS,
+        "first packet is no key frame": not packets.key[0],
+        "pts missing or twice": bool(np.isnan(pts).any()) or len(np.unique(pts)) < len(pts),
+        "open GOP": bool(_leading(packets).any()),
+        "key frames that need earlier frames": not packets.fresh.all(),
+        "edit list": cut or bool(packets.hidden.any()) or 0 < listed != len(pts) + packets.num_empty,
+        "packets without data": packets.num_empty > 0 and packets.container != "avi",
+        "times below 0": bool((pts < 0).any() and not packets.hidden.any()),
+        "reordered frames in AVI": packets.container == "avi" and bool((pts != packets.dts).any()),
+    }
+    return tuple(name for name, there in found.items() if there)
