@@ -251,7 +251,11 @@ def load_video_vit(path: Path, clip_length: int | None = None) -> VideoViT:
     if described is None:
         raise ValueError(f"{path} does not say which model it holds (metadata 'model' is missing); make it with "
                          f"`losa pretrain`, or name its kind: backbone='videomae_b' or 'timm/<model name>'")
-    model = VideoViT(**json.loads(described), source=path.name)
+    try:
+        model = VideoViT(**json.loads(described), source=path.name)
+    except TypeError as error:
+        raise ValueError(f"{path} describes a model this version does not know ({error}); make it again with "
+                         f"`losa pretrain`") from None
     if clip_length not in (None, model.frames_per_clip):
         model = VideoViT(**{**json.loads(described), "frames_per_clip": clip_length}, pos_grid=model.num_tokens,
                          source=path.name)

@@ -94,7 +94,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     inside = path.is_dir() or re.fullmatch(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)", path.name)
     config = read_json(folder / "config.json") if inside else {}
     state, family = rename(tensors, path)
-    join_qkv(state, with_bias=config.get("qv_bias", config.get("qkv_bias", True)))
+    join_qkv(state, with_bias=config.get("qv_bias", config.get("qkv_bias")) is not False)
     positions = state.pop("pos_embed", None)
     about = describe(state, positions, config, family, path)
     if inside and (pixels := read_pixels(folder)):
@@ -146,10 +146,10 @@ def join_qkv(state: dict[str, Tensor], with_bias: bool = True) -> None:
     """
     for start in sorted({k[:k.index(".attn.")] + ".attn." for k in state if ".attn." in k}):
         weights = [f"{start}{part}.weight" for part in ("query", "key", "value")]
-        if all(k in state for k in weights):
+        if len({state[k].shape if k in state else None for k in weights} - {()}) == 1 and weights[0] in state:
             state[f"{start}qkv.weight"] = torch.cat([state.pop(k) for k in weights])
         q, v = f"{start}q_bias", f"{start}v_bias"
-        if q in state and v in state:
+        if q in state and v in state and state[q].shape == state[v].shape != ():
             parts = state.pop(q), state.pop(f"{start}key.bias", None), state.pop(v)
             zero = torch.zeros_like(parts[0])
             state[f"{start}qkv.bias"] = torch.cat([zero if part is None else part for part in parts])
@@ -165,14 +165,17 @@ def describe(state: dict[str, Tensor], positions: Tensor | None, config: dict, f
                          f"frames, size, size); an image ViT is loaded with backbone='timm/<model name>'")
     if (act := config.get("hidden_act", "gelu")) != "gelu":
         raise ValueError(f"{path} uses the activation {act!r}, expected 'gelu'; it is no VideoMAE of known kind")
-    inner = config.get("model_config", {})  # VideoMAEv2's own folders
     hugging = family == "Hugging Face"
     tubelet, patch = stem.shape[2], stem.shape[3]
-    image_size = one_size(config.get("image_size", inner.get("img_size", 224)), path)
-    num_frames = config.get("num_frames", inner.get("all_frames", 16))
+    image_size, num_frames, num_heads, norm_eps = facts_of(config, path, 1e-12 if hugging else 1e-6)
+    if not 1 <= num_frames // tubelet * (image_size // patch) ** 2 <= 2**17:
+        raise ValueError(f"{path} describes clips of {num_frames} frames at {image_size} px for patches of {tubelet} "
+                         f"frames and {patch} px, expected 1 to {2**17} patches; its config.json is another's")
     final_norm = "after" if "fc_norm.weight" in state else "before" if "norm.weight" in state else "none"
-    norm_eps = config.get("layer_norm_eps", inner.get("layer_norm_eps", 1e-12 if hugging else 1e-6))
     grid = (num_frames // tubelet, image_size // patch, image_size // patch)
+    if positions is not None and (positions.ndim != 3 or positions.shape[::2] != (1, stem.shape[0])):
+        raise ValueError(f"{path} holds positions of shape {tuple(positions.shape)}, expected (1, tokens, "
+                         f"{stem.shape[0]}); it is no VideoMAE of known kind")
     if positions is not None:
         side = round((positions.shape[1] / grid[0]) ** 0.5)
         grid = (grid[0], side, side)
@@ -181,17 +184,33 @@ def describe(state: dict[str, Tensor], positions: Tensor | None, config: dict, f
                              f"the clip's length it was trained with is not {num_frames} frames")
     kind = {"after": "fine-tuned", "before": "pretrained", "none": "no final norm"}[final_norm]
     blocks = [int(m[1]) for k in state if (m := re.match(r"blocks\.(\d+)\.", k))]
-    hidden = state.get("blocks.0.mlp.fc1.weight", stem.new_empty(0, 0)).shape[0]
+    hidden = len(state.get("blocks.0.mlp.fc1.bias", stem[:0]).flatten())
+    pool_eps = 1e-5 if hugging and final_norm == "after" else norm_eps  # transformers' fc_norm has torch's own
     return About(f"{path.name} ({family}, {kind})", stem.shape[0], 1 + max(blocks, default=-1), patch, tubelet, hidden,
-                 config.get("num_attention_heads", inner.get("num_heads")), final_norm, float(norm_eps),
-                 1e-5 if hugging and final_norm == "after" else float(norm_eps), grid, image_size, num_frames, None)
+                 num_heads, final_norm, norm_eps, pool_eps, grid, image_size, num_frames, None)
 
 
-def one_size(value: int | list, path: Path) -> int:
-    sides = [value] if isinstance(value, int) else value
-    if len(set(sides)) != 1:
-        raise ValueError(f"{path} was trained on frames of {value} px, expected square ones; it cannot be used")
-    return sides[0]
+def facts_of(config: dict, path: Path, norm_eps: float) -> tuple[int, int, int | None, float]:
+    """Image size, frames, heads and eps from a config.json, or what is usual where it says nothing.
+
+    VideoMAEv2's own folders keep theirs under "model_config", by other names.
+    """
+    inner = config.get("model_config") if isinstance(config.get("model_config"), dict) else {}
+    given = {"image_size": config.get("image_size", inner.get("img_size", 224)),
+             "num_frames": config.get("num_frames", inner.get("all_frames", 16)),
+             "num_attention_heads": config.get("num_attention_heads", inner.get("num_heads", 1)),
+             "layer_norm_eps": config.get("layer_norm_eps", inner.get("layer_norm_eps", norm_eps))}
+    if isinstance(size := given["image_size"], list) and len(size) == 2 and size[0] == size[1]:
+        given["image_size"] = size[0]
+    for name, value in given.items():
+        if name == "layer_norm_eps":
+            good, expected = type(value) in (int, float) and 0 < value < 1, "a number between 0 and 1"
+        else:
+            good, expected = type(value) is int and 1 <= value <= 2048, "a whole number from 1 to 2048 (square frames)"
+        if not good:
+            raise ValueError(f"the config.json of {path} says {name}={value!r}, expected {expected}; fetch it again")
+    heads = given["num_attention_heads"] if "num_attention_heads" in config or "num_heads" in inner else None
+    return given["image_size"], given["num_frames"], heads, float(given["layer_norm_eps"])
 
 
 def read_pixels(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
@@ -203,11 +222,16 @@ def read_pixels(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | N
         return None
     if not facts.get("do_normalize", True):
         return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    if "image_mean" not in facts or "image_std" not in facts:
+    if "image_mean" not in facts and "image_std" not in facts:
         return None
-    scale = 255 * facts.get("rescale_factor", 1 / 255) if facts.get("do_rescale", True) else 255
+    mean, std, factor = facts.get("image_mean"), facts.get("image_std"), facts.get("rescale_factor", 1 / 255)
+    numbers = [*mean, *std, factor] if isinstance(mean, list) and isinstance(std, list) else []
+    if len(numbers) != 7 or not all(type(v) in (int, float) and abs(v) < 1e3 for v in numbers) or 0 in numbers[3:]:
+        raise ValueError(f"{folder / name} says image_mean={mean!r}, image_std={std!r}, rescale_factor={factor!r}, "
+                         f"expected three numbers, three and one; fetch it again")
+    scale = 255 * factor if facts.get("do_rescale", True) else 255
     scale = 1.0 if abs(scale - 1) < 1e-6 else scale
-    return tuple(v / scale for v in facts["image_mean"]), tuple(v / scale for v in facts["image_std"])
+    return tuple(v / scale for v in mean), tuple(v / scale for v in std)
 
 
 def check_size(name: str, about: About, weights: str | Path) -> None:
@@ -228,8 +252,8 @@ def read_json(path: Path) -> dict:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); fetch it again") from None
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds a {type(value).__name__}, expected an object; fetch it again")
@@ -257,7 +281,8 @@ def weight_files(folder: Path) -> list[Path]:
         if (folder / name).is_file():
             return [folder / name]
         if index := read_json(folder / f"{name}.index.json"):
-            shards = sorted(set(index.get("weight_map", {}).values()))
+            mapped = index.get("weight_map")
+            shards = sorted({str(v) for v in mapped.values()}) if isinstance(mapped, dict) else []
             missing = [s for s in shards if Path(s).name != s or not (folder / s).is_file()]
             if missing or not shards:
                 raise ValueError(f"{folder} lacks {len(missing)} of the {len(shards)} files its index names, for "
@@ -278,7 +303,7 @@ def read_pickle(path: Path) -> object:
                              f"only tensors and argparse.Namespace are read; save its weights alone where you trust "
                              f"it") from None
         raise ValueError(f"{path} is no torch checkpoint or is damaged; fetch it again, or give {ACCEPTED}") from None
-    except (RuntimeError, EOFError, KeyError, ValueError, IndexError, TypeError, AttributeError, OSError) as error:
+    except Exception as error:  # a damaged pickle fails in every way there is
         raise ValueError(f"{path} is no torch checkpoint or is cut short ({str(error).splitlines()[:1]}); fetch it "
                          f"again, or give {ACCEPTED}") from None
 

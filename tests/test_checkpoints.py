@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from losa import backbone as backbones
@@ -83,7 +85,8 @@ def test_every_hugging_face_class_loads_with_its_own_norms_and_eps(kind, fields,
     reference = hugging(kind, TINY, **fields)
     reference.save_pretrained(tmp_path)
     backbone = load_backbone("videomae_s", tmp_path)
-    assert backbone.facts[1] == norm and backbone.norm_eps == fields.get("layer_norm_eps", 1e-12)
+    assert backbone.facts[1] == norm and (norm != "after" or backbone.fc_norm.eps == 1e-5)
+    assert backbone.norm_eps == fields.get("layer_norm_eps", 1e-12)
     assert_parity(backbone, reference)
 
 
@@ -303,6 +306,62 @@ def test_shards_half_precision_and_names_of_older_transformers(tmp_path, monkeyp
     next((tmp_path / "shards").glob("*-00002-*.safetensors")).unlink()
     with pytest.raises(ValueError, match=r"lacks 1 of the \d+ files its index names"):
         load_backbone("videomae_s", tmp_path / "shards")
+
+
+def test_videomaev2_folder_of_its_authors(tmp_path, monkeypatch):
+    """Their own class: names behind "model.", sizes under "model_config", positions not stored."""
+    monkeypatch.setitem(VIDEOMAE, "videomae_s", TINY)
+    reference = hugging("VideoMAEForVideoClassification", TINY, layer_norm_eps=1e-3)
+    reference.fc_norm.eps = 1e-3
+    state = {k: v for k, v in published(reference).items() if not k.startswith("head.")}
+    save_file(prefixed("model.", state), tmp_path / "model.safetensors")
+    described = {"img_size": 32, "all_frames": 4, "num_heads": 2, "layer_norm_eps": 1e-3, "embed_dim": 32}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "VideoMAEv2_Base", "model_config": described}))
+    assert_parity(load_backbone("videomaev2_s", tmp_path), reference)
+
+
+JUNK = st.sampled_from([None, True, "16", "x", -1, 0, 1, 3, 1e400, float("nan"), 10**30, [], [32, 32], [1, "a"], {}])
+NAMES = ("image_size", "num_frames", "num_attention_heads", "layer_norm_eps", "hidden_act", "qv_bias", "model_config")
+
+
+@pytest.fixture(scope="module")
+def good_files(tmp_path_factory):
+    """A Hugging Face folder of the tiny model with .pth files beside it."""
+    folder = tmp_path_factory.mktemp("good")
+    reference = hugging("VideoMAEForVideoClassification", TINY)
+    reference.save_pretrained(folder)
+    state = {"model": published(reference), "args": argparse.Namespace(lr=1)}
+    for name, zipped in (("new.pth", True), ("old.pth", False)):
+        torch.save(state, folder / name, _use_new_zipfile_serialization=zipped)
+    return folder
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_mutated_files_load_or_are_one_clear_error(data, good_files, tmp_path, monkeypatch):
+    monkeypatch.setitem(VIDEOMAE, "videomae_s", TINY)
+    for path in good_files.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    name = data.draw(st.sampled_from(["config", "preprocessor", "model.safetensors", "new.pth", "old.pth"]))
+    if name == "config":
+        fields = data.draw(st.dictionaries(st.sampled_from(NAMES), JUNK))
+        fields = json.loads((good_files / "config.json").read_text()) | fields
+        (tmp_path / "config.json").write_text(json.dumps(fields))
+    elif name == "preprocessor":
+        names = st.sampled_from(["image_mean", "image_std", "rescale_factor", "do_rescale", "do_normalize"])
+        fields = {"image_mean": [0] * 3, "image_std": [1] * 3} | data.draw(st.dictionaries(names, JUNK))
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(fields))
+    else:
+        content = bytearray((good_files / name).read_bytes())
+        for _ in range(data.draw(st.integers(1, 5))):
+            near = data.draw(st.sampled_from([200, 5000, len(content) - 1]))
+            content[data.draw(st.integers(0, near))] = data.draw(st.integers(0, 255))
+        (tmp_path / name).write_bytes(content[:data.draw(st.sampled_from([len(content), len(content) // 2]))])
+    try:
+        load_backbone("videomae_s", tmp_path / name if name.endswith("pth") else tmp_path)
+    except (ValueError, FileNotFoundError) as error:
+        assert str(tmp_path) in str(error) or "do not fit" in str(error), error
+    (tmp_path / "preprocessor_config.json").unlink(missing_ok=True)
 
 
 def test_damaged_and_foreign_files_are_one_clear_error(tmp_path):
