@@ -30,6 +30,7 @@ Number = int | float
 
 LINKED_TYPES = {*VIDEO_TYPES, ".mov", ".mkv", ".ogv", ".3gp"}  # what some browser plays, with a codec it knows
 PAGE_SEGMENTS, PAGE_VIDEOS = 6000, 500  # at most, on one page
+ROWS = 8  # of overlapping segments in a lane
 
 
 def own_page(path: str | Path, videos: Sequence[Mapping], *, classes: Sequence[str] = (),
@@ -47,14 +48,14 @@ def own_page(path: str | Path, videos: Sequence[Mapping], *, classes: Sequence[s
     colours = class_colours([*classes, *sorted(labels - set(classes))])
     shown, embed = videos[:PAGE_VIDEOS], small_ones(videos[:PAGE_VIDEOS], max_video_mb, max_page_mb)
     most = min(MOST_SEGMENTS, max(10, PAGE_SEGMENTS // max(len(shown), 1)))
-    panels = [own_panel(v, colours, most, path.parent, v["id"] in embed) for v in shown]
+    panels = [own_panel(v, f"video-{i}", colours, most, path.parent, v["id"] in embed) for i, v in enumerate(shown)]
     drawn = {label for v in shown for label in drawn_labels(v["records"], most)}
     head = f"See it: {len(shown)} video{'s' * (len(shown) != 1)}"
     if len(shown) < len(videos):
         head = f"See it: the first {len(shown)} of {len(videos):,} videos"
     looking = controls(min_score, None, {c: colours[c] for c in colours if c in drawn})
-    sections = [("What was found", found_table(videos, colours, min_score) + file_list(files)),
-                (head, Html(looking + "".join(panels)))]
+    sections = [("What was found", Html(found_table(videos, colours, min_score) + file_list(files))),
+                (head, Html(looking + index(shown, min_score) + "".join(panels)))]
     if failed:
         items = [element("li", element("strong", name), ": ", why) for name, why in failed.items()]
         sections.insert(1, (f"Not used: {len(failed)} file{'s' * (len(failed) != 1)}",
@@ -125,11 +126,21 @@ def file_list(files: Sequence[str]) -> Html:
     return element("p", "In the same folder: ", *parts, ".") if files else Html("")
 
 
-def own_panel(video: Mapping, colours: Mapping[str, str], most: int, folder: Path, embed: bool) -> Html:
+def index(videos: Sequence[Mapping], min_score: Number) -> Html:
+    """All panels by name, folded away, with how much there is in each."""
+    if len(videos) < 6:
+        return Html("")
+    items = [element("li", element("a", v["id"], href=f"#video-{i}"), f" {len(strong([v], min_score))}")
+             for i, v in enumerate(videos)]
+    return element("details", element("summary", f"All by name, with the number of segments of at least {min_score:g}"),
+                   element("ul", *items, class_="files"))
+
+
+def own_panel(video: Mapping, anchor: str, colours: Mapping[str, str], most: int, folder: Path, embed: bool) -> Html:
     """One video: player, and one lane with its strongest segments."""
     duration = float(video["duration"])
     return panel(video, [own_lane(video["records"], duration, colours, most)], own_player(video, folder, embed),
-                 class_="video one-of-many")
+                 class_="video one-of-many", id=anchor)
 
 
 def own_lane(records: Sequence[Mapping], duration: Number, colours: Mapping[str, str], most: int) -> Html:
@@ -138,7 +149,7 @@ def own_lane(records: Sequence[Mapping], duration: Number, colours: Mapping[str,
     shown = [r for r in ranked if score_of(r) >= LEAST_SCORE][:most]
     counts = " ".join(str(sum(score_of(r) >= step for r in ranked)) for step in STEPS)
     return track("found", "", shown, [True] * len(shown), [f", score {score_of(r):.2f}" for r in shown], duration,
-                 colours, data_counts=counts, data_best=f"{score_of(ranked[0]):.2f}" if ranked else "")
+                 colours, most_rows=ROWS, data_counts=counts, data_best=f"{score_of(ranked[0]):.2f}" if ranked else "")
 
 
 def own_player(video: Mapping, folder: Path, embed: bool) -> Html:

@@ -213,12 +213,13 @@ def video_panel(video: Mapping, colours: Mapping[str, str], tiou: Number, max_vi
     return panel(video, lanes, embedded(video, max_video_mb))
 
 
-def panel(video: Mapping, lanes: Sequence[Html], player: Html, class_: str = "video") -> Html:
+def panel(video: Mapping, lanes: Sequence[Html], player: Html, class_: str = "video", id: str | None = None) -> Html:
     """A video's name, player and lanes with the axis of time under them."""
     duration = float(video["duration"])
-    step = next((s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200) if duration / s <= 12), 1800)
+    most = 12 if duration < LONG else 7
+    step = next((s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200) if duration / s <= most), 1800)
     moments = [step * i for i in range(int(duration / step) + 1)]
-    while len(moments) > 13:
+    while len(moments) > most + 1:
         moments = moments[::2]
     ticks = [element("span", clock(t, duration) if t else "0 s", style=f"left:{100 * t / duration:.3f}%",
                      class_="last" if t / duration > 0.97 else None) for t in moments]
@@ -227,8 +228,8 @@ def panel(video: Mapping, lanes: Sequence[Html], player: Html, class_: str = "vi
                        aria_label=f"Timeline of {video['id']}, {clock(duration, duration)} "
                                   f"{'seconds' if duration < LONG else 'long'}")
     readout = element("p", "Point at a segment to read it.", class_="readout", aria_live="polite")
-    return element("article", element("h3", video["id"]), player, element("div", timeline, readout), class_=class_,
-                   data_duration=duration)
+    return element("article", element("h3", video["id"]), player, element("div", timeline, readout), id=id,
+                   class_=class_, data_duration=duration)
 
 
 def lane(name: str, records: Sequence[Mapping], truth: Sequence[Mapping] | None, duration: Number,
@@ -245,9 +246,9 @@ def lane(name: str, records: Sequence[Mapping], truth: Sequence[Mapping] | None,
 
 
 def track(name: str, note: str, shown: Sequence[Mapping], right: Sequence[bool], said: Sequence[str] | None,
-          duration: Number, colours: Mapping[str, str], **data: object) -> Html:
+          duration: Number, colours: Mapping[str, str], most_rows: int = MOST_ROWS, **data: object) -> Html:
     """A named row of segments, best first as given; `said` is told of each beside label and times."""
-    rows = [min(row, MOST_ROWS - 1) for row in stack_rows(shown)]
+    rows = [min(row, most_rows - 1) for row in stack_rows(shown)]
     order = sorted(range(len(shown)), key=lambda i: shown[i]["segment"][0])
     drawn = []
     for i in order:

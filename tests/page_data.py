@@ -27,3 +27,11 @@ def video(path: Path, name: str = "test_0", duration: float = 12.0) -> dict:
             {"segment": [6.0, 7.0], "label": HOSTILE, "score": 0.5}]
     return {"id": name, "path": path, "duration": duration,
             "tracks": {"truth": truth, "head only": head, "LoSA": losa}}
+
+
+def own_video(path: Path, name: str = "mine", duration: float = 120.0) -> dict:
+    """One of one's own videos, with three segments."""
+    records = [{"segment": [1.0, 3.0], "label": "jump", "score": 0.9},
+               {"segment": [40.0, 100.0], "label": HOSTILE, "score": 0.5},
+               {"segment": [65.0, 67.0], "label": "jump", "score": 0.2}]
+    return {"id": name, "path": path, "duration": duration, "records": records}
