@@ -10,10 +10,9 @@ import json
 import os
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -21,19 +20,22 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from tqdm.auto import tqdm
 
-from losa.layouts import (
-    VIDEO_SUFFIXES,
-    AnnotationError,
-    Entry,
-    announce,
-    read_csv,
-    read_json,
-    read_ranges,
-    stop,
+from losa.entries import (
+    ROUNDING,
+    check_instances,
+    clip,
+    finder,
+    locate,
+    measure,
+    nearest,
+    probe_all,
+    where,
+    with_durations,
 )
-from losa.video import VideoError, VideoInfo, probe
-
-ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
+from losa.layouts import read_layout
+from losa.rows import AnnotationError, Entry, announce, read_classes, stop
+from losa.tables import read_ranges
+from losa.video import VideoInfo, probe
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ class Video:
     duration: int | float  # of the stretch
     segments: Float64[np.ndarray, "M 2"]
     labels: Int64[np.ndarray, " M"]
+    fps: int | float | None = None  # of the file; None: not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,7 @@ class Annotations:
         there = self.subsets
         known = ", ".join(f"{key!r} ({v} videos, {i} instances)" for key, (v, i) in there.items())
         if name not in there:
-            raise AnnotationError(f"there is no subset {name!r}{_nearest(name, there)} There are: {known}")
+            raise AnnotationError(f"there is no subset {name!r}{nearest(name, there)} There are: {known}")
         if not there[name][1]:
             raise AnnotationError(f"subset {name!r} has {there[name][0]} videos but no ground truth: nothing can be "
                                   f"learnt or measured on it. There are: {known}")
@@ -78,61 +81,70 @@ class Annotations:
 # --- ways in and out ------------------------------------------------------------------------------------------------
 
 
-def load_annotations(path: str | Path, videos: str | Path | None = None, classes: Sequence[str] | None = None,
+def load_annotations(path: str | Path, videos: str | Path | None = None,
+                     classes: Sequence[str] | str | Path | None = None,
                      missing: Literal["error", "drop"] = "error") -> Annotations:
-    """The checked content of an ActivityNet-layout JSON.
+    """The checked content of an annotation file in any layout that `losa.layouts.read_layout` knows.
 
-    {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}}; further keys of a
-    video: "path" (relative to the JSON's folder) and "start" / "end" (the stretch of that file it is; its segments
-    count from "start"). A top-level "classes" list fixes the labels' ids, else they are alphabetical.
+    {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}} is ActivityNet's;
+    further keys of a video: "fps", "path" (relative to the JSON's folder) and "start" / "end" (the stretch of that
+    file it is; its segments count from "start"). A top-level "classes" list fixes the labels' ids, else ActionFormer's
+    "label_id", else they are alphabetical.
 
     videos: folder to look for each video's file in, by its "path", id, or v_id; None takes "path", or no file.
-    classes: the only allowed labels, in order of their ids.
+    classes: the only allowed labels, in order of their ids, or a text file of them; MultiTHUMOS' numbers are theirs.
     missing: what to do where a file is not there: stop, or drop those videos with a warning.
     """
     path = Path(path)
-    entries, listed = read_json(path)
-    names = _check_instances(entries, listed if classes is None else classes, path)
+    entries, listed = read_layout(path, classes)
+    names = check_instances(entries, _class_names(classes) or listed, path)
     return _finish(entries, names, path, None if videos is None else Path(videos), missing)
 
 
 def load_csv(path: str | Path, videos_folder: str | Path) -> Annotations:
-    """The checked content of a CSV with columns video, label, start, end (seconds) and, if you like, subset.
+    """The checked content of a CSV with columns video, label, start, end (seconds or m:ss) and, if you like, subset.
 
     `video` is a file in the folder, with or without its ending; a row with only a video is one without instances.
     """
-    path = Path(path)
-    entries = read_csv(path)
-    return _finish(entries, _check_instances(entries, None, path), path, Path(videos_folder), "error")
+    return load_annotations(path, videos_folder)
+
+
+def _class_names(classes: Sequence[str] | str | Path | None) -> list[str] | None:
+    """The names in order of their numbers."""
+    return [name for _, name in sorted(read_classes(classes).items())] or None
 
 
 def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | Path,
-            ranges: str | Path | None = None, classes: Sequence[str] | None = None,
-            split: tuple[float, ...] | None = None) -> Annotations:
+            ranges: str | Path | None = None, classes: Sequence[str] | str | Path | None = None,
+            split: tuple[float, ...] | None = None, normalise: bool = False) -> Annotations:
     """Checks every file, writes `out`/annotations.json, and returns what is in it.
 
     Files that are missing or broken are left out, listed with their reasons in a warning and in `out`/skipped.csv.
+    Durations and frame rates are the files', whatever is stated.
 
-    annotations_file: JSON or CSV, as `load_annotations` and `load_csv` read them.
+    annotations_file: anything that `load_annotations` reads.
     ranges: CSV with columns id, file, start, end and, if you like, subset; each row makes a video of its own from a
     stretch of a file (empty start or end: the file's). Files that it does not name stay whole.
     split: shares of train, val and test; every video gets one of them, whatever subset it had, the same each time.
+    normalise: encode files on which seeking would give wrong frames anew, into `out`/videos; else they are announced,
+    and read in sequence, which is slower.
     """
     if split is not None and (len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6):
         raise ValueError(f"split={split}: expected three shares of train, val and test that add up to 1")
     source, out, folder = Path(annotations_file), Path(out), Path(videos_folder)
-    entries, listed = (read_csv(source), None) if source.suffix.lower() == ".csv" else read_json(source)
-    names = _check_instances(entries, listed if classes is None else classes, source)
+    entries, listed = read_layout(source, classes)
+    names = check_instances(entries, _class_names(classes) or listed, source)
     rows = [] if ranges is None else read_ranges(Path(ranges))
-    entries, broken = _locate(entries, source, folder)
-    infos = _probe_all([entry for entry in entries if entry.id not in broken], broken)
+    entries, broken = locate(entries, source, folder)
+    infos = probe_all([entry for entry in entries if entry.id not in broken], broken)
     reasons = [f"{key}: {why}" for key, why in broken.items()]
     if len(broken) == len(entries):
         stop(source, reasons, "videos, and not one can be used", f"Check the folder {folder}.")
-    good = _clip(_measure([entry for entry in entries if entry.id not in broken], infos, source), source)
+    good = clip(measure([entry for entry in entries if entry.id not in broken], infos, source), source)
     if rows:
         lost = {name for entry in entries if entry.id in broken for name in (entry.id, entry.name)}
         good = _cut(good, [row for row in rows if row["file"] not in lost], Path(ranges), folder)
+    good = _make_safe(good, infos, source, folder, out / "videos" if normalise else None)
     annotations = _build(good, names, source)
     if split is not None:
         annotations = _split(annotations, split)
@@ -144,6 +156,29 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
             csv.writer(file).writerows([("video", "why"), *broken.items()])
         announce(source, reasons, f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})", show=20)
     return annotations
+
+
+def _make_safe(entries: list[Entry], infos: dict[Path, VideoInfo], source: Path, folder: Path,
+               out: Path | None) -> list[Entry]:
+    """Entries whose risky files are replaced by ones encoded anew in `out`; without it they are announced."""
+    risks = {entry.path: getattr(infos[entry.path], "risks", ()) for entry in entries}
+    risky = {path: why for path, why in risks.items() if why}
+    if risky and out is None:
+        announce(source, [f"{path}: {', '.join(why)}" for path, why in risky.items()],
+                 "video files would give wrong frames after a seek; they are read in sequence, which is slower "
+                 "(normalise=True, --normalise, encodes them anew)")
+        return entries
+    if not risky:
+        return entries
+    from losa.video import normalise as encode_anew
+
+    fresh = {}
+    for path in tqdm(risky, desc="encoding anew", unit="file"):
+        target = out / path.relative_to(folder)
+        target = target if target.suffix == ".mp4" else target.with_name(target.name + ".mp4")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh[path] = probe(encode_anew(path, target))
+    return [replace(e, path=fresh[e.path].path, fps=fresh[e.path].fps) if e.path in fresh else e for e in entries]
 
 
 def _split(annotations: Annotations, shares: tuple[float, ...]) -> Annotations:
@@ -167,6 +202,7 @@ def save_annotations(annotations: Annotations, path: str | Path) -> Path:
         file = None if video.path is None else os.path.relpath(video.path.resolve(), path.parent.resolve())
         database[video.id] = {
             "subset": video.subset, "duration": float(video.duration),
+            **({} if video.fps is None else {"fps": float(video.fps)}),
             **({} if file is None else {"path": Path(file).as_posix()}),
             **({"start": float(video.start)} if video.start else {}),
             "annotations": [{"label": annotations.classes[label], "segment": segment} for segment, label
@@ -190,154 +226,40 @@ def _replacing(path: Path) -> Iterator[TextIO]:
         temporary.unlink(missing_ok=True)
 
 
-# --- checking -------------------------------------------------------------------------------------------------------
-
-
-def _check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path) -> tuple[str, ...]:
-    """The names of the classes; stops at labels that are not among them and at segments that end before they start."""
-    labels = {label for entry in entries for label, _, _ in entry.instances}
-    if not labels:
-        raise AnnotationError(f"{source}: no ground truth: {len(entries)} videos, and no instance in any of them")
-    names = tuple(sorted(labels) if classes is None else classes)
-    if len(set(names)) < len(names):
-        raise AnnotationError(f"{source}: a class is there more than once in {', '.join(names)}")
-    wrong = []
-    for entry in entries:
-        for label, start, end in entry.instances:
-            where = _where(entry, label, start, end)
-            if label not in names:
-                wrong.append(f"{where}: unknown label{_nearest(label, names)}")
-            elif not label or label != label.strip():
-                wrong.append(f"{where}: the label is empty or has spaces around it")
-            if end < start:
-                wrong.append(f"{where}: ends before it starts")
-    if wrong:
-        stop(source, wrong, "instances are wrong", f"Correct them. The {len(names)} classes: {', '.join(names)}")
-    return names
+# --- entries to records ---------------------------------------------------------------------------------------------
 
 
 def _finish(entries: list[Entry], names: tuple[str, ...], source: Path, folder: Path | None,
             missing: str) -> Annotations:
-    entries, lost = _locate(entries, source, folder)
+    entries, lost = locate(entries, source, folder)
     reasons = [f"{key}: {why}" for key, why in lost.items()]
     if lost and (missing == "error" or len(lost) == len(entries)):
         stop(source, reasons, f"of {len(entries)} video files are missing", "Give the folder that holds them; or read "
              'the others alone: load_annotations(..., missing="drop"), or `losa prepare`.')
     if lost:
         announce(source, reasons, f"of {len(entries)} videos dropped, their files are missing")
-    entries = [_with_duration(entry, source) for entry in entries if entry.id not in lost]
-    return _build(_clip(entries, source), names, source)
-
-
-def _locate(entries: list[Entry], source: Path, folder: Path | None) -> tuple[list[Entry], dict[str, str]]:
-    """Entries with the path of their file, and {id: why} of those whose file is not there."""
-    if folder is None:
-        located = [replace(e, path=source.parent / e.name if e.name else None) for e in entries]
-        return located, {e.id: f"no file {e.path}" for e in located if e.path and not e.path.is_file()}
-    find, located, lost = _finder(folder), [], {}
-    for entry in entries:
-        found = find(entry.name or entry.id) or find(f"v_{entry.id}")
-        if len(found) > 1:
-            stop(folder, [str(path) for path in found], f"files could be the video {entry.id!r}", "Keep one.")
-        if not found:
-            lost[entry.id] = f"no file {entry.name or entry.id} in {folder}"
-        located.append(replace(entry, path=found[0] if found else None))
-    return located, lost
-
-
-def _finder(folder: Path):
-    """A function from a name to the files it may mean: a path in the folder, or a name with or without ending."""
-    if not folder.is_dir():
-        raise AnnotationError(f"{folder}: there is no such folder of videos")
-    files = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            for key in {path.name, path.stem, inside.as_posix(), inside.with_suffix("").as_posix()}:
-                files[key].append(path)
-    return lambda name: [folder / name] if (folder / name).is_file() else files.get(name, [])
-
-
-def _probe_all(entries: list[Entry], broken: dict[str, str]) -> dict[Path, VideoInfo]:
-    """What `probe` says of every file; adds the ids of the unusable ones to `broken`, with the reason."""
-    infos, whys = {}, {}
-    for path in tqdm(dict.fromkeys(entry.path for entry in entries), desc="checking videos", unit="file"):
-        try:
-            infos[path] = probe(path)
-        except VideoError as error:
-            whys[path] = error.why
-    broken.update({entry.id: whys[entry.path] for entry in entries if entry.path in whys})
-    return infos
-
-
-def _with_duration(entry: Entry, source: Path) -> Entry:
-    if entry.duration is not None:
-        return entry
-    if entry.path is None:
-        raise AnnotationError(f'{source}: {entry.id} has neither "duration" nor a video file; add one of them')
-    return _measure([entry], {entry.path: probe(entry.path)}, source)[0]
-
-
-def _measure(entries: list[Entry], infos: dict[Path, VideoInfo], source: Path) -> list[Entry]:
-    """Entries with the duration that their file really has."""
-    measured, differ, wrong = [], [], []
-    for entry in entries:
-        real = infos[entry.path].duration - entry.start
-        stated = real if entry.duration is None else entry.duration
-        duration = real if entry.whole else min(real, stated)
-        if duration <= 0:
-            wrong.append(f"{entry.id}: starts at {entry.start} s, its file ends at {real + entry.start:.2f} s")
-        if abs(stated - duration) > max(0.5, 0.01 * duration):
-            differ.append(f"{entry.id}: {stated:.2f} s stated, {duration:.2f} s in the file")
-        measured.append(replace(entry, duration=duration))
-    if wrong:
-        stop(source, wrong, "videos start after the end of their file", "Correct them.")
-    if differ:
-        announce(source, differ, "durations differ from the file's, which is taken; is it the same video?")
-    return measured
-
-
-def _clip(entries: list[Entry], source: Path) -> list[Entry]:
-    """Entries with their segments inside the video: clipped, and dropped where nothing is left."""
-    clipped, zero, beyond, outside = [], [], [], 0
-    for entry in entries:
-        kept = []
-        for label, start, end in entry.instances:
-            low, high = max(start, 0.0), min(end, entry.duration)
-            if start == end:
-                zero.append(_where(entry, label, start, end))
-            elif start < 0 or end > entry.duration + ROUNDING:
-                beyond.append(f"{_where(entry, label, start, end)} of {entry.duration:.2f} s")
-                outside += low >= high
-            if low < high:
-                kept.append((label, low, high))
-        clipped.append(replace(entry, instances=kept))
-    if zero:
-        announce(source, zero, "instances have zero length; dropped")
-    if beyond:
-        announce(source, beyond, "segments pass an end of their video; clipped"
-                 + (f" ({outside} of them lie wholly outside and are dropped)" if outside else ""))
-    return clipped
+    found = with_durations([entry for entry in entries if entry.id not in lost], source)
+    return _build(clip(found, source), names, source)
 
 
 def _cut(entries: list[Entry], rows: list[dict], source: Path, folder: Path) -> list[Entry]:
     """Entries cut into one per row of `rows`, with the segments that overlap it; those without a row stay whole."""
-    find, by_path = _finder(folder), {entry.path: entry for entry in entries if entry.whole}
+    find, by_path = finder(folder), {entry.path: entry for entry in entries if entry.whole}
     wrong, cuts, crossing = [], defaultdict(list), []
     for row in sorted(rows, key=lambda row: row["start"]):
         found = find(row["file"])
         entry = by_path.get(found[0]) if len(found) == 1 else None
-        where = f"line {row['line']}: {row['id']}, {row['file']} from {row['start']} to {row['end']} s"
+        place = f"line {row['line']}: {row['id']}, {row['file']} from {row['start']} to {row['end']} s"
         if entry is None:
-            wrong.append(f"{where}: no such file among the annotated whole ones")
+            wrong.append(f"{place}: no such file among the annotated whole ones")
             continue
         row["end"] = min(row["end"], entry.duration)
         if row["start"] >= entry.duration:
-            wrong.append(f"{where}: starts after the file's end, {entry.duration:.2f} s")
+            wrong.append(f"{place}: starts after the file's end, {entry.duration:.2f} s")
         elif cuts[entry.id] and row["start"] < cuts[entry.id][-1]["end"] - ROUNDING:
-            wrong.append(f"{where}: overlaps {cuts[entry.id][-1]['id']}")
+            wrong.append(f"{place}: overlaps {cuts[entry.id][-1]['id']}")
         cuts[entry.id].append(row)
-        crossing += [f"{_where(entry, *item)} and {row['id']}" for item in entry.instances
+        crossing += [f"{where(entry, *item)} and {row['id']}" for item in entry.instances
                      if item[1] < row["start"] < item[2] or item[1] < row["end"] < item[2]]
     if wrong:
         stop(source, wrong, "ranges are wrong", "Expected ranges inside annotated files that do not overlap.")
@@ -362,18 +284,5 @@ def _build(entries: list[Entry], names: tuple[str, ...], source: Path) -> Annota
     return Annotations(names, tuple(
         Video(e.id, e.subset, e.path, e.start, e.duration,
               np.array([item[1:] for item in e.instances], dtype=np.float64).reshape(-1, 2),
-              np.array([number[item[0]] for item in e.instances], dtype=np.int64))
+              np.array([number[item[0]] for item in e.instances], dtype=np.int64), e.fps)
         for e in entries))  # fmt: skip
-
-
-# --- saying it ------------------------------------------------------------------------------------------------------
-
-
-def _where(entry: Entry, label: str, start: float, end: float) -> str:
-    return f"{entry.id}: {label!r} [{start}, {end}]"
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    lowered = {key.lower(): key for key in known}
-    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
-    return f"; did you mean {lowered[near[0]]!r}?" if near else "."

@@ -1,174 +1,220 @@
-"""Annotation files as they are written: ActivityNet-layout JSON and CSV in, plain rows out.
+"""Annotation files as they are written, in any of the field's layouts: rows out, with all that is odd about them.
 
-A new layout is one more function from a path to rows. What is wrong with a file stops with one AnnotationError that
-lists it; whether the rows make sense beside classes and videos is for `losa.data` to say.
+`scan` reads whatever can be read and lists the rest as findings, for `losa.check`; `read_layout` stops at them. A new
+layout is one more function from a file to a `Sheet`. Whether the rows make sense beside classes and videos is for
+`losa.entries` to say.
 """
 
-import csv
 import json
-import warnings
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
-import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError
-
-VIDEO_SUFFIXES = frozenset([".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-                            ".ogv", ".ts", ".webm", ".wmv", ".y4m"])  # fmt: skip
-
-
-class AnnotationError(ValueError):
-    """What is wrong with an annotation file, where, and what to do."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A video as its file states it: the duration may be unknown, segments may be senseless."""
-
-    id: str
-    subset: str
-    instances: list[tuple[str, float, float]] = field(default_factory=list)
-    name: str | None = None  # of the video file, as written
-    path: Path | None = None
-    start: float = 0.0
-    duration: float | None = None
-    whole: bool = True
+from losa.rows import (
+    KINDS,
+    NOT_LAYOUT,
+    AnnotationError,
+    Entry,
+    Findings,
+    Sheet,
+    announce,
+    is_safe,
+    is_text,
+    listing,
+    one_subset,
+    read_classes,
+    read_text,
+    seconds,
+    short,
+)
+from losa.tables import csv_sheet
 
 
-class _JsonInstance(BaseModel):
-    label: str
-    segment: tuple[FiniteFloat, FiniteFloat]
+def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = None
+                ) -> tuple[list[Entry], list[str] | None]:
+    """The videos of a file in any known layout, and its list of classes if it has one.
+
+    ActivityNet's JSON, which ActionFormer's, HACS', FineAction's and EPIC's in that shape are too; MultiTHUMOS' JSON;
+    a folder of THUMOS-14's official text files; a CSV with columns video, label, start, end and, if it has one, subset
+    (else "all"). classes: names, or a file of them, for the class numbers of MultiTHUMOS (without: "class_12").
+    """
+    sheet = scan(path, classes)
+    errors = [found for found in sheet.findings.values() if found.level == "error"]
+    if errors:
+        raise AnnotationError("\n".join(f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}"
+                                        for e in errors) + "\n`losa check` lists everything, `--fix` repairs a copy.")
+    if sheet.layout == "CSV":
+        repeated = [f"{entry.id}: {item}" for entry in sheet.entries
+                    for item, times in Counter(entry.instances).items() if times > 1]
+        if repeated:
+            announce(path, repeated, "instances are there more than once; one of each is kept")
+        for entry in sheet.entries:
+            entry.instances[:] = dict.fromkeys(entry.instances)
+    return sheet.entries, sheet.classes
 
 
-class _JsonVideo(BaseModel):
-    subset: str
-    duration: FiniteFloat | None = Field(None, gt=0)
-    path: str | None = None
-    start: FiniteFloat = Field(0.0, ge=0)
-    end: FiniteFloat | None = None
-    annotations: list[_JsonInstance] = []
-
-
-class _JsonFile(BaseModel):
-    database: dict[str, _JsonVideo]
-    classes: list[str] | None = None
-
-
-def read_json(path: Path) -> tuple[list[Entry], list[str] | None]:
-    """The videos of an ActivityNet-layout JSON, and its list of classes if it has one."""
+def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None) -> Sheet:
+    """All that can be read of a file in any known layout. AnnotationError only where that is nothing."""
+    path, findings = Path(path), Findings(KINDS)
+    if path.is_dir():
+        return _thumos_texts(path, findings)
+    text = read_text(path, findings)
+    if path.suffix.lower() != ".json" and (path.suffix.lower() in (".csv", ".tsv") or text.lstrip()[:1] not in "{["):
+        return csv_sheet(path, text, findings)
+    twice: list[str] = []
     try:
-        file = _JsonFile.model_validate(json.loads(_text(path), object_pairs_hook=_unique_keys))
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
-        stop(path, wrong, "places are not in ActivityNet's layout",
-             'Expected {"database": {id: {"subset", "duration", "annotations": [{"label", "segment"}]}}}.')
-    except (json.JSONDecodeError, KeyError) as error:
-        raise AnnotationError(f"{path}: cannot be read as JSON: {error.args[0]}") from error
-    entries, wrong = [], []
-    for key, video in file.database.items():
-        stretch = video.duration if video.end is None else video.end - video.start
-        if video.end is not None and (stretch <= 0 or abs((video.duration or stretch) - stretch) > 0.01):
-            wrong.append(f"{key}: start {video.start}, end {video.end}, duration {video.duration}")
-        instances = [(item.label, *item.segment) for item in video.annotations]
-        entries.append(Entry(key, video.subset, instances, video.path, None, video.start, video.duration or stretch,
-                             whole=not video.start and video.end is None))
-    if wrong:
-        stop(path, wrong, "videos contradict themselves", "Expected duration = end - start, above 0.")
-    return entries, file.classes
+        content = json.loads(text, object_pairs_hook=lambda pairs: _merged(pairs, twice))
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"{path}: cannot be read as JSON: {error}") from error
+    for key in twice:
+        findings.add("ids are there more than once", repr(key))
+    videos = list(content.values()) if isinstance(content, dict) and "database" not in content else []
+    if videos and all(isinstance(video, dict) and "actions" in video for video in videos):
+        return _multithumos(content, read_classes(classes), findings)
+    if isinstance(content, dict) and "results" in content and "database" not in content:
+        raise AnnotationError(f"{path}: holds predictions, expected annotations: {KINDS[NOT_LAYOUT][1]}")
+    if not isinstance(content, dict) or not isinstance(content.get("database"), dict):
+        raise AnnotationError(f'{path}: has no "database" but {short(content)}. {KINDS[NOT_LAYOUT][1]}')
+    return _activitynet(content, findings)
 
 
-def _unique_keys(pairs: list[tuple]) -> dict:
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def _merged(pairs: list[tuple], twice: list[str]) -> dict:
+    """The object; where a key comes twice, the last value with the instances of both."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = [repr(key) for key, times in Counter(key for key, _ in pairs).items() if times > 1]
-        raise KeyError(f"{', '.join(twice[:5])} is there more than once; keep one")
+        earlier: dict = {}
+        for key, value in pairs:
+            if key in earlier:
+                twice.append(key)
+                for name in ("annotations", "actions"):
+                    old, new = (v.get(name) if isinstance(v, dict) else None for v in (earlier[key], value))
+                    if isinstance(old, list) and isinstance(new, list):
+                        value[name] = old + new
+            earlier[key] = value
     return found
 
 
-def read_csv(path: Path) -> list[Entry]:
-    """The videos of a CSV with columns video, label, start, end and, if it has one, subset (else "all")."""
-    names, subsets, instances, wrong = {}, defaultdict(set), defaultdict(list), []
-    for line, row in _rows(path, ("video", "label", "start", "end"), ("subset",)):
-        name, start, end = row["video"], _number(row["start"]), _number(row["end"])
-        key = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in VIDEO_SUFFIXES else name
-        names.setdefault(key, name)
-        subsets[key].add(row["subset"] or "all")
-        if name and row["label"] and start is not None and end is not None:
-            instances[key].append((row["label"], start, end))
-        elif not name or row["label"] or row["start"] or row["end"]:
-            wrong.append(f"line {line}: {','.join(row.values())}")
-    if wrong:
-        stop(path, wrong, "rows cannot be understood", "Expected a video, a label, and start and end in seconds.")
-    split = [f"{key}: {', '.join(sorted(found))}" for key, found in subsets.items() if len(found) > 1]
-    if split:
-        stop(path, split, "videos are in more than one subset", "Put all rows of a video into one.")
-    repeated = [f"{key}: {item}" for key, found in instances.items() for item, n in Counter(found).items() if n > 1]
-    if repeated:
-        announce(path, repeated, "instances are there more than once; one of each is kept")
-    return [Entry(key, *subsets[key], list(dict.fromkeys(instances[key])), name) for key, name in names.items()]
+def _activitynet(content: dict, findings: Findings) -> Sheet:
+    numbers: dict[str, set] = defaultdict(set)  # of each label, as ActionFormer's files give them
+    entries, own = [], str(content.get("version")) == "losa"  # ours may lie outside the folder of its videos
+    for key, video in content["database"].items():
+        if not isinstance(video, dict):
+            findings.add(NOT_LAYOUT, f"database.{key}: expected an object, got {short(video)}")
+        elif is_safe(key, f"{key!r}", findings):
+            entries.append(_json_video(key, video, numbers, own, findings))
+    listed = content.get("classes")
+    if listed is not None and not (isinstance(listed, list) and all(map(is_text, listed))):
+        findings.add(NOT_LAYOUT, f"classes: expected a list of names, got {short(listed)}")
+        listed = None
+    if listed is None and numbers and all(isinstance(n, int) for found in numbers.values() for n in found):
+        unclear = [label for label, found in numbers.items() if len(found) > 1]
+        for label in unclear:
+            findings.add("labels have two numbers", f"{label!r}: label_id {sorted(numbers[label])}")
+        if not unclear and len(set.union(*numbers.values())) == len(numbers):
+            listed = sorted(numbers, key=lambda label: max(numbers[label]))
+    return Sheet("ActivityNet", entries, listed, findings)
 
 
-def read_ranges(path: Path) -> list[dict]:
-    """The rows of a CSV with columns id, file, start, end (seconds; empty: 0 and inf) and subset, and their line."""
-    rows, wrong = [], []
-    for line, row in _rows(path, ("id", "file", "start", "end"), ("subset",)):
-        start, end = _number(row["start"] or "0"), _number(row["end"]) if row["end"] else np.inf
-        if not row["id"] or not row["file"] or start is None or end is None or not 0 <= start < end:
-            wrong.append(f"line {line}: {','.join(row.values())}")
-        rows.append(row | {"start": start, "end": end, "line": line})
-    if wrong:
-        stop(path, wrong, "ranges cannot be understood", "Expected id, file, and 0 <= start < end in seconds.")
-    return rows
+def _json_video(key: str, video: dict, numbers: dict[str, set], own: bool, findings: Findings) -> Entry:
+    def value(name: str, low: float, default: float | None) -> float | None:
+        given = video.get(name)
+        number = default if given is None else seconds(given)
+        if (number is None and given is not None) or (number is not None and number < low):
+            findings.add(NOT_LAYOUT, f"database.{key}.{name}: expected a number above 0, got {short(given)}")
+            return default
+        return number
+
+    subset, name = video.get("subset"), video.get("path")
+    if not is_text(subset):
+        findings.add(NOT_LAYOUT, f"database.{key}.subset: expected a text, got {short(subset)}")
+        subset = ""
+    if name is not None and not (is_text(name) and (own or is_safe(name, f"{key}: path {name!r}", findings))):
+        if not is_text(name):
+            findings.add(NOT_LAYOUT, f"database.{key}.path: expected a text, got {short(name)}")
+        name = None
+    tiny = 1e-6
+    duration, fps, start, end = (value("duration", tiny, None), value("fps", tiny, None), value("start", 0.0, 0.0),
+                                 value("end", tiny, None))
+    stretch = duration if end is None else end - start
+    if end is not None and (stretch <= 0 or abs((duration or stretch) - stretch) > 0.01):
+        findings.add("videos contradict themselves", f"{key}: start {start}, end {end}, duration {duration}")
+    instances = _json_instances(key, video.get("annotations"), numbers, findings)
+    return Entry(key, subset, instances, name, None, start, duration or (stretch if stretch and stretch > 0 else None),
+                 not start and end is None, fps)
 
 
-def _rows(path: Path, needed: Sequence[str], optional: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Line number and cells of every row that is not empty, without the spaces around them."""
-    reader = csv.reader(_text(path).splitlines())
-    header = [name.strip() for name in next(reader, [])]
-    lacking = [name for name in needed if name not in header]
-    if lacking:
-        raise AnnotationError(f"{path}: no column {', '.join(lacking)}; the first line is {','.join(header)!r}, "
-                              f"expected {','.join(needed)} (and {', '.join(optional)}, if you like), comma-separated")
-    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
-    uneven = [f"line {line}: {','.join(row)}" for line, row in rows if len(row) != len(header)]
-    if uneven:
-        stop(path, uneven, f"rows do not have {len(header)} cells", 'Put "quotes" around a comma inside a cell.')
-    absent = {name: "" for name in optional if name not in header}
-    return [(line, dict(zip(header, row, strict=True)) | absent) for line, row in rows]
+def _json_instances(key: str, items: object, numbers: dict[str, set], findings: Findings) -> list:
+    if items is not None and not isinstance(items, list):
+        findings.add(NOT_LAYOUT, f"database.{key}.annotations: expected a list, got {short(items)}")
+    instances = []
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        label, segment = (item.get("label"), item.get("segment")) if isinstance(item, dict) else (None, None)
+        times = [seconds(time) for time in segment] if isinstance(segment, list) and len(segment) == 2 else [None]
+        if not is_text(label) or None in times:
+            findings.add(NOT_LAYOUT, f"database.{key}.annotations.{index}: expected a label and a segment of two times "
+                         f"in seconds, got {short(item)}")
+            continue
+        number = item.get("label_id")
+        numbers[label].add(number if isinstance(number, int) else None)
+        instances.append((label, *times))
+    return instances
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise AnnotationError(f"{path}: there is no such file (seen from {Path.cwd()})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+def _multithumos(content: dict, names: dict[int, str], findings: Findings) -> Sheet:
+    entries, used = [], set()
+    for key, video in content.items():
+        if not is_safe(key, f"{key!r}", findings):
+            continue
+        instances = []
+        for item in video["actions"] if isinstance(video["actions"], list) else [video["actions"]]:
+            number, *times = [*item, None] if isinstance(item, list) and len(item) == 3 else [None, None, None, None]
+            start, end = map(seconds, times[:2])
+            if not isinstance(number, int) or number < 0 or (names and number not in names) or None in (start, end):
+                known = f", one of {min(names)} to {max(names)}" if names else ""
+                findings.add(NOT_LAYOUT, f"{key}.actions: expected [class number{known}, start, end] in seconds, "
+                             f"got {short(item)}")
+                continue
+            used.add(number)
+            instances.append((names.get(number, f"class_{number}"), start, end))
+        duration, subset = seconds(video.get("duration")), video.get("subset")
+        if not is_text(subset) or (video.get("duration") is not None and not (duration or 0) > 0):
+            findings.add(NOT_LAYOUT, f"{key}: expected a subset and a duration above 0, got {short(subset)}, "
+                         f"{short(video.get('duration'))}")
+        entries.append(Entry(key, subset if is_text(subset) else "", instances, duration=duration or None))
+    listed = list(names.values()) or [f"class_{number}" for number in sorted(used)]
+    return Sheet("MultiTHUMOS", entries, listed, findings)
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text) if np.isfinite(float(text)) else None
-    except ValueError:
-        return None
+# --- THUMOS-14 ------------------------------------------------------------------------------------------------------
 
 
-# --- saying it ------------------------------------------------------------------------------------------------------
-
-
-def _listing(items: Sequence[str], show: int) -> str:
-    more = [f"... and {len(items) - show} more"] if len(items) > show else []
-    return "".join(f"\n  {item}" for item in [*items[:show], *more])
-
-
-def stop(source: Path, items: Sequence[str], what: str, advice: str) -> NoReturn:
-    """Raises AnnotationError: how many items are what, the first five of them, and the advice."""
-    raise AnnotationError(f"{source}: {len(items)} {what}:{_listing(items, 5)}\n{advice}")
-
-
-def announce(source: Path, items: Sequence[str], what: str, show: int = 3) -> None:
-    """Warns how many items are what, with the first few of them."""
-    warnings.warn(f"{source}: {len(items)} {what}:{_listing(items, show)}", stacklevel=5)
+def _thumos_texts(folder: Path, findings: Findings) -> Sheet:
+    """Lines "video start end" in files named <class>_test.txt and <class>_val.txt."""
+    instances, subsets, ambiguous, classes = defaultdict(list), defaultdict(set), defaultdict(list), []
+    files = sorted(path for path in folder.glob("*.txt") if re.search(r"_(test|val)\.txt$", path.name))
+    if not files:
+        raise AnnotationError(f"{folder}: a folder without files like BaseballPitch_test.txt; expected THUMOS-14's "
+                              f"official text files, or one JSON or CSV file")
+    for path in files:
+        label, subset = path.stem.rsplit("_", 1)
+        classes += [label] if label != "Ambiguous" and label not in classes else []
+        for number, line in enumerate(read_text(path, findings).splitlines(), 1):
+            cells = line.split()
+            times = [seconds(cell) for cell in cells[1:]]
+            if cells and (len(times) != 2 or None in times):
+                findings.add("rows cannot be understood", f"{path.name} line {number}: {line.strip()}")
+            elif cells and is_safe(cells[0], f"{path.name} line {number}: {cells[0]!r}", findings):
+                if label == "Ambiguous":
+                    ambiguous[cells[0]].append(tuple(times))
+                else:
+                    instances[cells[0]].append((label, *times))
+                    subsets[cells[0]].add(subset)
+    one_subset(subsets, findings)
+    numbered = read_classes(folder / "detclasslist.txt") if (folder / "detclasslist.txt").is_file() else {}
+    listed = [numbered[n] for n in sorted(numbered)] if set(classes) <= set(numbered.values()) else sorted(classes)
+    return Sheet("THUMOS text", [Entry(key, min(subsets[key]), found) for key, found in sorted(instances.items())],
+                 listed, findings, dict(ambiguous))

@@ -1,0 +1,190 @@
+"""Rows of annotation files beside classes and video files: labels that exist, files that are there, times that fit."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from losa.rows import VIDEO_SUFFIXES, AnnotationError, Entry, announce, is_safe, stop
+from losa.video import VideoError, VideoInfo, probe
+
+ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
+
+
+def check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path) -> tuple[str, ...]:
+    """The names of the classes; stops at labels that are not among them and at segments that end before they start."""
+    labels = Counter(label for entry in entries for label, _, _ in entry.instances)
+    if not labels:
+        raise AnnotationError(f"{source}: no ground truth: {len(entries)} videos, and no instance in any of them")
+    names = tuple(sorted(labels) if classes is None else classes)
+    if len(set(names)) < len(names):
+        twice = [name for name, times in Counter(names).items() if times > 1]
+        raise AnnotationError(f"{source}: a class is there more than once: {shortened(twice)}")
+    known = set(names)
+    odd = sorted(label for label in labels if label not in known or not label or label != label.strip())
+    why = {label: "the label is empty or has spaces around it" if label in known else "unknown label" for label in odd}
+    for label in [label for label in odd if label not in known][:20]:  # more are not shown, and take long
+        why[label] += nearest(label, names[:5000])
+    wrong = []
+    for entry in entries:
+        for label, start, end in entry.instances:
+            if label in why:
+                wrong.append(f"{where(entry, label, start, end)}: {why[label]}")
+            if end < start:
+                wrong.append(f"{where(entry, label, start, end)}: ends before it starts")
+    if wrong:
+        stop(source, wrong, "instances are wrong", f"Correct them, or let `losa check --fix` do it on a copy. The "
+             f"{len(names)} classes: {shortened(names)}")
+    return names
+
+
+def locate(entries: list[Entry], source: Path, folder: Path | None) -> tuple[list[Entry], dict[str, str]]:
+    """Entries with the path of their file, and {id: why} of those whose file is not there."""
+    if folder is None:
+        located = [replace(e, path=source.parent / e.name if e.name else None) for e in entries]
+        return located, {e.id: f"no file {e.path}" for e in located if e.path and not e.path.is_file()}
+    find, located, lost = finder(folder), [], {}
+    for entry in entries:
+        found = find_entry(entry, source, folder, find)
+        if len(found) > 1:
+            stop(folder, [str(path) for path in found], f"files could be the video {entry.id!r}", "Keep one.")
+        if not found:
+            lost[entry.id] = f"no file {entry.name or entry.id} in {folder}"
+        located.append(replace(entry, path=found[0] if found else None))
+    return located, lost
+
+
+def find_entry(entry: Entry, source: Path, folder: Path, find: Callable[[str], list[Path]]) -> list[Path]:
+    """The files in the folder that a video may be: by its path as stated, its name, its id, or v_id."""
+    if entry.name and not is_safe(entry.name):  # our own files may name theirs as ../videos/a.mp4: only if it is there
+        stated = (source.parent / entry.name).resolve()
+        if stated.is_file() and stated.is_relative_to(folder.resolve()):
+            return [folder / stated.relative_to(folder.resolve())]
+    return next(filter(None, map(find, [entry.name or entry.id, f"v_{entry.id}"])), [])
+
+
+def finder(folder: Path) -> Callable[[str], list[Path]]:
+    """A function from a name to the files it may mean: a path in the folder, or a name with or without ending."""
+    if not folder.is_dir():
+        raise AnnotationError(f"{folder}: there is no such folder of videos")
+    files = defaultdict(list)
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+            for key in {path.name, path.stem, inside.as_posix(), inside.with_suffix("").as_posix()}:
+                files[key].append(path)
+
+    def find(name: str) -> list[Path]:
+        if not is_safe(name):
+            return []
+        return [folder / name] if (folder / name).is_file() else files.get(name, [])
+
+    return find
+
+
+def probe_all(entries: list[Entry], broken: dict[str, str]) -> dict[Path, VideoInfo]:
+    """What `probe` says of every file; adds the ids of the unusable ones to `broken`, with the reason."""
+    infos, whys = {}, {}
+    for path in tqdm(dict.fromkeys(entry.path for entry in entries), desc="checking videos", unit="file"):
+        try:
+            infos[path] = probe(path)
+        except VideoError as error:
+            whys[path] = error.why
+    broken.update({entry.id: whys[entry.path] for entry in entries if entry.path in whys})
+    return infos
+
+
+def with_durations(entries: list[Entry], source: Path) -> list[Entry]:
+    """Entries with a duration: the stated one, else the file's."""
+    unknown = [entry for entry in entries if entry.duration is None]
+    nowhere = [entry.id for entry in unknown if entry.path is None]
+    if nowhere:
+        raise AnnotationError(f'{source}: {shortened(nowhere, 5)} has neither "duration" nor a video file; add one of '
+                              f"them, or give the folder of videos")
+    broken: dict[str, str] = {}
+    infos = probe_all(unknown, broken) if unknown else {}
+    if broken:
+        stop(source, [f"{key}: {why}" for key, why in broken.items()], "video files cannot be used",
+             "`losa prepare` leaves them out.")
+    measured = {entry.id: entry for entry in measure(unknown, infos, source)}
+    return [measured.get(entry.id, entry) for entry in entries]
+
+
+def measure(entries: list[Entry], infos: dict[Path, VideoInfo], source: Path) -> list[Entry]:
+    """Entries with the duration and the fps that their file really has; says where others were stated."""
+    measured, durations, rates, wrong = [], [], [], []
+    for entry in entries:
+        info = infos[entry.path]
+        real = info.duration - entry.start
+        stated = real if entry.duration is None else entry.duration
+        duration = real if entry.whole else min(real, stated)
+        if duration <= 0:
+            wrong.append(f"{entry.id}: starts at {entry.start} s, its file ends at {info.duration:.2f} s")
+        if durations_differ(stated, duration):
+            durations.append(f"{entry.id}: {stated:.2f} s stated, {duration:.2f} s in the file")
+        if rates_differ(entry.fps, info.fps):
+            rates.append(f"{entry.id}: {entry.fps:g} fps stated, {info.fps:g} in the file")
+        measured.append(replace(entry, duration=duration, fps=float(info.fps)))
+    if wrong:
+        stop(source, wrong, "videos start after the end of their file", "Correct them.")
+    if durations:
+        announce(source, durations, "durations differ from the file's, which is taken; is it the same video?")
+    if rates:
+        announce(source, rates, "frame rates differ from the file's, which is taken; is it the same video?")
+    return measured
+
+
+def durations_differ(stated: float, real: float) -> bool:
+    """Whether a stated duration is another than the file's, beyond rounding."""
+    return abs(stated - real) > max(0.5, 0.01 * real)
+
+
+def rates_differ(stated: float | None, real: float) -> bool:
+    """Whether a stated frame rate is another than the file's: 30 and 29.97 are, 29.97 and 29.970030 are not."""
+    return stated is not None and abs(stated - real) > 5e-4 * real
+
+
+def clip(entries: list[Entry], source: Path) -> list[Entry]:
+    """Entries with their segments inside the video: clipped, and dropped where nothing is left."""
+    clipped, zero, beyond, outside = [], [], [], 0
+    for entry in entries:
+        kept = []
+        for label, start, end in entry.instances:
+            low, high = max(start, 0.0), min(end, entry.duration)
+            if start == end:
+                zero.append(where(entry, label, start, end))
+            elif start < 0 or end > entry.duration + ROUNDING:
+                beyond.append(f"{where(entry, label, start, end)} of {entry.duration:.2f} s")
+                outside += low >= high
+            if low < high:
+                kept.append((label, low, high))
+        clipped.append(replace(entry, instances=kept))
+    if zero:
+        announce(source, zero, "instances have zero length; dropped")
+    if beyond:
+        announce(source, beyond, "segments pass an end of their video; clipped"
+                 + (f" ({outside} of them lie wholly outside and are dropped)" if outside else ""))
+    return clipped
+
+
+# --- saying it ------------------------------------------------------------------------------------------------------
+
+
+def where(entry: Entry, label: str, start: float, end: float) -> str:
+    """An instance in words."""
+    return f"{entry.id}: {label!r} [{start}, {end}]"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one it may be meant to be."""
+    lowered = {key.lower(): key for key in known}
+    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
+    return f"; did you mean {lowered[near[0]]!r}?" if near else "."
+
+
+def shortened(names: Sequence[str], show: int = 30) -> str:
+    """The first names with commas, and how many more there are."""
+    return ", ".join(names[:show]) + (f" and {len(names) - show} more" if len(names) > show else "")

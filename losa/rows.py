@@ -1,0 +1,190 @@
+"""What is read from annotation files: entries, and findings about what is odd; checked cells, clear errors."""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NoReturn
+
+VIDEO_SUFFIXES = frozenset([".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+                            ".ogv", ".ts", ".webm", ".wmv", ".y4m"])  # fmt: skip
+MAX_SECONDS = 1e7  # 115 days: a larger time is no time in seconds
+NOT_LAYOUT = "places are not in the layout"
+KINDS = {  # what a reader can find: how bad it is, and what to do
+    "header line missing": ("error", "Make the first line video,label,start,end (and ,subset if you like)."),
+    "columns have another name": ("error", "Rename them: expected video, label, start, end and, if you like, subset."),
+    "rows cannot be understood": ("error", "Expected a video, a label, and start and end as seconds (83.5) or as "
+                                  "m:ss (1:23.5); a video without any action is a row with only its name."),
+    "rows do not have as many cells as the first line": ("error", 'Put "quotes" around a cell with a separator in it.'),
+    "bytes are not UTF-8": ("error", 'Save the file as UTF-8 (in Excel: "CSV UTF-8").'),
+    NOT_LAYOUT: ("error", 'Expected {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": '
+                          "[start, end]}]}}}, times in seconds."),
+    "videos contradict themselves": ("error", "Expected duration = end - start, above 0."),
+    "ids are there more than once": ("error", "Keep one entry for each video, with all of its instances."),
+    "videos are in more than one subset": ("error", "Put all rows of a video into one subset: what is trained on "
+                                           "cannot be tested on."),
+    "ids or paths lead out of the folder": ("error", "Give names inside the folder of videos: no drive, no leading "
+                                            "slash, no '..', no control character, no part beyond 200 characters."),
+    "separators are no commas": ("note", "Understood as written."),
+    "times are written as minutes:seconds": ("note", "Understood as minutes:seconds or hours:minutes:seconds."),
+    "times have a decimal comma": ("note", "Understood as a decimal point."),
+    "cells have spaces around them": ("note", "They do not count."),
+    "labels have two numbers": ("note", "The numbers are not used, classes are in alphabetical order."),
+}
+
+
+class AnnotationError(ValueError):
+    """What is wrong with an annotation file, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A video as its file states it: the duration may be unknown, segments may be senseless."""
+
+    id: str
+    subset: str
+    instances: list[tuple[str, float, float]] = field(default_factory=list)
+    name: str | None = None  # of the video file, as written
+    path: Path | None = None
+    start: float = 0.0
+    duration: float | None = None
+    whole: bool = True
+    fps: float | None = None
+
+
+@dataclass
+class Finding:
+    """How often something is odd about the annotations, with the first examples and what to do about it."""
+
+    kind: str
+    level: Literal["error", "warning", "note"]
+    count: int
+    examples: list[str]
+    advice: str
+
+
+class Findings(dict[str, Finding]):
+    """Findings by kind; remembers the first few examples of each, whatever the size of the file."""
+
+    def __init__(self, kinds: dict[str, tuple[str, str]], show: int = 5):
+        super().__init__()
+        self.kinds, self.show = kinds, show
+
+    def add(self, kind: str, example: str) -> None:
+        if kind not in self:
+            level, advice = self.kinds[kind]
+            self[kind] = Finding(kind, level, 0, [], advice)
+        self[kind].count += 1
+        if len(self[kind].examples) < self.show:
+            self[kind].examples.append(example if len(example) <= 200 else example[:197] + "...")
+
+
+@dataclass
+class Sheet:
+    """All that could be read from an annotation file, and what could not."""
+
+    layout: Literal["ActivityNet", "MultiTHUMOS", "THUMOS text", "CSV"]
+    entries: list[Entry]
+    classes: list[str] | None
+    findings: Findings
+    ambiguous: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # THUMOS: neither class nor not
+
+
+def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
+    """Names by number: of a sequence or a file with one name a line, from 1; lines "7 Diving" say it."""
+    if classes is None:
+        return {}
+    if not isinstance(classes, str | Path):
+        return dict(enumerate(classes, 1))
+    findings = Findings(KINDS)
+    lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
+    rows = [re.fullmatch(r"(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
+    if findings or not lines or lines[0][0] in "[{":
+        raise AnnotationError(f'{classes}: expected UTF-8 text with one class a line, "Jump" or "7 Jump"')
+    return {int(row[1]): row[2] for row in rows} if all(rows) else dict(enumerate(lines, 1))
+
+
+# --- cells ----------------------------------------------------------------------------------------------------------
+
+
+def seconds(value: object) -> float | None:
+    """The time of a number, or of text like "83.5", "83,5", "1:23.5" or "0:01:23.5"; None where it is no time."""
+    if isinstance(value, str):
+        clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d*)?)", value.strip(), re.ASCII)
+        if clock:
+            hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in clock.groups())
+            value = hours * 3600 + minutes * 60 + rest if rest < 60 and (minutes < 60 or not clock[1]) else None
+        elif re.fullmatch(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?", value.strip(), re.ASCII):
+            value = float(value.strip().replace(",", "."))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -MAX_SECONDS <= value <= MAX_SECONDS else None
+
+
+def without_suffix(name: str) -> str:
+    """The name of a video without the ending of a video file."""
+    suffix = Path(name).suffix
+    return name[: -len(suffix)] if suffix.lower() in VIDEO_SUFFIXES else name
+
+
+def is_safe(name: str, where: str = "", findings: Findings | None = None) -> bool:
+    """Whether a name may become part of a path; says so where it may not."""
+    parts = name.replace("\\", "/").split("/")
+    safe = (name and not re.match(r"[/\\]|[A-Za-z]:[/\\]", name) and not re.search(r"[\x00-\x1f\ud800-\udfff]", name)
+            and not {"..", "."} & set(parts) and max(map(len, parts)) <= 200)
+    if not safe and findings is not None:
+        findings.add("ids or paths lead out of the folder", where.encode("utf-8", "backslashreplace").decode())
+    return bool(safe)
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str) and not re.search(r"[\ud800-\udfff]", value)
+
+
+def short(value: object) -> str:
+    text = repr(list(value)[:5] if isinstance(value, dict) and len(value) > 8 else value)
+    return (text if len(text) <= 100 else text[:97] + "...").encode("utf-8", "backslashreplace").decode()
+
+
+def read_text(path: Path, findings: Findings) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise AnnotationError(f"{path}: there is no such file (seen from {Path.cwd()})") from None
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error})") from error
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
+        return content.decode("utf-16", errors="replace")
+    if b"\0" in content[:4096]:
+        raise AnnotationError(f"{path}: is no text file; expected a CSV or JSON (in Excel: save as \"CSV UTF-8\")")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        findings.add("bytes are not UTF-8", f"{path.name} line {line}: {content[error.start : error.start + 20]!r}")
+        return content.decode("cp1252", errors="replace")
+
+
+def one_subset(subsets: dict, findings: Findings) -> None:
+    for key, found in subsets.items():
+        if len(found) > 1:
+            findings.add("videos are in more than one subset", f"{key}: {', '.join(sorted(found))}")
+
+
+# --- saying it ------------------------------------------------------------------------------------------------------
+
+
+def listing(items: Sequence[str], count: int, show: int = 5) -> str:
+    more = [f"... and {count - show} more"] if count > show else []
+    return "".join(f"\n  {item}" for item in [*items[:show], *more])
+
+
+def stop(source: Path, items: Sequence[str], what: str, advice: str) -> NoReturn:
+    """Raises AnnotationError: how many items are what, the first five of them, and the advice."""
+    raise AnnotationError(f"{source}: {len(items)} {what}:{listing(items, len(items))}\n{advice}")
+
+
+def announce(source: str | Path, items: Sequence[str], what: str, show: int = 3) -> None:
+    """Warns how many items are what, with the first few of them."""
+    warnings.warn(f"{source}: {len(items)} {what}:{listing(items, len(items), show)}", stacklevel=5)
