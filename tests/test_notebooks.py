@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from losa import demo as demos
 from losa.config import PRESETS, Config
-from losa.data import load_annotations
 from losa.evaluate import evaluate, read_ground_truth, read_predictions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,8 +76,7 @@ def executed(finished, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("notebooks")
     config = PRESETS["tiny"](finished)
     given = {"00_quickstart": {"run_dir": str(finished)},
-             "01_data": {"world_dir": str(finished / "world"), "size": "tiny", "cache": str(finished / "taps"),
-                         "out": str(folder / "data")},
+             "01_data": {"world_dir": str(finished / "world"), "size": "tiny", "cache": str(finished / "taps")},
              "02_train": {**config.to_dict(), "out": str(folder / "run")}}
     assert set(given) == {path.stem for path in NOTEBOOKS}
     for path in NOTEBOOKS:
@@ -103,16 +101,6 @@ def test_training_notebook_gives_what_the_package_gives(executed, finished):
     truth = read_ground_truth(finished / "world" / "annotations.json", "test")
     again = evaluate(truth, read_predictions(executed / "run" / "predictions.json"), tuple(result["tiou"]))
     assert result["average_map"] == pytest.approx(again.average_map, abs=1e-9)
-
-
-def test_data_notebook_makes_a_dataset_from_a_table(executed, finished):
-    made = load_annotations(executed / "data" / "annotations.json")
-    original = {v.id: v for v in load_annotations(finished / "world" / "annotations.json").videos}
-    assert [v.subset for v in made.videos] == ["train", "train", "test"]
-    for video in made.videos:
-        same = original[Path(video.path).stem]
-        assert video.segments == pytest.approx(same.segments)
-        assert video.duration == pytest.approx(same.duration, abs=0.1)
 
 
 def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):

@@ -1,5 +1,6 @@
 """Static figures (matplotlib) of segments, training and results. Knows dicts and arrays only.
 
+Those of the data, from annotation to training target, are in `widgets.data_figures`.
 A record is `{"segment": [start, end], "label": text, "score": number}`, times in seconds, `score` optional.
 Colours mean the same in every figure and page of the project: `class_colours` for classes, `run_colours` for runs.
 """
@@ -94,7 +95,8 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     """One lane per track over `duration` seconds; the first track is the ground truth of the others.
 
     Colour is the class, opacity the score. A prediction that finds a ground truth at `tiou` is solid, another
-    one hatched. Predictions below `min_score` are left out. A given `ax` is drawn into, legend below it.
+    one hatched. Predictions below `min_score` are left out. A single track is not judged: predictions alone may
+    be shown, too. A given `ax` is drawn into, legend below it.
     """
     shown = {name: [r for r in records if score_of(r) >= min_score] for name, records in tracks.items()}
     used = [c for c in classes if any(r["label"] == c for records in shown.values() for r in records)]
@@ -125,8 +127,8 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     hide_long_labels(ax)
     handles = [Patch(facecolor=colours[c], label=c) for c in used]
     meaning = [Patch(facecolor="#777777", label=f"right (tIoU at least {tiou:g})"),
-               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong"),
-               Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score")]
+               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")] if len(tracks) > 1 else []
+    meaning.append(Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score"))
     place_legends(ax, handles, meaning, per_row, legend_height)
     return ax.figure
 
@@ -169,54 +171,6 @@ def place_legends(ax: Axes, classes: list, meaning: list, per_row: int, height: 
         ax.add_artist(ax.legend(handles=classes, ncols=min(per_row, len(classes)),
                                 bbox_to_anchor=(0.5, -0.5 / inches), **style))
     ax.legend(handles=meaning, ncols=3, bbox_to_anchor=(0.5, -(0.5 + height - 0.25) / inches), **style)
-
-
-def filmstrip(frames: Sequence[np.ndarray], times: Sequence[float], records: Sequence[Mapping], duration: float, *,
-              classes: Sequence[str], title: str = "") -> Figure:
-    """Frames (H, W, 3) uint8 in a row, each with its time in seconds, above the segments they fall into."""
-    side, below, above = WIDTH / len(frames), 1.3, 0.3  # inches
-    fig = plt.figure(figsize=(WIDTH, side + below + above))
-    plt.close(fig)
-    height, colours = side + below + above, class_colours(classes)
-    for i, (frame, time) in enumerate(zip(frames, times, strict=True)):
-        image = fig.add_axes(((i + 0.04) / len(frames), below / height, 0.92 / len(frames), 0.92 * side / height))
-        image.imshow(frame)
-        image.axis("off")
-        now = [r["label"] for r in records if r["segment"][0] <= time < r["segment"][1]]
-        image.text(0.5, -0.06, f"{time:.1f} s\n{plain(now[0]) if now else ''}", transform=image.transAxes, ha="center",
-                   va="top", fontsize=7.5, color=INK, fontweight="bold" if now else "normal")
-    ax = fig.add_axes((0.02, 0.5 / height, 0.96, 0.3 / height))
-    for record in records:
-        draw_segment(ax, record, 0, 1, colours, True)
-    ax.plot(times, [-0.25] * len(times), "v", color=INK, markersize=4, clip_on=False)
-    ax.set(xlim=(0, duration), ylim=(1, 0), xlabel="seconds", yticks=[])
-    fig.suptitle(title, fontsize=10, y=1 - 0.06 / height, va="top")
-    bare(ax)
-    hide_long_labels(ax)
-    return fig
-
-
-def time_grid(records: Sequence[Mapping], *, start: float, end: float, fps: float, snippet_seconds: float,
-              clip_seconds: float, windows: Sequence[tuple[float, float]] = (), classes: Sequence[str]) -> Figure:
-    """Seconds `start` to `end` of a video: segments, frames, snippets, clips and prediction windows, one lane each."""
-    fig, ax = plt.subplots(figsize=(WIDTH, 3.0), layout="constrained")
-    plt.close(fig)
-    lanes = ["segments", f"frames ({fps:g}/s)", f"snippets ({snippet_seconds:.3g} s)", f"clips ({clip_seconds:.3g} s)"]
-    for record in records:
-        draw_segment(ax, record, 0.1, 0.8, class_colours(classes), True)
-    ax.vlines(np.arange(np.ceil(start * fps), end * fps) / fps, 1.2, 1.8, color=INK, linewidth=0.8)
-    for lane, step, colour in ((2, snippet_seconds, PALETTE[4]), (3, clip_seconds, PALETTE[0])):
-        for i in range(int(start // step), int(np.ceil(end / step))):
-            ax.add_patch(Rectangle((i * step, lane + 0.14), step, 0.72, facecolor=colour, edgecolor="white",
-                                   alpha=0.55 + 0.3 * (i % 2), linewidth=1.0))
-    for i, (first, last) in enumerate(windows):
-        ax.add_patch(Rectangle((first, 4.1 + 0.5 * i), last - first, 0.36, facecolor=PALETTE[2], alpha=0.7))
-    ticks = [i + 0.5 for i in range(4)] + ([4.05 + 0.25 * len(windows)] if windows else [])
-    ax.set(xlim=(start, end), ylim=(4.1 + 0.5 * len(windows), 0), xlabel="seconds")
-    ax.set_yticks(ticks, lanes + (["windows"] if windows else []))
-    bare(ax)
-    hide_long_labels(ax)
-    return fig
 
 
 # ------------------------------------------------------------------------------------------ runs and results
@@ -278,23 +232,6 @@ def gate_bars(gates: np.ndarray | None, layers: Sequence[int], ranges: Sequence[
                  colours=dict(zip(values, (PALETTE[1], PALETTE[0]), strict=False)))
     ax.set(ylabel="gate (0 = closed)")
     ax.axhline(0, color=INK, linewidth=0.8)
-    return fig
-
-
-def durations(seconds: Mapping[str, Sequence[float]], classes: Sequence[str]) -> Figure:
-    """How long the instances of each class are (a dot each, the bar is the median) and how many there are."""
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.32 * len(classes) + 0.8), layout="constrained")
-    plt.close(fig)
-    colours = class_colours(classes)
-    for i, label in enumerate(classes):
-        values = np.asarray(seconds.get(label, []), float)
-        jitter = 0.26 * np.sin(np.arange(len(values)) * 2.4)
-        ax.scatter(values, i + jitter, s=12, color=colours[label], alpha=0.65, linewidths=0)
-        if len(values):
-            ax.vlines(np.median(values), i - 0.36, i + 0.36, color=INK, linewidth=1.6)
-    ax.set(ylim=(len(classes) - 0.4, -0.6), xlim=(0, None), xlabel="seconds")
-    ax.set_yticks(range(len(classes)), [f"{plain(c)}  ({len(seconds.get(c, []))})" for c in classes])
-    bare(ax, grid="x")
     return fig
 
 
