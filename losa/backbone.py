@@ -1,7 +1,8 @@
 """Frozen vision transformers that hand out what their intermediate blocks saw.
 
 Two kinds share one contract: a VideoMAE-shaped ViT over clips (`VideoViT`) and any timm image ViT run
-frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_per_clip .tubelet .mean .std .source` and
+frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_per_clip .tubelet .mean .std .norm_eps
+.source` and
 
     clip_taps(clips, layers, grid) -> K taps (N, C, L/u, g, g) and the last layer (N, C, L/u)
 
@@ -163,6 +164,7 @@ class ImageViT(nn.Module):
         self.dim, self.depth = self.model.num_features, len(self.model.blocks)
         self.patch, self.input_size = self.model.patch_embed.patch_size[0], input_size
         self.frames_per_clip = self.tubelet = 1
+        self.norm_eps = next((m.eps for m in self.model.modules() if isinstance(m, nn.LayerNorm)), 0.0)
 
     def clip_taps(self, clips: UInt8[Tensor, "N 3 1 H W"], layers: Sequence[int], grid: int):
         """K taps (N, C, 1, g, g) and the spatial mean of the normed last block (N, C, 1)."""

@@ -69,7 +69,7 @@ def test_image_vit_equals_timm_frame_by_frame():
     model = load_backbone("timm/vit_tiny_patch16_224", "random", input_size=32)
     frames = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
     tapped, last = taps(model, frames, (3, 7))
-    assert tapped.shape == (2, 192, 5, 1, 1) and model.tubelet == 1
+    assert tapped.shape == (2, 192, 5, 1, 1) and model.tubelet == 1 and model.norm_eps == 1e-6
     images = (frames / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
     tokens = model.model.forward_features(images)  # normed tokens of the last block
     torch.testing.assert_close(last, tokens[:, 1:].mean(1).T, rtol=1e-3, atol=1e-4)
