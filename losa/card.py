@@ -71,6 +71,31 @@ def make_card(
     }  # fmt: skip
 
 
+POST = ("pre_nms_score", "pre_nms_topk", "topk_per_level", "min_length", "nms_sigma", "min_score", "max_segments",
+        "class_wise_nms", "voting", "voting_weight", "window_overlap")  # fmt: skip
+SAMPLING = ("sample_fps", "frame_stride", "clip_stride", "clip_length", "frames_per_video", "snippet_frames",
+            "snippets_per_video", "feature_stride", "feature_frames", "window", "input_size", "resize", "pixel_norm",
+            "grid", "taps", "compute_dtype")  # fmt: skip
+
+
+def method_of(config: dict, decode: dict | str = UNKNOWN) -> dict:
+    """What `make_card` wants to know of a run, from its config's plain values: post, classifier, input, seed.
+
+    decode: how many videos each decoder read.
+    """
+    classifier = {"file": config["classifier"], "topk": config["classifier_topk"],
+                  "fusion": config["classifier_fusion"]} if config.get("classifier") else None  # fmt: skip
+    of_others, weights = bool(config.get("features")), config.get("features") or config.get("weights") or "default"
+    given = {"source": "features" if of_others else "video", "weights": Path(weights).name,
+             "backbone": UNKNOWN if of_others else config.get("backbone", UNKNOWN)}  # fmt: skip
+    return {
+        "post": {name: config[name] for name in POST if name in config},
+        "classifier": classifier,
+        "input": {**given, "sampling": {n: config[n] for n in SAMPLING if config.get(n) is not None}, "decode": decode},
+        "seed": config.get("seed", UNKNOWN),
+    }
+
+
 def evaluation_card(
     found: dict, predictions: str | Path, ground_truth: str | Path, *, subset: str, test_set: str = "",
     left_out: Iterable[str] = (), device: str = "cpu",
@@ -289,9 +314,8 @@ def _text(value: object) -> str:
 # --- published numbers ------------------------------------------------------------------------------------
 
 _THUMOS, _ACTIVITYNET = [0.3, 0.4, 0.5, 0.6, 0.7], [round(0.5 + 0.05 * i, 2) for i in range(10)]
-_OPENTAD = {"method": "gaussian", "sigma": 0.7, "max_segments": 2000, "pre_nms_topk": 2000, "min_score": 0.001}
-_ACTIONFORMER = {"method": "gaussian", "sigma": 0.5, "max_segments": 200, "pre_nms_topk": "2000 per level",
-                 "min_score": 0.001}  # fmt: skip
+_OPENTAD = {"nms_sigma": 0.7, "max_segments": 2000, "pre_nms_topk": 2000, "topk_per_level": False, "min_score": 0.001}
+_ACTIONFORMER = {**_OPENTAD, "nms_sigma": 0.5, "max_segments": 200, "topk_per_level": True}
 
 
 def _paper(

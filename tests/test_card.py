@@ -7,7 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.card import GROUPS, PUBLISHED, CardError, card_line, checksum, compare, evaluation_card, make_card, read_card
+from losa.card import (
+    GROUPS,
+    POST,
+    PUBLISHED,
+    SAMPLING,
+    CardError,
+    card_line,
+    checksum,
+    compare,
+    evaluation_card,
+    make_card,
+    method_of,
+    read_card,
+)
+from losa.config import Config
 from losa.evaluate import evaluate, report
 from losa.segments import write_predictions
 
@@ -54,6 +68,16 @@ def test_a_classifier_file_is_known_by_its_checksum(annotations):
     made = make_card(report(evaluate(TRUTH, FOUND)), annotations="nowhere", subset="test", classifier=given_)
     assert made["classifier"] == {**given_, "file": "annotations.json", "sha256": checksum(annotations)}
     assert made["test_set"]["sha256"] == made["post"] == made["selection"] == "unknown"
+
+
+def test_every_field_of_a_config_that_makes_a_result_is_on_its_card(annotations):
+    config = Config(nms_sigma=0.7, classifier=str(annotations), class_agnostic=True, weights="w/x.pth").to_dict()
+    assert {*POST, *SAMPLING} <= set(config)
+    found = method_of(config, {"decord": 1})
+    assert found["post"]["nms_sigma"] == 0.7 and found["classifier"]["fusion"] == "sqrt" and found["seed"] == 0
+    assert found["input"]["weights"] == "x.pth" and found["input"]["decode"] == {"decord": 1}
+    made = make_card(report(evaluate(TRUTH, FOUND)), annotations=annotations, subset="test", **found)
+    assert made["classifier"]["sha256"] == checksum(annotations) and made["selection"] == "unknown"
 
 
 def test_checksum_of_a_folder_follows_its_files(tmp_path):
