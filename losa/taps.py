@@ -8,30 +8,30 @@ process, `features` runs where the model lives.
 import hashlib
 import json
 import os
-import shutil
+import sys
 import zlib
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from losa import backbone as backbones
 from losa.config import Config
 from losa.data import Video
-from losa.files import write_text
+from losa.extract import CacheError, extract
+from losa.features import NpyFeatures, Resampled
 from losa.segments import Grid
 from losa.video import Reader, sample_indices
 
-FORMAT = 1  # version of the files below; part of the key
-CHUNK_SNIPPETS = 2048  # computed and written at a time, so that memory does not grow with the video
-
-
-class CacheError(RuntimeError):
-    """A cached file is damaged, or values cannot be kept in fp16."""
+FORMAT = 2  # version of the files below; part of the key
+MAX_OPEN = 8  # video files a process holds open
+NATIVE_BYTES = 2**27  # of frames at the video's own size in memory at a time
+ID_PIECES, ID_BYTES = 8, 2**16  # a file's content is told by so many pieces of it
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,17 @@ class TapRecipe:
     clip_length: int
     tubelet: int
     clip_stride: int
-    sample_fps: float | None
+    sample_fps: int | float | None
     frame_stride: int
+    frames_per_video: int | None
     input_size: int
+    resize: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     compute_dtype: str
     format: int = FORMAT
+    snippet_frames: int | float | None = None  # these two are `Resampled`'s: not part of the key
+    snippets_per_video: int | None = None
 
     @classmethod
     def make(cls, config: Config, backbone: nn.Module) -> "TapRecipe":
@@ -62,63 +66,103 @@ class TapRecipe:
                              f"{length} frames")
         layers = () if config.taps == "none" else backbones.tap_layers(config.taps, backbone.depth)
         return cls(backbones.weights_id(backbone), backbone.dim, layers, config.grid, length, tubelet, stride,
-                   config.sample_fps, config.frame_stride, backbone.input_size, backbone.mean, backbone.std,
-                   config.compute_dtype)
+                   config.sample_fps, config.frame_stride, config.frames_per_video, backbone.input_size,
+                   config.resize, backbone.mean, backbone.std, config.compute_dtype)
 
     def describe(self) -> dict:
         """JSON-ready facts a checkpoint must agree with."""
         return json.loads(json.dumps(asdict(self)))
 
-    def sampled_fps(self, native_fps: float) -> float:
+    def sampled_fps(self, video: Video, native_fps: int | float) -> int | float:
+        """Frames per second that are read; with `frames_per_video` every video has its own rate."""
+        if self.frames_per_video:
+            return self.frames_per_video / video.duration
         return self.sample_fps or native_fps / self.frame_stride
 
     def with_layers(self, layers: tuple[int, ...]) -> "TapRecipe":
-        return TapRecipe(**{**asdict(self), "layers": layers})
+        return replace(self, layers=layers)
 
     def key(self, video: Video) -> str:
         if video.path is None:
             raise ValueError(f"video {video.id!r} has no file; run `losa prepare` on the folder of videos")
-        content = [file_id(str(video.path)), video.start, video.duration]
-        return hashlib.sha256(json.dumps([content, asdict(self)], sort_keys=True).encode()).hexdigest()[:32]
+        content = [content_id(str(video.path)), float(video.start), float(video.duration)]
+        own = asdict(replace(self, snippet_frames=None, snippets_per_video=None))
+        return hashlib.sha256(json.dumps([content, own], sort_keys=True).encode()).hexdigest()[:32]
 
 
 class LiveTaps:
     """Taps straight from the video: `fetch` decodes frames, `features` runs the frozen backbone clip by clip."""
 
     def __init__(self, backbone: nn.Module, recipe: TapRecipe, chunk: int = 8):
-        self.backbone, self.recipe, self.chunk = backbone, recipe, chunk
+        self.backbone, self.recipe, self.chunk, self.threads = backbone, recipe, chunk, 1
+        self._chosen = (None, np.empty(0, np.int64))  # frame indices of the video read last
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "backbone": None}  # a worker decodes only
 
+    def reader(self, video: Video):
+        """The open file (`losa.video.Reader`), of this process alone."""
+        return opened(str(video.path), self.threads)
+
+    def close(self) -> None:
+        """Closes every file this process has open."""
+        _readers.clear()
+
+    def backend(self, video: Video) -> str:
+        """What decodes the video: "decord", or "av" where decord is not to be trusted."""
+        return getattr(self.reader(video), "backend", "decord")
+
+    def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
+        """Number of videos per decoder."""
+        return dict(Counter(self.backend(video) for video in videos))
+
     def time_grid(self, video: Video) -> Grid:
-        return Grid(self.recipe.sampled_fps(opened(str(video.path)).fps), self.recipe.tubelet)
+        return Grid(self.recipe.sampled_fps(video, self.reader(video).fps), self.recipe.tubelet)
 
     def num_snippets(self, video: Video) -> int:
-        return self.time_grid(video).num_snippets(len(self.frame_indices(video)))
+        return self.time_grid(video).num_snippets(self.num_frames(video))
+
+    def num_frames(self, video: Video) -> int:
+        """Sampled frames of the video."""
+        return len(self.frame_indices(video))
 
     def frame_indices(self, video: Video) -> np.ndarray:
         """Native frame of every sampled frame of the video (or of its time range)."""
-        reader = opened(str(video.path))
+        which = (video.path, video.start, video.duration)
+        if self._chosen[0] == which:
+            return self._chosen[1]
+        reader = self.reader(video)
         try:
-            return sample_indices(reader.timestamps, self.recipe.sampled_fps(reader.fps), video.start,
-                                  video.start + video.duration)
+            indices = sample_indices(reader.timestamps, self.recipe.sampled_fps(video, reader.fps), video.start,
+                                     video.start + video.duration)
+            self._chosen = (which, indices)
+            return indices
         except ValueError as error:
             raise ValueError(f"video {video.id!r} ({video.path}): {error}; run `losa prepare` again") from None
 
-    def fetch(self, video: Video, start: int, stop: int) -> dict:
-        """Frames (n, 3, S, S) uint8 of the clips that touch snippets [start, stop), with where to crop."""
+    def fetch(self, video: Video, start: int, stop: int, alive=None) -> dict:
+        """Frames (n, 3, S, S) uint8 of the clips that touch snippets [start, stop), with where to crop.
+
+        alive: called now and then, while frames are read.
+        """
         r = self.recipe
         indices = self.frame_indices(video)
         first = max(0, (start * r.tubelet - r.clip_length) // r.clip_stride + 1)
         last = min(-(-stop * r.tubelet // r.clip_stride), len(backbones.clip_starts(len(indices), r.clip_length,
                                                                                     r.clip_stride))) - 1
         part = indices[first * r.clip_stride:last * r.clip_stride + r.clip_length]
-        reader, few = opened(str(video.path)), 64  # frames at native size in memory at a time
-        frames = torch.cat([backbones.resize_frames(reader.read(part[i:i + few]), r.input_size)
-                            for i in range(0, len(part), few)])
         lead = start - first * r.clip_stride // r.tubelet
-        return {"frames": frames, "lead": lead, "length": stop - start}
+        return {"frames": self.read(video, part, alive or (lambda: None)), "lead": lead, "length": stop - start}
+
+    def read(self, video: Video, indices: np.ndarray, alive) -> Tensor:
+        """The frames at these indices at the backbone's size, few of them at their own size at a time."""
+        reader, at, few, frames = self.reader(video), 0, 1, []
+        while at < len(indices):
+            alive()
+            native = reader.read(indices[at:at + few])
+            frames.append(backbones.resize_frames(native, self.recipe.input_size, self.recipe.resize))
+            at, few = at + few, min(64, max(1, NATIVE_BYTES // native[0].numel()))
+        return torch.cat(frames)
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
         """Taps (K, C, t, g, g) and last layer (C, t), float32 on the backbone's device."""
@@ -157,65 +201,58 @@ class CachedTaps:
 
     def fetch(self, video: Video, start: int, stop: int) -> dict:
         card = self.card(video)
-        rows = verified(str(self.path(video)), card["crc32"], card["num_snippets"], self.row_size())
-        return {"rows": torch.from_numpy(np.array(rows[start:stop]))}
+        path = str(self.path(video))
+        verify(path, card["crc32"], card["num_snippets"], self.row_size())
+        return {"rows": torch.from_numpy(np.array(mapped(path)[start:stop]))}
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
         """Taps (K, C, t, g, g) and last layer (C, t), float32."""
         r = self.stored
         rows = fetched["rows"].float().T
-        tapped = rows[:-r.dim].reshape(len(r.layers), r.grid, r.grid, r.dim, -1).permute(0, 3, 4, 1, 2)
+        tapped = rows[:-r.dim].reshape(len(r.layers), r.grid, r.grid, r.dim, rows.shape[1]).permute(0, 3, 4, 1, 2)
         return tapped[[r.layers.index(i) for i in self.recipe.layers]], rows[-r.dim:]
 
     def row_size(self) -> int:
         return self.stored.dim * (len(self.stored.layers) * self.stored.grid ** 2 + 1)
 
-    def write(self, live: LiveTaps, video: Video) -> int:
-        """Computes one video's taps and keeps them; returns bytes written. Raises CacheError, leaving no file."""
-        path, total, rows = self.path(video), live.num_snippets(video), None
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-        try:
-            rows = np.lib.format.open_memmap(temporary, "w+", np.float16, (total, self.row_size()))
-            for start in range(0, total, CHUNK_SNIPPETS):
-                stop = min(total, start + CHUNK_SNIPPETS)
-                tapped, last = live.features(live.fetch(video, start, stop))
-                rows[start:stop] = as_fp16(torch.cat([tapped.permute(0, 3, 4, 1, 2).flatten(0, 3), last]).T, video.id)
-            card = {"video": video.id, "num_snippets": total, "sampled_fps": live.time_grid(video).sampled_fps,
-                    "crc32": zlib.crc32(rows), "recipe": asdict(self.stored)}
-            rows.flush()
-            rows = None  # a mapped file cannot be renamed or removed everywhere
-            os.replace(temporary, path)
-        finally:
-            rows = None
-            temporary.unlink(missing_ok=True)
-        write_text(path.with_suffix(".json"), json.dumps(card, indent=1))
-        return path.stat().st_size
+    def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
+        """Number of videos per decoder that made them."""
+        return dict(Counter(self.card(video)["decode"] for video in videos))
+
+    def pack(self, tapped: Tensor, last: Tensor) -> Tensor:
+        """The rows (t, row_size) that are stored of taps (K, C, t, g, g) and last layer (C, t)."""
+        return torch.cat([tapped.permute(0, 3, 4, 1, 2).flatten(0, 3), last]).T
 
 
-def fill(cache: CachedTaps, live: LiveTaps, videos: tuple[Video, ...], quiet: bool = False) -> None:
-    """Computes what the cache lacks. Says how large it will be before the first byte is written."""
-    missing = [video for video in videos if not cache.has(video)]
-    if not missing:
-        return
-    cache.folder.mkdir(parents=True, exist_ok=True)
-    snippets = sum(live.num_snippets(video) for video in missing)
-    size = snippets * cache.row_size() * 2 / 2**20
-    free = shutil.disk_usage(cache.folder).free / 2**20
-    if size > free:
-        raise CacheError(f"taps of {len(missing)} videos need {size:,.0f} MiB, {cache.folder} has {free:,.0f} MiB "
-                         f"free; tap fewer layers, lower `grid`, or set cache='' to compute them on the fly")
-    if not quiet:
-        print(f"taps cache: {len(missing)} videos, {snippets:,} snippets, {size:,.1f} MiB in {cache.folder}")
-    for video in tqdm(missing, desc="taps", unit="video", disable=quiet):
-        cache.write(live, video)
+def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool = False, *, num_workers: int = 0,
+         limit_s: int | float = 120) -> None:
+    """Computes what the cache lacks, see `extract`. Raises CacheError that lists what failed after all good ones."""
+    done = extract(cache, live, videos, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
+    if done.failed:
+        some = "\n".join(f"  {name}: {why}" for name, why in list(done.failed.items())[:20])
+        raise CacheError(f"{len(done.failed)} of {len(videos)} videos have no taps; the others are in {cache.folder}. "
+                         f"Repair them, or leave them out with `losa prepare`:\n{some}")
 
 
-def open_taps(config: Config, videos: tuple[Video, ...], *, device: str = "cpu", quiet: bool = False):
-    """The source of taps a config asks for: CachedTaps (filled for `videos`) or LiveTaps.
+def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False):
+    """The source of features a config asks for: CachedTaps (filled for `videos`), LiveTaps, or NpyFeatures.
 
-    With a cache, "all" layers are stored once whatever `taps` the config chooses among them.
+    Resampled where the config interpolates. With a cache, "all" layers are stored once whatever `taps` the config
+    chooses among them.
     """
-    backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size).to(device)
+    if config.features:
+        layers = () if config.taps == "none" else None
+        source = NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers)
+    else:
+        source = _backbone_taps(config, videos, device, quiet)
+    if config.snippet_frames or config.snippets_per_video:
+        return Resampled(source, config.snippet_frames, config.snippets_per_video)
+    return source
+
+
+def _backbone_taps(config: Config, videos: Sequence[Video], device: str, quiet: bool):
+    backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size,
+                                       clip_length=config.clip_length, pixel_norm=config.pixel_norm).to(device)
     recipe = TapRecipe.make(config, backbone)
     live = LiveTaps(backbone, recipe)
     if not config.cache:
@@ -223,23 +260,52 @@ def open_taps(config: Config, videos: tuple[Video, ...], *, device: str = "cpu",
     every = backbones.tap_layers("all", backbone.depth)
     stored = recipe.with_layers(every) if set(recipe.layers) <= set(every) else recipe
     cache = CachedTaps(config.cache, stored, recipe.layers)
-    fill(cache, LiveTaps(backbone, stored), videos, quiet)
+    fill(cache, LiveTaps(backbone, stored), videos, quiet, num_workers=decode_workers(config, device))
     return cache
 
 
-def as_fp16(rows: Tensor, video_id: str) -> np.ndarray:
-    """Rows as float16. Raises CacheError where a value is not finite or too large for fp16."""
-    if not bool(torch.isfinite(rows).all()) or float(rows.abs().max()) > 65504:
-        worst = float(rows.nan_to_num(nan=float("inf")).abs().max())
-        raise CacheError(f"taps of video {video_id!r} reach {worst:g}, fp16 ends at 65504; check weights and input, "
-                         f"or set cache='' to compute on the fly in float32")
-    return rows.half().cpu().numpy()
+def decode_workers(config: Config, device: str) -> int:
+    """Decoding processes for an extraction: at least one where starting it costs nothing, so that it can be ended."""
+    if sys.platform != "linux":
+        return config.num_workers
+    cores = len(os.sched_getaffinity(0))
+    return max(config.num_workers, 1 if device == "cpu" else min(16, cores))
 
 
-@lru_cache(maxsize=32)
-def opened(path: str) -> Reader:
-    """One lazily opened reader per file and process."""
-    return Reader(path)
+def opened(path: str, threads: int = 1) -> Reader:
+    """One lazily opened reader per file and process; of a few files, since each holds decoded frames."""
+    if (path, threads) not in _readers:
+        _readers[path, threads] = Reader(path, num_threads=threads)
+        if len(_readers) > MAX_OPEN:
+            del _readers[next(iter(_readers))]
+    return _readers[path, threads]
+
+
+def _leave_readers() -> None:
+    """In a forked child: sets the parent's readers aside unclosed, since a decoder's threads did not come along."""
+    _left.extend(_readers.values())
+    _readers.clear()
+
+
+_readers, _left = {}, []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_readers)
+
+
+def content_id(path: str) -> str:
+    """sha256 of the file's size and of pieces of it from begin to end: quick for thousands of large videos."""
+    state = os.stat(path)
+    return sampled_digest(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def sampled_digest(path: str, size: int, changed: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    with open(path, "rb") as file:
+        for i in range(ID_PIECES):
+            file.seek(i * max(size - ID_BYTES, 0) // (ID_PIECES - 1))
+            digest.update(file.read(ID_BYTES))
+    return digest.hexdigest()
 
 
 def file_id(path: str) -> str:
@@ -259,7 +325,7 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**15)
 def read_card(path: str, video_id: str) -> dict:
     try:
         return json.loads(Path(path).read_text())
@@ -268,13 +334,19 @@ def read_card(path: str, video_id: str) -> dict:
 
 
 @cache
-def verified(path: str, crc32: int, num_snippets: int, row_size: int) -> np.ndarray:
-    """The memory-mapped rows of one file, checked once per process. Raises CacheError if they are not as written."""
+def verify(path: str, crc32: int, num_snippets: int, row_size: int) -> None:
+    """Checks one file, once per process. Raises CacheError if its rows are not as they were written."""
     try:
-        rows = np.load(path, mmap_mode="r")
+        rows = mapped(path)
         good = rows.shape == (num_snippets, row_size) and zlib.crc32(np.ascontiguousarray(rows)) == crc32
     except (OSError, ValueError):
         good = False
     if not good:
+        mapped.cache_clear()
         raise CacheError(f"cached taps {path} are damaged; delete that file and its .json, they are computed anew")
-    return rows
+
+
+@lru_cache(maxsize=64)
+def mapped(path: str) -> np.ndarray:
+    """The rows of one file, memory-mapped; few at a time, since each holds a file open."""
+    return np.load(path, mmap_mode="r")

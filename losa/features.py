@@ -1,0 +1,319 @@
+"""Features that others computed, as .npy files; features at another rate; and ours written for others.
+
+Sources answer the same calls as those in `losa.taps`: `fetch` may run in a worker process, `features` gives what
+it fetched as taps (K, C, t, g, g) and last layer (C, t).
+"""
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from losa.data import Video
+from losa.files import write_text
+from losa.segments import Grid
+
+CARD = "card.json"  # beside exported features: what they are
+COUNT_TOLERANCE = 0.1  # share by which a file's number of features may differ from what its stride says, unremarked
+
+
+class FeatureError(ValueError):
+    """Feature files are missing, do not fit each other, or contradict what was said of them."""
+
+
+@dataclass(frozen=True)
+class FeatureRecipe:
+    """What features of others are, as far as we are told: a model trained on them refuses others."""
+
+    source: str  # from the card; "" for a folder without one
+    dim: int
+    stride: int | float  # native frames between two features
+    frames: int | float  # native frames one feature saw
+    layers: tuple[int, ...] = ()
+    grid: int = 1
+    clip_length: int = 1
+    tubelet: int = 1
+    snippet_frames: int | float | None = None
+    snippets_per_video: int | None = None
+
+    def describe(self) -> dict:
+        """JSON-ready facts a checkpoint must agree with."""
+        return json.loads(json.dumps(asdict(self)))
+
+
+class NpyFeatures:
+    """Features from a folder of <video id>.npy (or v_<id>.npy), as ActionFormer and OpenTAD read them.
+
+    A file holds (T, C), or (C, T): the axis that is equally long in every file is C; where that tells nothing, T is
+    the axis whose length fits the video's duration. A file (K + 1, T, C) holds K taps and then the last layer.
+    Feature j is centred at native frame j * stride + frames / 2 (ActionFormer's libs/datasets/thumos14.py).
+
+    stride, frames: None takes them from the card.json that `export` writes.
+    layers: which of the K taps to hand out; None is all.
+    """
+
+    def __init__(self, folder: str | Path, videos: Sequence[Video], stride: int | float | None = None,
+                 frames: int | float | None = None, layers: Sequence[int] | None = None):
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise FeatureError(f"there is no folder of features {self.folder}; give the folder that holds <id>.npy")
+        self.card = self._read_card(stride, frames)
+        self.paths = {video.id: feature_path(self.folder, video.id) for video in videos}
+        self._check_all_there()
+        shapes = {video.id: read_shape(self.paths[video.id]) for video in videos}
+        self.time_axis = self._find_time_axis(videos, shapes)
+        dim = self._only({name: shape[self._dim_axis] for name, shape in shapes.items()}, "width")
+        num_taps = self._only({name: shape[0] - 1 if len(shape) == 3 else 0 for name, shape in shapes.items()},
+                              "number of taps")
+        self.counts = {name: shape[self.time_axis] for name, shape in shapes.items()}
+        self._compare_counts(videos)
+        self.recipe = FeatureRecipe(self.card.get("source", ""), dim, self.card["stride"], self.card["frames"],
+                                    tuple(range(num_taps) if layers is None else layers))
+
+    def _only(self, values: dict[str, int], what: str) -> int:
+        """The one value all videos have. FeatureError names those with another than the most usual one."""
+        usual = Counter(values.values()).most_common(1)[0][0]
+        odd = [f"{name} ({value})" for name, value in values.items() if value != usual]
+        if odd:
+            raise FeatureError(f"{self.folder}: {len(odd)} of {len(values)} videos have another {what} than the most "
+                               f"usual {usual}: {some(odd)}; remove these files or make them again")
+        return usual
+
+    def _read_card(self, stride, frames) -> dict:
+        """stride, frames, and what else the folder's card says; stops where it says something else than was given."""
+        path, given = self.folder / CARD, {"stride": stride, "frames": frames}
+        card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        for name, value in given.items():
+            if value is None and name not in card:
+                raise FeatureError(f"{self.folder} has no {CARD}; say feature_{name}")
+            if None not in (value, card.get(name)) and abs(value - card[name]) > 1e-6 * max(1, abs(value)):
+                raise FeatureError(f"feature_{name}={value}, but {path} says {card[name]}; write feature_stride="
+                                   f"{card.get('stride')} and feature_frames={card.get('frames')}")
+        return {"fps": {}, **{k: v for k, v in given.items() if v is not None}, **card}
+
+    def _check_all_there(self) -> None:
+        lost = [name for name, path in self.paths.items() if path is None]
+        if lost:
+            raise FeatureError(f"{len(lost)} of {len(self.paths)} videos have no features in {self.folder}: "
+                               f"{some(lost)}; looked for <id>.npy and v_<id>.npy. Get these files, or leave the "
+                               f"videos out of the annotations")
+
+    @property
+    def _dim_axis(self) -> int:
+        return -2 if self.time_axis == -1 else -1
+
+    def _find_time_axis(self, videos: Sequence[Video], shapes: dict[str, tuple[int, ...]]) -> int:
+        """-2 for files (..., T, C), -1 for (C, T)."""
+        if any(len(shape) == 3 for shape in shapes.values()):
+            return -2
+        sizes = [{shape[axis] for shape in shapes.values()} for axis in (-2, -1)]
+        if (len(sizes[0]) == 1) != (len(sizes[1]) == 1):
+            return -1 if len(sizes[0]) == 1 else -2
+        expected = [self.expected_count(video) for video in videos]
+        off = [np.median([abs(np.log(shapes[v.id][axis] / n)) for v, n in zip(videos, expected, strict=True) if n]
+                         or [0.0]) for axis in (-2, -1)]
+        return -1 if off[1] < off[0] else -2
+
+    def expected_count(self, video: Video) -> float:
+        """About how many features the video should have; 0 where its frame rate is unknown."""
+        fps = self.fps(video) or 0.0
+        return max(1.0, (video.duration * fps - self.card["frames"]) / self.card["stride"] + 1) if fps else 0.0
+
+    def _compare_counts(self, videos: Sequence[Video]) -> None:
+        """Warns where files hold another number of features than duration, frame rate and stride say."""
+        odd, ratios = [], []
+        for video in videos:
+            there, expected = self.counts[video.id], self.expected_count(video)
+            if expected and abs(there - expected) > max(4.0, COUNT_TOLERANCE * expected):
+                odd.append(f"{video.id} has {there}, not about {expected:.0f}")
+                ratios.append(there / expected)
+        if odd:
+            warnings.warn(f"{self.folder}: {len(odd)} of {len(videos)} videos have another number of features than "
+                          f"stride {self.card['stride']:g} gives, {np.median(ratios):.2f} x in the middle: {some(odd)}."
+                          f" Check feature_stride and the videos' fps and durations, or segments shift unseen",
+                          stacklevel=3)
+
+    def fps(self, video: Video) -> float | None:
+        """Native frames per second, from the card or the video's record."""
+        return self.card["fps"].get(video.id, getattr(video, "fps", None))
+
+    def time_grid(self, video: Video) -> Grid:
+        fps = self.fps(video)
+        if not fps:
+            raise FeatureError(f"video {video.id!r} has no frame rate: features count native frames; give annotations "
+                               f"with an fps per video, as `losa prepare` writes them")
+        return Grid(fps, self.card["stride"], self.card["frames"] / 2)
+
+    def num_snippets(self, video: Video) -> int:
+        return self.counts[video.id]
+
+    def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
+        """Empty: who decoded the videos is not known."""
+        return {}
+
+    def fetch(self, video: Video, start: int, stop: int) -> dict:
+        """Rows (K + 1, t, C) in float32."""
+        stored = load_rows(str(self.paths[video.id]))
+        part = stored[..., start:stop].T[None] if self.time_axis == -1 else stored[..., start:stop, :]
+        rows = torch.from_numpy(np.array(part, dtype=np.float32))
+        if not bool(torch.isfinite(rows).all()):
+            raise FeatureError(f"{self.paths[video.id]} holds values that are nan or infinite; remake this file")
+        return {"rows": rows if rows.dim() == 3 else rows[None]}
+
+    def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
+        """Taps (K, C, t, 1, 1) and last layer (C, t), float32."""
+        rows = fetched["rows"].transpose(1, 2)
+        return rows[list(self.recipe.layers)][..., None, None], rows[-1]
+
+
+class Resampled:
+    """A source at another rate: its features interpolated linearly in time (align_corners=False), its grid with them.
+
+    A feature depends on the source's neighbours alone, so it is the same whatever window is read. The first and last
+    stay beyond the outermost centres. Fewer than before are picked, not averaged, as the peers do.
+
+    snippet_frames: sampled frames from one snippet to the next. snippets_per_video: so many for every video.
+    """
+
+    def __init__(self, source, snippet_frames: int | float | None = None, snippets_per_video: int | None = None):
+        if (snippet_frames is None) == (snippets_per_video is None):
+            raise ValueError(f"snippet_frames={snippet_frames}, snippets_per_video={snippets_per_video}: give one")
+        self.source, self.snippet_frames, self.snippets_per_video = source, snippet_frames, snippets_per_video
+        self.recipe = replace(source.recipe, snippet_frames=snippet_frames, snippets_per_video=snippets_per_video)
+
+    def factor(self, video: Video) -> float:
+        """Snippets per snippet of the source."""
+        if self.snippets_per_video:
+            return self.snippets_per_video / self.source.num_snippets(video)
+        return self.source.time_grid(video).tubelet / self.snippet_frames
+
+    def time_grid(self, video: Video) -> Grid:
+        return self.source.time_grid(video).resampled(self.factor(video))
+
+    def num_snippets(self, video: Video) -> int:
+        if self.snippets_per_video:
+            return self.snippets_per_video
+        return max(1, int(np.ceil(self.source.num_snippets(video) * self.factor(video) - 1e-9)))
+
+    def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
+        return self.source.decode_counts(videos)
+
+    def fetch(self, video: Video, start: int, stop: int) -> dict:
+        """What the source fetches around the window, and where in it each snippet lies."""
+        total = self.source.num_snippets(video)
+        at = ((np.arange(start, stop) + 0.5) / self.factor(video) - 0.5).clip(0, total - 1)
+        left = np.floor(at).astype(np.int64)
+        right = np.minimum(left + 1, total - 1)
+        share = torch.from_numpy((at - left).astype(np.float32))
+        left, right = (torch.from_numpy(index) for index in (left, right))
+        first = int(left[0])
+        inner = self.source.fetch(video, first, int(right[-1]) + 1)
+        return {"inner": inner, "left": left - first, "right": right - first, "share": share}
+
+    def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
+        """Taps (K, C, t, g, g) and last layer (C, t), float32."""
+        tapped, last = self.source.features(fetched["inner"])
+        left, right, share = (fetched[name].to(last.device) for name in ("left", "right", "share"))
+        return between(tapped, left, right, share, 2), between(last, left, right, share, 1)
+
+
+def between(x: Tensor, left: Tensor, right: Tensor, share: Tensor, dim: int) -> Tensor:
+    """Values of x along `dim` from `left` (share 0) to `right` (share 1)."""
+    share = share.view([-1 if axis == dim else 1 for axis in range(x.dim())])
+    return x.index_select(dim, left) * (1 - share) + x.index_select(dim, right) * share
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def export(source, videos: Sequence[Video], out: str | Path, *, quiet: bool = False) -> Path:
+    """The folder `out` with the last layer's features of every video: <id>.npy (T, C) float32, and card.json.
+
+    The card holds what ActionFormer and OpenTAD are to be told: `stride` (feat_stride, feature_stride), `frames`
+    (num_frames; OpenTAD's offset_frames is half of it) and `fps` per video, in the frames those count: the video's own
+    where every n-th was read, else the sampled ones.
+    Raises FeatureError where stride and offset are not the same for all videos, as with `snippets_per_video`.
+    """
+    out, grids = Path(out), {video.id: source.time_grid(video) for video in videos}
+    r = source.recipe
+    native = getattr(r, "frame_stride", 1) if not (getattr(r, "sample_fps", None) or
+                                                   getattr(r, "frames_per_video", None)) else 1
+    facts = {(round(g.tubelet * native, 6), round(2 * g.centre * native, 6)) for g in grids.values()}
+    if len(facts) != 1:
+        raise FeatureError(f"{len(videos)} videos have {len(facts)} different strides and offsets, a folder of "
+                           f"features has one; export without snippets_per_video, the reader resamples by itself")
+    stride, frames = facts.pop()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / CARD).unlink(missing_ok=True)
+    for video in tqdm(videos, desc="export", unit="video", disable=quiet):
+        _write_features(source, video, out / f"{safe_name(video.id)}.npy")
+    described = source.recipe.describe()
+    card = {"stride": stride, "frames": frames, "offset": frames / 2, "dim": source.recipe.dim, "layout": "(T, C)",
+            "fps": {name: grid.sampled_fps * native for name, grid in grids.items()},
+            "source": described.get("weights") or described.get("source", ""), "recipe": described}
+    write_text(out / CARD, json.dumps(card, indent=1))
+    return out
+
+
+def _write_features(source, video: Video, path: Path, few: int = 1024) -> None:
+    """One file, whole or not at all; `few` snippets are in memory at a time."""
+    total, temporary = source.num_snippets(video), path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(temporary, "wb") as file:
+            shape = (total, source.recipe.dim)
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            for start in range(0, total, few):
+                last = source.features(source.fetch(video, start, min(total, start + few)))[1]
+                file.write(last.T.float().cpu().contiguous().numpy().astype("<f4").tobytes())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# --- files and words ------------------------------------------------------------------------------------------------
+
+
+def safe_name(video_id: str) -> str:
+    """The id, if it can be a file's name inside a folder; FeatureError otherwise."""
+    path = Path(video_id)
+    if not video_id or path.is_absolute() or ".." in path.parts or "\\" in video_id or "\0" in video_id:
+        raise FeatureError(f"video id {video_id!r} is no name for a file; rename it in the annotations")
+    return video_id
+
+
+def feature_path(folder: Path, video_id: str) -> Path | None:
+    """The file of a video's features, None where there is none."""
+    names = (f"{safe_name(video_id)}.npy", f"v_{video_id}.npy")
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def read_shape(path: Path) -> tuple[int, ...]:
+    """Shape of an array file, without its content. FeatureError where it holds no features."""
+    try:
+        found = np.load(path, mmap_mode="r")
+        shape, numeric = found.shape, found.dtype.kind == "f"
+    except (OSError, ValueError, EOFError, AttributeError) as error:
+        raise FeatureError(f"{path} is no .npy array or is cut short ({error}); get or make it again") from None
+    if not numeric or len(shape) not in (2, 3) or 0 in shape:
+        raise FeatureError(f"{path} holds {found.dtype} {shape}; expected floats (T, C), (C, T) or (K + 1, T, C)")
+    return shape
+
+
+@lru_cache(maxsize=64)
+def load_rows(path: str) -> np.ndarray:
+    """The array of one file, memory-mapped; few at a time, since each holds a file open."""
+    return np.load(path, mmap_mode="r")
+
+
+def some(names: Sequence[str], show: int = 5) -> str:
+    """The first few, and that there are more."""
+    return ", ".join(names[:show]) + (f" and {len(names) - show} more" if len(names) > show else "")
