@@ -1,0 +1,313 @@
+"""A trained run on videos that nobody annotated: files in; JSON, CSV, subtitles and a page out.
+
+One video after the other: its taps are computed piece by piece into a file, read window by window, and the file is
+removed. So memory does not grow with a video's length, nor disk with the number of videos. What is finished is kept
+under a name made of the model and the video's content, and never done again.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from losa import taps
+from losa.card import UNKNOWN, versions
+from losa.config import Config
+from losa.data import Video
+from losa.extract import CacheError, extract
+from losa.features import Resampled
+from losa.files import write_text
+from losa.model import LoSA, load_model
+from losa.own_page import own_page
+from losa.predict import predict_video, suppress
+from losa.rows import VIDEO_SUFFIXES
+from losa.segments import write_predictions
+from losa.subtitles import srt, vtt
+from losa.video import VideoError, VideoInfo, probe_many
+
+Number = int | float
+
+FORMAT = 1  # of what is kept of a finished video; part of its name
+LONG_VIDEO = 600  # seconds from which a video has a progress bar of its own
+LIMIT_S = 120  # a decoder that gives nothing for so long is ended, its video listed
+MOST_NAME = 200  # bytes of a subtitle's file name
+
+
+class OwnVideoError(ValueError):
+    """There is nothing to predict on, or the run cannot predict on videos."""
+
+
+class Detector(NamedTuple):
+    """A trained model and what feeds it."""
+
+    model: LoSA
+    config: Config
+    classes: tuple[str, ...]
+    live: taps.LiveTaps
+    id: str  # of everything a prediction depends on beside the video
+
+    def cached(self, folder: Path) -> tuple[taps.CachedTaps, object]:
+        """A cache in `folder`, and the source of features that reads it."""
+        cache, c = taps.CachedTaps(folder, self.live.recipe), self.config
+        resampled = c.snippet_frames or c.snippets_per_video
+        return cache, Resampled(cache, c.snippet_frames, c.snippets_per_video) if resampled else cache
+
+
+class Job(NamedTuple):
+    """A video to predict: `kept` is the file its finished prediction goes to."""
+
+    id: str
+    path: Path
+    kept: Path
+    info: VideoInfo | None = None
+
+
+def predict_files(what: str | Path, run: str | Path, out: str | Path, *, weights: str = "", min_score: Number = 0.25,
+                  quiet: bool = False) -> dict:
+    """{"videos": {id: {path, duration, fps, num_segments, num_shown}}, "failed": {path: why}}; all else is in `out`.
+
+    There: predictions.json (ActivityNet's results format), predictions.csv, subtitles/<id>.srt and .vtt, index.html,
+    and failed.csv where files could not be used. Stopped or called again, it does only what is not done yet.
+
+    what: a video, or a folder with videos in it and its sub-folders; ids are paths inside it, without ending.
+    run: the folder of a trained run. weights: its backbone's checkpoint, where that lies elsewhere now.
+    min_score: of the segments in subtitles, and where the page's slider stands; JSON and CSV hold all.
+
+    Raises OwnVideoError where there is no video, not one can be used, or the run was trained on features of others.
+    """
+    out, files = Path(out), find_videos(Path(what))
+    detector = load_detector(run, weights, quiet)
+    (out / ".finished").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out / ".taps", ignore_errors=True)
+    finished, failed = {}, {}
+    jobs = list(to_jobs(files, out / ".finished", detector.id, failed))
+    try:
+        for job in probed(jobs, failed, quiet):
+            try:
+                kept = predict_one(detector, job, out / ".taps", quiet)
+                write_text(job.kept, json.dumps(kept, allow_nan=False))
+            except (VideoError, CacheError) as error:
+                failed[str(job.path)] = getattr(error, "why", str(error))
+    except KeyboardInterrupt:
+        finished = read_finished(jobs)
+        if finished:
+            write_all(out, finished, failed, detector, Path(run), min_score)
+        raise KeyboardInterrupt(f"after {len(finished)} of {len(files)} videos; the same command continues "
+                                "there") from None
+    finally:
+        shutil.rmtree(out / ".taps", ignore_errors=True)
+    finished, whys = read_finished(jobs), {job.kept: failed[str(job.path)] for job in jobs if str(job.path) in failed}
+    failed |= {str(job.path): whys[job.kept] for job in jobs if job.kept in whys}  # copies of a bad file, too
+    write_all(out, finished, failed, detector, Path(run), min_score)
+    tell_failed(out, failed, len(files))
+    return {"videos": {name: {"path": readable(video["path"]), "duration": video["duration"], "fps": video["fps"],
+                              **counts(video, min_score)} for name, video in finished.items()},
+            "failed": {readable(path): why for path, why in failed.items()}}
+
+
+# --- which videos ---------------------------------------------------------------------------------------------------
+
+
+def find_videos(what: Path) -> dict[str, Path]:
+    """{id: file} of one file, or of all videos in a folder and below; hidden files and folders are left out.
+
+    The id is the path in the folder without its ending; where two would be the same, also on a disk that takes no
+    notice of capitals, it keeps the ending or gets a number.
+    """
+    if what.is_file():
+        return {readable(what.stem): what}
+    if not what.is_dir():
+        raise OwnVideoError(f"{what}: there is no such file or folder; give a video, or a folder of videos")
+    inside = [(path.relative_to(what), path) for path in what.rglob("*")]
+    inside = sorted((name, path) for name, path in inside
+                    if not any(part.startswith(".") for part in name.parts) and path.is_file())
+    videos = [(name, path) for name, path in inside if name.suffix.lower() in VIDEO_SUFFIXES]
+    if not videos:
+        raise OwnVideoError(f"{what} holds no video, only {len(inside)} other files; looked in all its sub-folders for "
+                            f"{', '.join(sorted(VIDEO_SUFFIXES))}")
+    plain = Counter(same(readable(name.with_suffix("").as_posix())) for name, _ in videos)
+    found, taken = {}, set()
+    for name, path in videos:
+        short = readable(name.with_suffix("").as_posix())
+        own = short if plain[same(short)] == 1 else readable(name.as_posix())
+        unique, number = own, 2
+        while same(unique) in taken:
+            unique, number = f"{own}~{number}", number + 1
+        taken.add(same(unique))
+        found[unique] = path
+    return found
+
+
+def same(name: str) -> str:
+    """The name as disks compare it that know neither capitals nor two ways to write an ü."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def readable(path: str | Path) -> str:
+    """The path as text that every file can hold, also where its bytes are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
+
+
+def to_jobs(files: Mapping[str, Path], kept: Path, detector_id: str, failed: dict[str, str]) -> Iterator[Job]:
+    """A job per file that can be read; adds the others to `failed`."""
+    for name, path in files.items():
+        try:
+            key = hashlib.sha256(f"{detector_id} {taps.content_id(str(path))}".encode()).hexdigest()[:32]
+        except OSError as error:
+            failed[str(path)] = f"cannot be read ({error.strerror})"
+            continue
+        yield Job(name, path, kept / f"{key}.json")
+
+
+def probed(jobs: Sequence[Job], failed: dict[str, str], quiet: bool) -> Iterator[Job]:
+    """Jobs that are not done yet, with what their files hold, under a progress bar in seconds of video."""
+    todo = {job.kept: job for job in jobs if not job.kept.is_file()}  # of copies of a file, one
+    infos, whys = probe_many([job.path for job in todo.values()])
+    failed |= {str(path): why for path, why in whys.items()}
+    good = [job._replace(info=infos[job.path]) for job in todo.values() if job.path in infos]
+    total = sum(job.info.duration for job in good)
+    with tqdm(total=round(total), desc="predict", unit=" s of video", disable=quiet or not good) as bar:
+        for number, job in enumerate(good, start=1):
+            bar.set_postfix_str(f"{number} of {len(good)}: {job.id[-40:]}")
+            yield job
+            bar.update(round(job.info.duration))
+
+
+# --- one video ------------------------------------------------------------------------------------------------------
+
+
+def load_detector(run: str | Path, weights: str, quiet: bool) -> Detector:
+    """The run's model on the fastest device, with its backbone."""
+    run = Path(run)
+    _, config, _ = load_model(run)
+    if config.features:
+        raise OwnVideoError(f"{run} was trained on features that others computed ({config.features}): nothing here can "
+                            f"compute them from a video. Train a run on taps of a backbone (features='')")
+    if config.classifier:
+        warnings.warn(f"{run} takes its classes from {config.classifier}, which knows nothing of these videos: every "
+                      f"segment is called by what the model itself knows", stacklevel=3)
+    device = taps.best_device()
+    config = config.replace(weights=weights or config.weights, cache="", classifier="")
+    source = taps.open_taps(config, (), device=device, quiet=quiet)
+    described = source.recipe.describe()
+    model, _, classes = load_model(run, backbone=described)
+    file = run / "model.safetensors" if run.is_dir() else run
+    key = json.dumps([FORMAT, taps.file_id(str(file)), described], sort_keys=True)
+    live = source.source if isinstance(source, Resampled) else source
+    return Detector(model.to(device), config, classes, live, hashlib.sha256(key.encode()).hexdigest())
+
+
+def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict:
+    """What is kept of one video: its records, best first, and what it is. Raises CacheError where it has no taps."""
+    cache, source = detector.cached(folder)
+    device = next(detector.model.parameters()).device.type
+    video = Video(id=job.id, subset="own", path=job.path, start=0.0, duration=job.info.duration,
+                  segments=np.zeros((0, 2)), labels=np.zeros(0, dtype=np.int64), fps=job.info.fps)
+    try:
+        done = extract(cache, detector.live, [video], num_workers=taps.decode_workers(detector.config, device),
+                       limit_s=LIMIT_S, quiet=quiet or job.info.duration < LONG_VIDEO)
+        if done.failed:
+            raise CacheError(done.failed[video.id])
+        raw = predict_video(detector.model, source, video, detector.config)
+        records = suppress({video.id: raw}, detector.config, detector.classes)[video.id]
+        return {"duration": job.info.duration, "fps": job.info.fps, "decode": cache.card(video)["decode"],
+                "records": records}
+    finally:
+        for known in (taps.mapped, taps.verify, taps.read_card):
+            known.cache_clear()  # a file that is still mapped would keep its place on the disk
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_finished(jobs: Sequence[Job]) -> dict[str, dict]:
+    """{id: path, duration, fps, records} of every job that is done."""
+    return {job.id: {"path": str(job.path), **json.loads(job.kept.read_text(encoding="utf-8"))}
+            for job in jobs if job.kept.is_file()}
+
+
+# --- what is written ------------------------------------------------------------------------------------------------
+
+
+def write_all(out: Path, finished: Mapping[str, dict], failed: Mapping[str, str], detector: Detector, run: Path,
+              min_score: Number) -> None:
+    """JSON, CSV, subtitles and page of the finished videos; failed.csv where there are others."""
+    failed = {readable(path): why for path, why in failed.items()}
+    (out / "failed.csv").unlink(missing_ok=True)
+    if failed:
+        write_text(out / "failed.csv", as_csv([("path", "why"), *failed.items()]))
+    if not finished:
+        return
+    results = {name: video["records"] for name, video in finished.items()}
+    made = {"card": own_card(detector, finished), "run": str(run), "config": detector.config.to_dict(),
+            "failed": failed}
+    write_predictions(out / "predictions.json", results, made)
+    rows = [(name, f"{r['segment'][0]:.3f}", f"{r['segment'][1]:.3f}", r["label"], f"{r['score']:.4f}")
+            for name, records in results.items() for r in records]
+    write_text(out / "predictions.csv", as_csv([("video", "start", "end", "label", "score"), *rows]))
+    for name, records in results.items():
+        for ending, text in ((".srt", srt), (".vtt", vtt)):
+            path = subtitle_path(out, name, ending)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text(records, min_score=min_score))
+    videos = [{"id": name, "path": video["path"], "duration": video["duration"], "records": video["records"]}
+              for name, video in finished.items()]
+    names = ("predictions.csv", "predictions.json", "subtitles", *(["failed.csv"] if failed else []))
+    own_page(out / "index.html", videos, classes=detector.classes, failed=failed, min_score=min_score,
+             made_by=str(run), files=names)
+
+
+def own_card(detector: Detector, finished: Mapping[str, dict]) -> dict:
+    """The protocol card of predictions that nothing was compared with yet; `losa evaluate` takes over what is known."""
+    c = detector.config
+    post = {name: getattr(c, name) for name in ("pre_nms_score", "pre_nms_topk", "topk_per_level", "nms_sigma",
+                                                "min_score", "max_segments", "class_wise_nms", "voting")}
+    return {"test_set": {"name": "none", "subset": "own", "num_videos": len(finished), "num_instances": UNKNOWN,
+                         "left_out": [], "annotations": UNKNOWN, "sha256": UNKNOWN},
+            "ap": {"style": UNKNOWN, "tiou": UNKNOWN}, "post": post, "classifier": None,
+            "input": {"source": "taps", "backbone": c.backbone, "weights": detector.live.backbone.source,
+                      "sampling": {name: getattr(c, name) for name in ("sample_fps", "frame_stride", "frames_per_video",
+                                                                       "clip_stride")},
+                      "decode": dict(Counter(video["decode"] for video in finished.values()))},
+            "selection": "last epoch, EMA weights", "seed": c.seed, "versions": versions()}
+
+
+def subtitle_path(out: Path, name: str, ending: str) -> Path:
+    """Where the subtitles of a video are: the folders of the videos once more, names cut where disks would refuse."""
+    path = out / "subtitles" / name
+    if len(path.name.encode()) > MOST_NAME:
+        short = path.name.encode()[:MOST_NAME].decode(errors="ignore")
+        path = path.with_name(f"{short}~{hashlib.sha256(name.encode()).hexdigest()[:8]}")
+    return path.with_name(path.name + ending)
+
+
+def as_csv(rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def counts(video: Mapping, min_score: Number) -> dict[str, int]:
+    """Segments of a video: all of them, and those that subtitles and page show."""
+    scores = [r["score"] for r in video["records"]]
+    return {"num_segments": len(scores), "num_shown": sum(score >= min_score for score in scores)}
+
+
+def tell_failed(out: Path, failed: Mapping[str, str], num_files: int) -> None:
+    """Warns of files that could not be used; OwnVideoError where there is nothing else."""
+    if not failed:
+        return
+    some = "\n".join(f"  {readable(path)}: {why}" for path, why in list(failed.items())[:10])
+    if len(failed) == num_files:
+        raise OwnVideoError(f"not one of {num_files} videos can be used:\n{some}")
+    warnings.warn(f"{len(failed)} of {num_files} videos could not be used (all are in {out / 'failed.csv'}):\n{some}",
+                  stacklevel=3)
