@@ -5,13 +5,15 @@ yardsticks are here too; the tests use them as oracles.
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from losa.evaluate import Records, evaluate
+from losa.evaluate import Records, evaluate, read_ground_truth, read_predictions
 from losa.segments import soft_nms
 
 Number = int | float
@@ -115,3 +117,97 @@ def nms_speed(num_classes: int = 20, num_candidates: int = 2000, repeats: int = 
         torch.set_num_threads(threads)
     return {"num_classes": num_classes, "num_candidates": num_candidates,
             "seconds_by_kept_per_class": {n: round(s, 4) for n, s in seconds.items()}}  # fmt: skip
+
+
+# --- decoding and extraction ------------------------------------------------------------------------------
+
+
+def decode_speed(path: str | Path, num_windows: int = 8, window_frames: int = 64, repeats: int = 5) -> dict:
+    """Seconds to read random windows of a video with `losa.video.Reader` and with plain decord, and their ratio.
+
+    Both open the file once a round and read the same frames on one thread.
+    """
+    from losa.video import Reader
+
+    first = Reader(path)
+    num, backend = min(window_frames, first.num_frames), first.backend
+    import decord  # after ours, which sets how long it may wait
+
+    starts = np.random.default_rng(0).integers(0, first.num_frames - num + 1, num_windows)
+    windows = [np.arange(start, start + num) for start in starts.tolist()]
+
+    def ours() -> None:
+        reader = Reader(path)
+        for window in windows:
+            reader.read(window)
+
+    def plain() -> None:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        for window in windows:
+            reader.get_batch(window).asnumpy()
+
+    seconds = interleaved({"ours": ours, "plain": plain}, repeats)
+    return {"file": Path(path).name, "backend": backend, "num_frames": num * num_windows,
+            "frames_per_second": round(num * num_windows / seconds["ours"]),
+            "plain_frames_per_second": round(num * num_windows / seconds["plain"]),
+            "times_slower": round(seconds["ours"] / seconds["plain"], 3)}  # fmt: skip
+
+
+def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "", input_size: int | None = None,
+                     num_workers: int = 1) -> dict:
+    """Shares of an extraction's time in the backbone and waiting for decoded frames; one video, one read-ahead."""
+    from losa.backbone import load_backbone
+    from losa.config import Config
+    from losa.data import Video
+    from losa.extract import extract
+    from losa.taps import CachedTaps, LiveTaps, TapRecipe, best_device
+    from losa.video import probe
+
+    info = probe(path)
+    video = Video(Path(path).stem, "all", Path(path), 0.0, info.duration, np.zeros((0, 2)), np.zeros(0, np.int64))
+    config = Config.make(backbone=backbone, weights=weights, input_size=input_size)
+    network = load_backbone(backbone, weights or None, input_size).to(best_device())
+    recipe = TapRecipe.make(config, network)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = CachedTaps(folder, recipe)
+        found = extract(cache, LiveTaps(network, recipe), [video], num_workers=num_workers, quiet=True)
+    if found.failed:
+        raise RuntimeError(f"{path}: nothing could be extracted ({'; '.join(found.failed.values())})")
+    return {"file": Path(path).name, "backbone": backbone, "device": best_device(), "num_workers": num_workers,
+            "num_frames": found.num_frames, "frames_per_second": round(found.num_frames / found.seconds, 1),
+            "share_in_backbone": round(found.computing, 3),
+            "share_waiting_for_frames": round(found.waiting, 3)}  # fmt: skip
+
+
+# --- all of it --------------------------------------------------------------------------------------------
+
+
+def speed(predictions: str | Path | None = None, ground_truth: str | Path | None = None, subset: str = "Test",
+          video: str | Path | None = None) -> dict:
+    """All measurements of this file; made-up detections and a rendered video where none are given."""
+    if (predictions is None) != (ground_truth is None):
+        raise ValueError("give both predictions and their ground truth, or neither")
+    records = (read_ground_truth(ground_truth, subset), read_predictions(predictions)) if predictions else (None, None)
+    with tempfile.TemporaryDirectory() as folder:
+        if video is None:
+            from losa.world import make_world
+
+            make_world(folder, (0, 0, 1), num_workers=1)
+            video = next((Path(folder) / "videos").glob("*.mp4"))
+        decoding, extraction = decode_speed(video), extraction_share(video)
+    return {"map": map_speed(*records), "nms": nms_speed(), "decode": decoding, "extraction": extraction}
+
+
+def speed_table(found: dict) -> str:
+    """What `speed` found, a line each."""
+    m, n, d, e = (found[name] for name in ("map", "nms", "decode", "extraction"))
+    kept = ", ".join(f"{s:.3f} s keeping {k}" for k, s in n["seconds_by_kept_per_class"].items())
+    return (
+        f"mAP         {m['seconds']:.3f} s, plain loop {m['plain_seconds']:.2f} s: {m['times_faster']} times faster "
+        f"({m['num_predictions']:,} predictions, {m['num_thresholds']} thresholds)\n"
+        f"soft-NMS    {n['num_classes']} classes x {n['num_candidates']:,}: {kept} per class, one thread\n"
+        f"decode      {d['frames_per_second']:,} frames/s ({d['backend']}), plain decord "
+        f"{d['plain_frames_per_second']:,}: {d['times_slower']:.2f} times its time ({d['file']})\n"
+        f"extraction  {e['frames_per_second']:,} frames/s, {e['share_in_backbone']:.0%} of the time in the backbone, "
+        f"{e['share_waiting_for_frames']:.0%} waiting for frames ({e['backbone']} on {e['device']})"
+    )
