@@ -18,7 +18,6 @@ from typing import Literal, TextIO
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from tqdm.auto import tqdm
 
 from losa.entries import (
     ROUNDING,
@@ -35,7 +34,8 @@ from losa.entries import (
 from losa.layouts import read_layout
 from losa.rows import AnnotationError, Entry, announce, read_classes, stop
 from losa.tables import read_ranges
-from losa.video import VideoInfo, probe
+from losa.video import VideoError, VideoInfo, probe
+from losa.video import normalise as encode_anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,14 +137,13 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     rows = [] if ranges is None else read_ranges(Path(ranges))
     entries, broken = locate(entries, source, folder)
     infos = probe_all([entry for entry in entries if entry.id not in broken], broken)
-    reasons = [f"{key}: {why}" for key, why in broken.items()]
     if len(broken) == len(entries):
-        stop(source, reasons, "videos, and not one can be used", f"Check the folder {folder}.")
+        stop(source, _reasons(broken), "videos, and not one can be used", f"Check the folder {folder}.")
     good = clip(measure([entry for entry in entries if entry.id not in broken], infos, source), source)
     if rows:
         lost = {name for entry in entries if entry.id in broken for name in (entry.id, entry.name)}
         good = _cut(good, [row for row in rows if row["file"] not in lost], Path(ranges), folder)
-    good = _make_safe(good, infos, source, folder, out / "videos" if normalise else None)
+    good = _make_safe(good, infos, broken, source, folder, out / "videos" if normalise else None)
     annotations = _build(good, names, source)
     if split is not None:
         annotations = _split(annotations, split)
@@ -154,31 +153,34 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     if broken:
         with _replacing(out / "skipped.csv") as file:
             csv.writer(file).writerows([("video", "why"), *broken.items()])
-        announce(source, reasons, f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})", show=20)
+        announce(source, _reasons(broken), f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})",
+                 show=20)
     return annotations
 
 
-def _make_safe(entries: list[Entry], infos: dict[Path, VideoInfo], source: Path, folder: Path,
-               out: Path | None) -> list[Entry]:
-    """Entries whose risky files are replaced by ones encoded anew in `out`; without it they are announced."""
-    risks = {entry.path: getattr(infos[entry.path], "risks", ()) for entry in entries}
-    risky = {path: why for path, why in risks.items() if why}
+def _make_safe(entries: list[Entry], infos: dict[Path, VideoInfo], broken: dict[str, str], source: Path,
+               folder: Path, out: Path | None) -> list[Entry]:
+    """Entries whose risky files are replaced by ones encoded anew in `out`; without it they are announced.
+
+    Entries whose file cannot be encoded go to `broken`.
+    """
+    risks = {entry.path: infos[entry.path].risks for entry in entries}
+    risky, fresh = {path: why for path, why in risks.items() if why}, {}
     if risky and out is None:
         announce(source, [f"{path}: {', '.join(why)}" for path, why in risky.items()],
                  "video files would give wrong frames after a seek; they are read in sequence, which is slower "
                  "(normalise=True, --normalise, encodes them anew)")
         return entries
-    if not risky:
-        return entries
-    from losa.video import normalise as encode_anew
-
-    fresh = {}
-    for path in tqdm(risky, desc="encoding anew", unit="file"):
+    for path in risky:
         target = out / path.relative_to(folder)
         target = target if target.suffix == ".mp4" else target.with_name(target.name + ".mp4")
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh[path] = probe(encode_anew(path, target))
-    return [replace(e, path=fresh[e.path].path, fps=fresh[e.path].fps) if e.path in fresh else e for e in entries]
+        try:
+            fresh[path] = probe(encode_anew(path, target))
+        except VideoError as error:
+            broken |= {entry.id: error.why for entry in entries if entry.path == path}
+    safe = [entry for entry in entries if entry.id not in broken]
+    return [replace(e, path=fresh[e.path].path, fps=fresh[e.path].fps) if e.path in fresh else e for e in safe]
 
 
 def _split(annotations: Annotations, shares: tuple[float, ...]) -> Annotations:
@@ -232,7 +234,7 @@ def _replacing(path: Path) -> Iterator[TextIO]:
 def _finish(entries: list[Entry], names: tuple[str, ...], source: Path, folder: Path | None,
             missing: str) -> Annotations:
     entries, lost = locate(entries, source, folder)
-    reasons = [f"{key}: {why}" for key, why in lost.items()]
+    reasons = _reasons(lost)
     if lost and (missing == "error" or len(lost) == len(entries)):
         stop(source, reasons, f"of {len(entries)} video files are missing", "Give the folder that holds them; or read "
              'the others alone: load_annotations(..., missing="drop"), or `losa prepare`.')
@@ -274,6 +276,10 @@ def _piece(entry: Entry, row: dict) -> Entry:
               if min(end, high) > max(start, low)]
     return replace(entry, id=row["id"], subset=row["subset"] or entry.subset, instances=inside, start=low,
                    duration=high - low)
+
+
+def _reasons(broken: dict[str, str]) -> list[str]:
+    return [f"{key}: {why}" for key, why in broken.items()]
 
 
 def _build(entries: list[Entry], names: tuple[str, ...], source: Path) -> Annotations:

@@ -6,10 +6,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from losa.rows import VIDEO_SUFFIXES, AnnotationError, Entry, announce, is_safe, stop
-from losa.video import VideoError, VideoInfo, probe
+from losa.video import VideoInfo, probe_many
 
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
 
@@ -58,12 +56,13 @@ def locate(entries: list[Entry], source: Path, folder: Path | None) -> tuple[lis
 
 
 def find_entry(entry: Entry, source: Path, folder: Path, find: Callable[[str], list[Path]]) -> list[Path]:
-    """The files in the folder that a video may be: by its path as stated, its name, its id, or v_id."""
-    if entry.name and not is_safe(entry.name):  # our own files may name theirs as ../videos/a.mp4: only if it is there
+    """The files in the folder that a video may be: by its name there, its path from the JSON's folder, id, or v_id."""
+    found = find(entry.name) if entry.name else []
+    if entry.name and not found:
         stated = (source.parent / entry.name).resolve()
-        if stated.is_file() and stated.is_relative_to(folder.resolve()):
+        if stated.is_relative_to(folder.resolve()) and stated.is_file():
             return [folder / stated.relative_to(folder.resolve())]
-    return next(filter(None, map(find, [entry.name or entry.id, f"v_{entry.id}"])), [])
+    return found or find(entry.id) or find(f"v_{entry.id}")
 
 
 def finder(folder: Path) -> Callable[[str], list[Path]]:
@@ -87,12 +86,7 @@ def finder(folder: Path) -> Callable[[str], list[Path]]:
 
 def probe_all(entries: list[Entry], broken: dict[str, str]) -> dict[Path, VideoInfo]:
     """What `probe` says of every file; adds the ids of the unusable ones to `broken`, with the reason."""
-    infos, whys = {}, {}
-    for path in tqdm(dict.fromkeys(entry.path for entry in entries), desc="checking videos", unit="file"):
-        try:
-            infos[path] = probe(path)
-        except VideoError as error:
-            whys[path] = error.why
+    infos, whys = probe_many(entry.path for entry in entries)
     broken.update({entry.id: whys[entry.path] for entry in entries if entry.path in whys})
     return infos
 

@@ -120,14 +120,6 @@ def _activitynet(content: dict, findings: Findings) -> Sheet:
 
 
 def _json_video(key: str, video: dict, numbers: dict[str, set], own: bool, findings: Findings) -> Entry:
-    def value(name: str, low: float, default: float | None) -> float | None:
-        given = video.get(name)
-        number = default if given is None else seconds(given)
-        if (number is None and given is not None) or (number is not None and number < low):
-            findings.add(NOT_LAYOUT, f"database.{key}.{name}: expected a number above 0, got {short(given)}")
-            return default
-        return number
-
     subset, name = video.get("subset"), video.get("path")
     if not is_text(subset):
         findings.add(NOT_LAYOUT, f"database.{key}.subset: expected a text, got {short(subset)}")
@@ -136,15 +128,23 @@ def _json_video(key: str, video: dict, numbers: dict[str, set], own: bool, findi
         if not is_text(name):
             findings.add(NOT_LAYOUT, f"database.{key}.path: expected a text, got {short(name)}")
         name = None
-    tiny = 1e-6
-    duration, fps, start, end = (value("duration", tiny, None), value("fps", tiny, None), value("start", 0.0, 0.0),
-                                 value("end", tiny, None))
+    duration, fps, start, end = (_number(key, video, name, findings) for name in ("duration", "fps", "start", "end"))
+    start = start or 0.0
     stretch = duration if end is None else end - start
     if end is not None and (stretch <= 0 or abs((duration or stretch) - stretch) > 0.01):
         findings.add("videos contradict themselves", f"{key}: start {start}, end {end}, duration {duration}")
     instances = _json_instances(key, video.get("annotations"), numbers, findings)
     return Entry(key, subset, instances, name, None, start, duration or (stretch if stretch and stretch > 0 else None),
                  not start and end is None, fps)
+
+
+def _number(key: str, video: dict, name: str, findings: Findings) -> float | None:
+    given = video.get(name)
+    number = seconds(given)
+    if given is not None and (number is None or number < 0 or (number == 0 and name != "start")):
+        findings.add(NOT_LAYOUT, f"database.{key}.{name}: expected a number above 0, got {short(given)}")
+        return None
+    return number
 
 
 def _json_instances(key: str, items: object, numbers: dict[str, set], findings: Findings) -> list:

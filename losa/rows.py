@@ -16,14 +16,15 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "columns have another name": ("error", "Rename them: expected video, label, start, end and, if you like, subset."),
     "rows cannot be understood": ("error", "Expected a video, a label, and start and end as seconds (83.5) or as "
                                   "m:ss (1:23.5); a video without any action is a row with only its name."),
-    "rows do not have as many cells as the first line": ("error", 'Put "quotes" around a cell with a separator in it.'),
+    "rows do not have as many cells as the first line": (
+        "error", 'Write a decimal point (1.5, not 1,5), and "quotes" around a cell with a comma in it.'),
     "bytes are not UTF-8": ("error", 'Save the file as UTF-8 (in Excel: "CSV UTF-8").'),
     NOT_LAYOUT: ("error", 'Expected {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": '
                           "[start, end]}]}}}, times in seconds."),
     "videos contradict themselves": ("error", "Expected duration = end - start, above 0."),
     "ids are there more than once": ("error", "Keep one entry for each video, with all of its instances."),
-    "videos are in more than one subset": ("error", "Put all rows of a video into one subset: what is trained on "
-                                           "cannot be tested on."),
+    "videos are in more than one subset": ("error", "Put all rows of a video into one subset, spelt alike: what is "
+                                           "trained on cannot be tested on."),
     "ids or paths lead out of the folder": ("error", "Give names inside the folder of videos: no drive, no leading "
                                             "slash, no '..', no control character, no part beyond 200 characters."),
     "separators are no commas": ("note", "Understood as written."),

@@ -98,7 +98,7 @@ def _rows(path: Path, text: str, needed: Sequence[str], optional: Sequence[str],
         for line, row in rows:
             if any(cell != cell.strip() for cell in row):
                 findings.add("cells have spaces around them", f"line {line}: {separator.join(row)}")
-            row = [cell.strip() for cell in row]
+            row = _evened([cell.strip() for cell in row], header, optional)
             if len(row) != len(header):
                 findings.add("rows do not have as many cells as the first line",
                              f"line {line}: {len(row)} instead of {len(header)}: {separator.join(row)}")
@@ -108,6 +108,14 @@ def _rows(path: Path, text: str, needed: Sequence[str], optional: Sequence[str],
     except csv.Error as error:
         raise AnnotationError(f"{path}: line {lines.line_num} cannot be read as CSV ({error}); is a quote opened and "
                               f"never closed?") from error
+
+
+def _evened(row: list[str], header: list[str], optional: Sequence[str]) -> list[str]:
+    """The row without empty cells beyond the header's, with those that may be left away."""
+    while len(row) > len(header) and not row[-1]:
+        row = row[:-1]
+    short = len(row) == 1 or (len(row) == len(header) - 1 and header[-1] in optional)
+    return row + [""] * (len(header) - len(row)) if short else row
 
 
 def _header(path: Path, cells: list[str], needed: Sequence[str], optional: Sequence[str],

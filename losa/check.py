@@ -1,0 +1,383 @@
+"""What is wrong with a file of annotations, and beside a folder of videos: all of it at once, counted, with advice.
+
+`check` reads what `losa.data.load_annotations` would stop at. `fix` (in `losa.repair`) writes a clean copy.
+"""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from losa.entries import ROUNDING, durations_differ, find_entry, finder, rates_differ, where
+from losa.layouts import scan
+from losa.rows import KINDS, VIDEO_SUFFIXES, AnnotationError, Entry, Finding, Findings, Sheet, without_suffix
+from losa.video import VideoInfo, probe_many
+
+MAX_SPELLINGS = 500  # labels that are compared with each other letter by letter
+CHECKS = KINDS | {
+    "file cannot be read": ("error", "Nothing else can be checked before this is repaired."),
+    "files hold no instance": ("error", "Expected at least one row, or annotation, with a label and a segment."),
+    "segments end before they start": ("error", "Swap start and end; --fix does."),
+    "labels are empty": ("error", "Name the action; --fix leaves them out."),
+    "labels are not in the list of classes": ("error", "Use a name of the list; --fix takes the one that is meant "
+                                              "where that is clear, and leaves the others out."),
+    "video files are missing": ("error", "Copy them into the folder, or correct their names; --fix leaves them out."),
+    "video files have another name": ("error", "Write the name as it is in the folder; --fix does."),
+    "videos could be several files": ("error", "Keep one of the files, or give its path inside the folder."),
+    "video files cannot be used": ("error", "Copy or download them again; --fix leaves them out."),
+    "segments pass the end of their video": ("warning", "Are the times those of this file? Loading clips them, and "
+                                             "drops those wholly outside; --fix too."),
+    "segments start before 0": ("warning", "Loading clips them; --fix too."),
+    "instances have zero length": ("warning", "Loading drops them; --fix too."),
+    "instances are there more than once": ("warning", "They weigh twice in training and evaluation; --fix keeps one."),
+    "labels differ only in case, spaces or signs": ("warning", "They would be two classes; --fix takes the commoner."),
+    "labels look misspelt": ("warning", "They would be classes of their own; --fix takes the commoner. Rename one if "
+                             "both are meant."),
+    "subsets differ only in case or spaces": ("warning", "They would be two subsets; --fix takes the commoner."),
+    "classes have no instance in the training subset": ("warning", "They cannot be learnt: move videos, or leave the "
+                                                        "class out."),
+    "durations differ from the file's": ("warning", "Is it the same video? The file's counts; --fix writes it."),
+    "frame rates differ from the file's": ("warning", "Is it the same video, or a converted one? The file's counts; "
+                                           "--fix writes it."),
+    "videos are in two subsets under two names": ("warning", "What is trained on cannot be tested on: keep one."),
+    "files are two videos": ("warning", "Each is trained without the other's instances; give both rows one name. --fix "
+                             "puts them together."),
+    "videos of two subsets have the same instances": ("warning", "Is it the same video twice? Then keep one."),
+    "instances of one class overlap": ("note", "Is it one action that was marked twice?"),
+    "videos have no instance": ("note", "They count as background; is that meant?"),
+    "classes of the list have no instance": ("note", "They are never learnt."),
+    "lengths are not known": ("note", "Give the folder of videos (--videos) to check times against the files."),
+    "subsets are all there is": ("note", "Name train, val and test in a column subset, or let `losa prepare --split "
+                                 "0.6,0.2,0.2` choose."),
+    "files in the folder have no annotations": ("note", "They are not used."),
+    "video files are read in sequence": ("note", "Seeking in them would give wrong frames; `losa prepare --normalise` "
+                                         "encodes them anew, which is faster later."),
+    "video files have a variable frame rate": ("note", "Frames are taken by their time."),
+    "labels are too many to compare their spelling": ("note", "Are these descriptions instead of classes?"),
+}
+
+
+@dataclass
+class Report:
+    """What was found in a file; `print(report.table())` shows it, `exit_code` is 1 where something should be done."""
+
+    source: Path
+    summary: str
+    findings: list[Finding]
+
+    @property
+    def exit_code(self) -> int:
+        return int(any(found.level != "note" for found in self.findings))
+
+    def table(self) -> str:
+        """Text: errors first, each with its count, first examples and advice."""
+        lines = [f"{self.source}: {self.summary}"]
+        for found in self.findings:
+            lines += [f"{found.level:8}{found.count:>8}  {found.kind}", *(f"{'':18}{text}" for text in found.examples)]
+            lines += [f"{'':18}... and {found.count - len(found.examples)} more"] * (found.count > len(found.examples))
+            lines.append(f"{'':16}> {found.advice}")
+        levels = Counter(found.level for found in self.findings)
+        total = ", ".join(f"{levels[name]} kinds of {name}" for name in ("error", "warning", "note") if levels[name])
+        return "\n".join([*lines, total or "nothing to complain about"])
+
+    def to_frame(self):
+        """pandas.DataFrame with a row for each kind."""
+        import pandas
+
+        columns = ["level", "count", "kind", "examples", "advice"]
+        rows = [[getattr(found, name) for name in columns] for found in self.findings]
+        return pandas.DataFrame(rows, columns=columns)
+
+
+def check(annotations: str | Path, videos: str | Path | None = None) -> Report:
+    """All that is odd about a file in any layout that `losa.layouts.scan` knows, and about its videos.
+
+    videos: folder of the files; without it nothing is opened.
+    """
+    source, folder = Path(annotations), None if videos is None else Path(videos)
+    findings = Findings(CHECKS)
+    try:
+        sheet = scan(source)
+    except AnnotationError as error:
+        findings.add("file cannot be read", str(error).removeprefix(f"{source}: "))
+        return Report(source, "cannot be read", list(findings.values()))
+    findings.update(sheet.findings)
+    entries = sheet.entries
+    if folder is not None:
+        entries, infos = find_videos(entries, source, folder, findings)
+        entries = [with_file_facts(entry, infos.get(entry.path), findings) for entry in entries]
+    elif sheet.layout == "ActivityNet":
+        for entry in entries:
+            if entry.name and not (source.parent / entry.name).is_file():
+                findings.add("video files are missing", f"{entry.id}: no file {source.parent / entry.name}")
+    check_labels(sheet, findings)
+    for entry in entries:
+        _check_segments(entry, findings)
+    _check_lengths(entries, folder is None, findings)
+    _check_subsets(entries, findings)
+    order = ("error", "warning", "note")
+    instances = sum(len(entry.instances) for entry in entries)
+    labels = {label for entry in entries for label, _, _ in entry.instances}
+    subsets = Counter(entry.subset for entry in entries)
+    summary = (f"{sheet.layout}, {len(entries)} videos, {instances} instances, {len(labels)} labels; "
+               + ", ".join(f"{name or '(none)'}: {count} videos" for name, count in subsets.most_common(8)))
+    return Report(source, summary, sorted(findings.values(), key=lambda found: order.index(found.level)))
+
+
+def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None) -> list[str]:
+    """What was changed in the clean copy `out`, which is written; see `losa.repair.repair`."""
+    from losa.repair import repair
+
+    return repair(annotations, out, videos)
+
+
+# --- videos ---------------------------------------------------------------------------------------------------------
+
+
+def find_videos(entries: Sequence[Entry], source: Path, folder: Path,
+                findings: Findings) -> tuple[list[Entry], dict[Path, VideoInfo]]:
+    """Entries with the file they mean (None: no usable one) and its name in the folder; what the files say."""
+    find, located = finder(folder), []
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
+    loose: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        for key in {path.stem, without_suffix(path.relative_to(folder).as_posix())}:
+            loose[_plain(key)].append(path)
+    for entry in entries:
+        found = find_entry(entry, source, folder, find)
+        if not found:
+            stem = without_suffix(entry.name or entry.id)
+            found = find(stem) or find(stem.split("/")[-1]) or loose.get(_plain(stem), [])
+            if len(found) == 1:
+                findings.add("video files have another name", f"{entry.id}: {entry.name or entry.id} is "
+                             f"{found[0].relative_to(folder).as_posix()} in the folder")
+        if len(found) > 1:
+            findings.add("videos could be several files", f"{entry.id}: {', '.join(map(str, found[:3]))}")
+        elif not found:
+            few = "video files are missing" not in findings or findings["video files are missing"].count < 5
+            near = get_close_matches(_plain(entry.id), loose, 1) if few else []
+            hint = f"; did you mean {loose[near[0]][0].relative_to(folder).as_posix()}?" if near else ""
+            findings.add("video files are missing", f"{entry.id}: no file {entry.name or entry.id} in {folder}{hint}")
+        path = found[0] if len(found) == 1 else None
+        located.append(replace(entry, path=path, name=path.relative_to(folder).as_posix() if path else entry.name))
+    infos, whys = probe_many(entry.path for entry in located if entry.path)
+    for path, why in whys.items():
+        findings.add("video files cannot be used", f"{path}: {why}")
+    for path in files:
+        if path not in infos and path not in whys:
+            findings.add("files in the folder have no annotations", str(path))
+    for path, info in infos.items():
+        if info.risks:
+            findings.add("video files are read in sequence", f"{path}: {', '.join(info.risks)}")
+        if info.variable_rate:
+            findings.add("video files have a variable frame rate", f"{path}: {info.fps:.2f} fps on average")
+    _check_content(located, infos, findings)
+    return [replace(e, path=None) if e.path in whys else e for e in located], infos
+
+
+def with_file_facts(entry: Entry, info: VideoInfo | None, findings: Findings) -> Entry:
+    """The entry with its file's duration and frame rate."""
+    if info is None:
+        return entry
+    real = info.duration - entry.start
+    duration = real if entry.whole or entry.duration is None else min(real, entry.duration)
+    if entry.duration is not None and durations_differ(entry.duration, duration):
+        findings.add("durations differ from the file's", f"{entry.id}: {entry.duration:.2f} s stated, {duration:.2f} s "
+                     f"in the file")
+    if rates_differ(entry.fps, info.fps):
+        findings.add("frame rates differ from the file's", f"{entry.id}: {entry.fps:g} fps stated, {info.fps:.6g} in "
+                     f"the file")
+    return replace(entry, duration=duration, fps=float(info.fps))
+
+
+def _check_content(entries: list[Entry], infos: dict[Path, VideoInfo], findings: Findings) -> None:
+    """Looks for one file under two names: equal sizes first, then equal bytes."""
+    sizes = defaultdict(set)
+    for path in infos:
+        sizes[path.stat().st_size].add(path)
+    digests = {path: _digest(path) for paths in sizes.values() if len(paths) > 1 for path in paths}
+    by_content = defaultdict(list)
+    for entry in entries:
+        if entry.path in infos:
+            by_content[digests.get(entry.path, entry.path)].append(entry)
+    for same in by_content.values():
+        same.sort(key=lambda entry: entry.start)
+        for first, second in zip(same, same[1:], strict=False):
+            if first.whole and second.whole and first.path == second.path and first.subset == second.subset:
+                findings.add("files are two videos", f"{first.id} and {second.id} are both {first.path}")
+            apart = not second.whole and first.duration and first.start + first.duration <= second.start + ROUNDING
+            if first.subset != second.subset and not apart:
+                findings.add("videos are in two subsets under two names",
+                             f"{first.id} in {first.subset!r} and {second.id} in {second.subset!r} are the same file")
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------
+
+
+def check_labels(sheet: Sheet, findings: Findings) -> dict[str, str]:
+    """{label: the one that is meant} of those to be renamed; "" of those that mean nothing known."""
+    counts = Counter(label for entry in sheet.entries for label, _, _ in entry.instances)
+    if not counts:
+        findings.add("files hold no instance", f"{len(sheet.entries)} videos")
+    renamed = {}
+    for label in counts:
+        if not label.strip():
+            renamed[label] = ""
+            for entry in sheet.entries:
+                for item in entry.instances:
+                    if item[0] == label:
+                        findings.add("labels are empty", where(entry, *item))
+    renamed |= _listed_labels(counts, sheet.classes, findings) if sheet.classes else _spellings(counts, findings)
+    return renamed
+
+
+def _listed_labels(counts: Counter, classes: list[str], findings: Findings) -> dict[str, str]:
+    known, renamed = {_plain(name): name for name in classes}, {}
+    for name in classes:
+        if not counts[name]:
+            findings.add("classes of the list have no instance", repr(name))
+    for label in sorted(filter(str.strip, set(counts) - set(classes))):
+        exact = known.get(_plain(label))
+        near = [] if exact or len(renamed) > 100 else get_close_matches(_plain(label), list(known)[:5000], 2, 0.75)
+        renamed[label] = exact or (known[near[0]] if len(near) == 1 else "")
+        hint = f"; did you mean {renamed[label] or known[near[0]]!r}?" if exact or near else ""
+        findings.add("labels are not in the list of classes", f"{label!r} ({counts[label]} instances){hint}")
+    return renamed
+
+
+def _spellings(counts: Counter, findings: Findings) -> dict[str, str]:
+    renamed = same_but_for_signs(counts, "labels differ only in case, spaces or signs", findings)
+    merged = Counter()
+    for label, count in counts.items():
+        if label.strip():
+            merged[renamed.get(label, label)] += count
+    if len(merged) > MAX_SPELLINGS:
+        findings.add("labels are too many to compare their spelling", f"{len(merged)} different labels")
+        return renamed
+    masks = {label: sum(1 << (ord(sign) % 61) for sign in set(label.lower())) for label in merged}
+    for rare, common in sorted((a, b) for a in merged for b in merged if 2 * merged[a] <= merged[b]):
+        allowed = (len(rare) >= 4) + (len(rare) >= 8)
+        if abs(len(rare) - len(common)) > allowed or (masks[rare] ^ masks[common]).bit_count() > 2 * allowed:
+            continue
+        digits = re.sub(r"\D", "", rare) != re.sub(r"\D", "", common)
+        if not digits and _num_edits(rare.lower(), common.lower(), allowed) <= allowed:
+            findings.add("labels look misspelt", f"{rare!r} ({merged[rare]} instances) and {common!r} "
+                         f"({merged[common]})")
+            renamed |= {label: common for label in counts if renamed.get(label, label) == rare}
+    return renamed
+
+
+def same_but_for_signs(counts: Counter, kind: str, findings: Findings) -> dict[str, str]:
+    """{name: the commonest that is the same but for case, spaces, _ and -}, of those that are not the commonest."""
+    groups, renamed = defaultdict(list), {}
+    for name in sorted(filter(str.strip, counts), key=lambda name: (-counts[name], name)):
+        groups[_plain(name)].append(name)
+    for names in groups.values():
+        best = names[0].strip()
+        renamed |= {name: best for name in names if name != best}
+        if len(names) > 1 or names[0] != best:
+            findings.add(kind, " and ".join(f"{name!r} ({counts[name]})" for name in names))
+    return renamed
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", " ", name.strip().casefold())
+
+
+def _num_edits(a: str, b: str, most: int) -> int:
+    """Letters to insert, delete, replace, or swap with their neighbour; beyond `most` some larger number."""
+    rows = [list(range(len(b) + 1))]
+    for i, sign in enumerate(a, 1):
+        row = [i]
+        for j, other in enumerate(b, 1):
+            best = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (sign != other))
+            if i > 1 and j > 1 and sign == b[j - 2] and a[i - 2] == other:
+                best = min(best, rows[-2][j - 2] + 1)
+            row.append(best)
+        if min(row) > most:
+            return most + 1
+        rows.append(row)
+    return rows[-1][-1]
+
+
+# --- times and subsets ----------------------------------------------------------------------------------------------
+
+
+def _check_segments(entry: Entry, findings: Findings) -> None:
+    end_of_video, seen, reached = entry.duration, set(), {}
+    if not entry.instances:
+        findings.add("videos have no instance", f"{entry.id} in {entry.subset!r}")
+    for label, start, end in sorted(entry.instances):
+        place = where(entry, label, start, end)
+        if end < start:
+            findings.add("segments end before they start", place)
+            continue
+        if start == end:
+            findings.add("instances have zero length", place)
+        if start < 0:
+            findings.add("segments start before 0", place)
+        if end_of_video is not None and end > end_of_video + ROUNDING:
+            outside = ", wholly outside" if start >= end_of_video else ""
+            findings.add("segments pass the end of their video", f"{place} of {end_of_video:.2f} s{outside}")
+        key = rounded(label, start, end)
+        if key in seen:
+            findings.add("instances are there more than once", place)
+        elif start < reached.get(label, start) - ROUNDING:
+            findings.add("instances of one class overlap", f"{place} starts before {reached[label]:g} s, where an "
+                         f"earlier one ends")
+        seen.add(key)
+        reached[label] = max(end, reached.get(label, end))
+
+
+def rounded(label: str, start: float, end: float) -> tuple:
+    """What makes two instances the same: label and times to the millisecond."""
+    return label, round(start, 3), round(end, 3)
+
+
+def _check_lengths(entries: Sequence[Entry], alone: bool, findings: Findings) -> None:
+    for entry in [entry for entry in entries if alone and entry.duration is None and entry.instances]:
+        findings.add("lengths are not known", entry.id)
+    past = findings.get("segments pass the end of their video")
+    if past and 2 * past.count > sum(len(entry.instances) for entry in entries if entry.duration is not None):
+        past.advice = "More than half do: are these frames or milliseconds instead of seconds? " + past.advice
+
+
+def _check_subsets(entries: Sequence[Entry], findings: Findings) -> None:
+    same_but_for_signs(Counter(entry.subset for entry in entries), "subsets differ only in case or spaces", findings)
+    subsets, twins = defaultdict(Counter), defaultdict(list)
+    for entry in entries:
+        subsets[entry.subset].update(label for label, _, _ in entry.instances)
+        name = without_suffix((entry.name or entry.id).split("/")[-1]).casefold().removeprefix("v_")
+        if entry.whole:
+            twins["videos are in two subsets under two names", name].append(entry)
+        if len(entry.instances) > 1 and entry.duration:
+            key = (round(entry.duration, 2), *sorted(entry.instances))
+            twins["videos of two subsets have the same instances", key].append(entry)
+    for (kind, _), same in twins.items():
+        for second in same[1:]:
+            text = f"{same[0].id} in {same[0].subset!r} and {second.id} in {second.subset!r}"
+            if second.subset != same[0].subset and f"{text} are the same file" not in findings.get(
+                    "videos are in two subsets under two names", Finding("", "note", 0, [], "")).examples:
+                findings.add(kind, text)
+    training = training_subset(list(subsets))
+    if len(subsets) == 1 and entries:
+        findings.add("subsets are all there is", f"{next(iter(subsets))!r}")
+    for label in sorted(set().union(*subsets.values()) - set(subsets[training])) if training is not None else []:
+        places = ", ".join(f"{found[label]} in {name!r}" for name, found in subsets.items() if found[label])
+        findings.add("classes have no instance in the training subset", f"{label!r}: none in {training!r}, {places}")
+
+
+def training_subset(names: Sequence[str]) -> str | None:
+    """The subset that is trained on: train or training; THUMOS-14 trains on validation and tests on test."""
+    lowered = {name.strip().lower(): name for name in names}
+    tested = any(name.startswith("test") for name in lowered)
+    wanted = ["train", "training", *(["validation", "val"] if tested else [])]
+    return next((lowered[name] for name in wanted if name in lowered), None) if len(lowered) > 1 else None
