@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from losa.config import Config
+from losa.config import PRESETS, Config, ConfigError, postprocess
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=(
     "Temporal action localization with long-short-range adapters beside a frozen backbone.\n\n"
-    "First try: `losa demo`. Own videos: `losa prepare`, then `losa train`, `losa predict`, `losa evaluate`."))
+    "First try: `losa demo`. Own videos: `losa check`, `losa prepare`, `losa train`, `losa predict`."))
 bench_app = typer.Typer(no_args_is_help=True, help="Measure what the ways of adapting cost on this machine.")
 app.add_typer(bench_app, name="bench")
 study_app = typer.Typer(no_args_is_help=True, help="Make the tables of the README.")
@@ -19,6 +19,10 @@ app.add_typer(study_app, name="study")
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
     "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. Fields: "
     + ", ".join(Config.model_fields)))]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A config.json to start from.")]
+Preset = Annotated[str, typer.Option(help=f"Complete settings to start from: {', '.join(PRESETS)}.")]
+Folder = Annotated[Path, typer.Option("--data", help="With --preset: folder with annotations.json, for the taps too.")]
+Post = Annotated[str, typer.Option(help="Post-processing of a peer: actionformer or opentad.")]
 
 
 @app.command()
@@ -43,7 +47,10 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
             split: Annotated[str, typer.Option(help="Shares of train,val,test, e.g. 0.6,0.2,0.2, drawn by video; "
                                                "for labels without a subset column.")] = "",
             ranges: Annotated[Path | None, typer.Option(
-                help="CSV id,file,start,end,subset: cut files into several videos by time range.")] = None) -> None:
+                help="CSV id,file,start,end,subset: cut files into several videos by time range.")] = None,
+            normalise: Annotated[bool, typer.Option("--normalise", help="Re-encode files that cannot be read at "
+                                                    "random (open GOP, edit list, MPEG-TS) into OUT/videos.")] = False,
+            ) -> None:
     """Make a checked dataset: from your videos and labels, or the embedded world."""
     if bool(world) == bool(videos):
         raise typer.BadParameter("give either --world SIZE, or --videos FOLDER with --annotations FILE")
@@ -57,7 +64,7 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
     from losa.data import prepare
 
     shares = tuple(map(float, split.split(","))) if split else None
-    found = prepare(videos, annotations, out, ranges=ranges, split=shares)
+    found = prepare(videos, annotations, out, ranges=ranges, split=shares, normalise=normalise)
     print(f"{out / 'annotations.json'}: {len(found.videos)} videos, {len(found.classes)} classes, "
           f"{sum(len(v.labels) for v in found.videos)} segments; subsets "
           + ", ".join(f"{name}: {count} videos" for name, (count, _) in found.subsets.items()) + "\n"
@@ -76,12 +83,12 @@ def pretrain(preset: Annotated[str, typer.Argument(help="gap (misses 6 motions) 
 
 @app.command()
 def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run continues.")],
-          config: Annotated[Path | None, typer.Option(help="A config.json to start from; default: the demo's.")] = None,
+          config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data"), post: Post = "",
           fields: Set = None) -> None:
     """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
     from losa.run import run
 
-    chosen = (Config.load(config) if config else Config()).replace(**parse_fields(fields))
+    chosen = choose_config(config, preset, data, post, fields)
     result = interruptible(run, chosen, out)
     if result["val_map"]:
         print(f"val average {100 * list(result['val_map'].values())[-1]:.2f}: choose between configs by this one")
@@ -91,37 +98,112 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
 
 
 @app.command()
-def predict(run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-            subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "test",
-            annotations: Annotated[str, typer.Option(help="Another annotations.json, with the same classes; "
-                                                     "default: the run's own.")] = "") -> None:
-    """Predict a subset with a trained run and evaluate it; predictions go into the run's folder."""
+def extract(config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data"),
+            videos: Annotated[Path | None, typer.Option(help="Folder of videos without annotations; needs "
+                                                        "--export.")] = None,
+            export: Annotated[Path | None, typer.Option(help="Also write last-layer features as VIDEO.npy (T, C) "
+                                                        "here, the layout of ActionFormer and OpenTAD.")] = None,
+            fields: Set = None) -> None:
+    """Compute the taps of all annotated videos into the cache. Stopped, it continues; failing files are listed."""
+    from losa.extract import extract_all
+
+    failed = interruptible(extract_all, choose_config(config, preset, data, "", fields), videos=videos, export=export)
+    if failed:
+        raise SystemExit(1)
+
+
+@app.command()
+def predict(what: Annotated[Path, typer.Argument(help="A video or a folder of videos; without --run, a run's folder.")],
+            run: Annotated[Path | None, typer.Option(help="Folder of a trained run, to predict videos with.")] = None,
+            out: Annotated[Path, typer.Option(help="Folder for predictions of videos.")] = Path("runs/predictions"),
+            weights: Annotated[str, typer.Option(help="The backbone's checkpoint, if it has moved.")] = "",
+            subset: Annotated[str, typer.Option(help="Without --run: this subset of the annotations, evaluated.")]
+            = "test",
+            annotations: Annotated[str, typer.Option(help="Without --run: another annotations.json, with the same "
+                                                     "classes; default: the run's own.")] = "",
+            post: Post = "",
+            fields: Set = None) -> None:
+    """Find actions in your videos (--run RUN --out DIR), or predict and evaluate an annotated subset of a run.
+
+    For videos: JSON, CSV, subtitles and a page to look at. For a subset: fields of prediction may be replaced, e.g.
+    --post opentad or -s nms_sigma=0.7, without training again.
+    """
+    if run is not None:
+        from losa.own import predict_files
+
+        found = interruptible(predict_files, what, run, out, weights=weights)
+        print(f"{len(found['videos'])} videos in {out}: open {out / 'index.html'}")
+        if found["failed"]:
+            raise SystemExit(1)
+        return
     from losa.run import test
 
-    result = test(run, subset, annotations=annotations)
+    result = test(what, subset, annotations=annotations, post=post, fields=parse_fields(fields))
     print_table(result)
     print(result["predictions"])
 
 
 @app.command()
 def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON.")],
-             ground_truth: Annotated[Path, typer.Option(help="ActivityNet-layout JSON.")],
-             subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file.")],
+             ground_truth: Annotated[Path, typer.Option(help="ActivityNet-layout JSON, or a folder of THUMOS' official "
+                                                        "text files.")],
+             subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; of the text "
+                                                 "files: test or val.")],
              tiou: Annotated[str, typer.Option(help="low:high:step, or values with commas.")] = "0.3:0.7:0.1",
-             protocol: Annotated[str, typer.Option(help="activitynet (duplicates kept) or "
-                                                   "activitynet-dedup.")] = "activitynet",
+             protocol: Annotated[str, typer.Option(help="activitynet (duplicates kept), activitynet-dedup (dropped, as "
+                                                   "OpenTAD and ActionFormer) or thumos14 (the challenge's "
+                                                   "toolkit).")] = "activitynet",
+             test_set: Annotated[str, typer.Option(help="A published test set: thumos14-213, -212, -211 or -210.")]
+             = "",
+             block_list: Annotated[Path | None, typer.Option(help="File of video ids to leave out, e.g. ActivityNet's "
+                                                             "blocked videos.")] = None,
              format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
-    """mAP of a predictions file, as ActivityNet's evaluator computes it."""
+    """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
+    from losa.card import evaluation_card
     from losa.evaluate import evaluate, parse_tiou, read_ground_truth, read_predictions, report
+    from losa.truth import TEST_SETS, choose_test_set, leave_out, read_block_list
 
-    found = report(evaluate(read_ground_truth(ground_truth, subset), read_predictions(predictions),
-                            parse_tiou(tiou), protocol))
+    given, left_out = read_ground_truth(ground_truth, subset), set(read_block_list(block_list) if block_list else ())
+    truth = leave_out(given, left_out)
+    if test_set:
+        truth = choose_test_set(truth, test_set)
+        left_out |= set(TEST_SETS[test_set].left_out)
+    records = leave_out(read_predictions(predictions), left_out)
+    found = report(evaluate(truth, records, parse_tiou(tiou), protocol))
+    found["card"] = evaluation_card(found, predictions, ground_truth, subset=subset, test_set=test_set,
+                                    left_out=given.keys() - truth.keys())
     if format == "json":
         print(json.dumps(found))
     elif format == "table":
         print_table(found)
     else:
         raise typer.BadParameter(f"--format is table or json, got {format!r}")
+
+
+@app.command()
+def compare(first: Annotated[str, typer.Argument(help="A run's folder, a result, predictions or evaluation JSON, or "
+                                                 "published:NAME.")],
+            second: Annotated[str, typer.Argument(help="Another one.")]) -> None:
+    """Whether two numbers may stand in one table: what their protocol cards have in common and what not."""
+    from losa.card import compare, read_card
+
+    print(compare(read_card(first), read_card(second)))
+
+
+@app.command()
+def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder of THUMOS' text files.")],
+          videos: Annotated[Path | None, typer.Option(help="Folder of the videos, to look at them too.")] = None,
+          fix: Annotated[Path | None, typer.Option(help="Write a clean copy here; the input stays as it is.")] = None,
+          ) -> None:
+    """What is wrong with annotations and videos: counts and first examples. Exit code 1 if anything should change."""
+    from losa.check import check
+    from losa.check import fix as clean
+
+    found = check(annotations, videos)
+    print(found.table())
+    if fix is not None:
+        print(*clean(annotations, fix, videos), f"written: {fix}", sep="\n")
+    raise SystemExit(found.exit_code)
 
 
 @app.command()
@@ -180,6 +262,26 @@ def folds(out: Annotated[Path, typer.Argument(help="Folder with the annotations.
                         num_processes=num_processes))
 
 
+@bench_app.command()
+def speed(format: Annotated[str, typer.Option(help="table or json.")] = "table",
+          predictions: Annotated[Path | None, typer.Option(help="Predictions for mAP; default: random ones.")] = None,
+          ground_truth: Annotated[Path | None, typer.Option(help="Their ground truth.")] = None,
+          subset: Annotated[str, typer.Option(help="Its subset.")] = "Test") -> None:
+    """mAP against a plain loop, soft-NMS, decode against plain decord, what limits extraction: ratios in one run."""
+    from losa.speed import speed, speed_table
+
+    found = speed(predictions, ground_truth, subset)
+    print(json.dumps(found) if format == "json" else speed_table(found))
+
+
+def choose_config(config: Path | None, preset: str, data: Path, post: str, fields: list[str] | None) -> Config:
+    """The config that a command's options describe. Raises ConfigError for an unknown preset."""
+    if preset and preset not in PRESETS:
+        raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
+    start = Config.load(config) if config else PRESETS[preset](data) if preset else Config()
+    return (postprocess(start, post) if post else start).replace(**parse_fields(fields))
+
+
 def interruptible(function, *words, **named):
     """What the function returns; an interrupt ends the command with its message (typer would swallow it)."""
     try:
@@ -211,6 +313,10 @@ def print_table(result: dict) -> None:
     cells = "  ".join(f"{t:.2f}: {100 * ap:5.1f}" for t, ap in zip(result["tiou"], result["map"], strict=True))
     print(f"mAP at tIoU  {cells}   average {100 * result['average_map']:.2f}\n"
           f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")
+    if "card" in result:
+        from losa.card import card_line
+
+        print(card_line(result["card"]))
     if result["num_unknown_video"]:
         print(f"{result['num_unknown_video']} predictions lie in videos the subset does not have; they count as wrong")
 

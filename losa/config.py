@@ -12,6 +12,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+# Fields that say how a trained model is used and judged; the others are fixed once it is trained.
+LATE = ("ground_truth", "test_set", "cache", "weights", "num_workers", "window_overlap", "pre_nms_score",
+        "pre_nms_topk", "topk_per_level", "min_length", "nms_sigma", "min_score", "max_segments",
+        "class_wise_nms", "voting", "voting_weight", "classifier", "classifier_topk", "classifier_fusion",
+        "protocol", "tiou")
+
 
 class ConfigError(ValueError):
     """A field is unknown, has a wrong value, or contradicts another."""
@@ -25,6 +31,7 @@ class Config(BaseModel):
     train_subset: str = "train"
     val_subset: str = "val"  # choices are made here; "" trains without validation
     test_subset: str = "test"
+    ground_truth: str = ""  # file that test AP is measured against as it stands; "" = annotations, cleaned
     test_set: str = ""  # name of a published test set, e.g. "thumos14-212"; "" = all of test_subset
     cache: str = "runs/demo/taps"  # folder of cached taps; "" computes them on the fly in every epoch
     # features made by others, in place of a backbone (head-only)

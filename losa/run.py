@@ -1,21 +1,25 @@
 """One run from config to numbers: train, predict the test subset, evaluate, write down."""
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
 
 import psutil
+import torch
 
-from losa.config import Config
-from losa.data import load_annotations
+from losa.card import make_card, method_of
+from losa.config import LATE, Config, ConfigError, postprocess
+from losa.data import Annotations, Video, load_annotations
 from losa.evaluate import evaluate, report
 from losa.files import write_text
 from losa.model import load_model
-from losa.predict import predict, save_raw, suppress, truth_of
+from losa.predict import judged_by, predict, save_raw, seen_by, suppress, truth_of
 from losa.segments import write_predictions
 from losa.taps import best_device, file_id, open_taps
 from losa.train import train
+from losa.truth import Records, choose_test_set, read_ground_truth
 
 
 def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
@@ -52,33 +56,63 @@ def read_result(out: str | Path) -> dict:
         return {}
 
 
-def test(out: str | Path, subset: str, *, annotations: str = "", quiet: bool = False) -> dict:
+def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "", fields: dict | None = None,
+         quiet: bool = False) -> dict:
     """Predicts a subset with a trained run's model, writes predictions beside it and returns the evaluation.
 
-    predictions.json holds the config's test subset; any other goes to predictions_<subset>.json.
-    annotations: another annotation file than the run's own. Raises CheckpointError if its classes differ.
+    predictions.json holds the config's test subset as trained; anything else goes to predictions_<subset>....json.
+    annotations: another annotation file than the run's own. post, fields: post-processing of a peer, and fields of
+    prediction and evaluation to replace. Raises CheckpointError if the classes differ, ConfigError for other fields.
     """
     out, began = Path(out), time.monotonic()
     if not (out / "config.json").exists():
-        raise FileNotFoundError(f"no run at {out}; train one with `losa train {out}`")
-    config = Config.load(out / "config.json")
+        raise FileNotFoundError(f"no run at {out}; train one with `losa train {out}`, or to find actions in videos add "
+                                f"--run RUN --out DIR")
+    config = trained = Config.load(out / "config.json")
     if annotations:
         config = config.replace(annotations=annotations)
-    data = load_annotations(config.annotations)
+    config = replace_late(postprocess(config, post) if post else config, fields or {})
+    labelled = load_annotations(config.annotations)
+    data = seen_by(config, labelled)
     load_model(out, classes=data.classes)  # before the taps, which may take long
-    videos = data.subset(subset)
+    truth, left_out = truth_for(config, labelled, subset)
+    videos = tuple(v for v in data.subset(subset) if v.id not in left_out)
     source = open_taps(config, videos, device=best_device(), quiet=quiet)
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
-    own = "" if subset == config.test_subset and not annotations else f"_{subset}"
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes)
+    found = report(evaluate(truth, records, tuple(config.tiou), config.protocol))
+    card = run_card(config, found, source, videos, left_out, subset)
+    words = [subset, *filter(None, [post]), *(f"{name}={value}" for name, value in (fields or {}).items())]
+    own = "" if config == trained and subset == config.test_subset else re.sub(r"[^\w.=-]", "-", f"_{'_'.join(words)}")
     save_raw(out / f"raw_predictions{own}.npz", raw, classes)
-    made = {"config": config.to_dict(), "subset": subset, "selection": "last epoch, EMA weights"}
-    path = write_predictions(out / f"predictions{own}.json", records, made)
-    found = report(evaluate(truth_of(videos, classes), records, tuple(config.tiou)))
+    path = write_predictions(out / f"predictions{own}.json", records, {"card": card, "config": config.to_dict()})
     parameters = sum(p.numel() for p in model.parameters())
-    return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters,
+    return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters, "card": card,
             "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
+
+
+def replace_late(config: Config, fields: dict) -> Config:
+    """The config with fields replaced that may differ after training. Raises ConfigError for the others."""
+    fixed = [name for name in fields if name in Config.model_fields and name not in LATE]
+    if fixed:
+        raise ConfigError(f"{', '.join(fixed)}: fixed when the run was trained; here may change: {', '.join(LATE)}")
+    return config.replace(**fields)
+
+
+def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:
+    """What predictions of a subset are compared with, and the ids of the videos its test set leaves out."""
+    judged = judged_by(config, labelled)
+    if config.ground_truth:
+        truth = read_ground_truth(config.ground_truth, subset)
+        if judged.classes == ("action",):
+            truth = {v: [{**item, "label": "action"} for item in items] for v, items in truth.items()}
+    else:
+        truth = truth_of(judged.subset(subset), judged.classes)
+    if not (config.test_set and subset == config.test_subset):
+        return truth, set()
+    chosen = choose_test_set(truth, config.test_set)
+    return chosen, truth.keys() - chosen.keys()
 
 
 def peak_memory_mb() -> float:
@@ -89,3 +123,17 @@ def peak_memory_mb() -> float:
         return round(psutil.Process().memory_info().rss / 1e6, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+
+
+def run_card(config: Config, found: dict, source, videos: tuple[Video, ...], left_out: set[str], subset: str) -> dict:
+    """The protocol card of a run's result."""
+    known = method_of(config.to_dict(), decode=source.decode_counts(videos))
+    known["input"]["weights_sha256"] = source.recipe.describe().get("weights", "unknown")
+    return make_card(found, subset=subset, test_set=config.test_set,
+                     annotations=config.ground_truth or config.annotations, left_out=left_out,
+                     selection="last epoch, EMA weights", device=device_name(), **known)
+
+
+def device_name() -> str:
+    """The GPU's name, or cpu."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
