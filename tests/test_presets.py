@@ -1,0 +1,80 @@
+"""The data sets' presets run from end to end, smaller in every size but with all that sets them apart."""
+
+import json
+
+import pytest
+
+from losa.card import compare, read_card
+from losa.config import PRESETS, ConfigError
+from losa.data import load_annotations
+from losa.evaluate import read_predictions
+from losa.run import run
+from losa.run import test as predict_subset
+
+SMALL = dict(weights="random", input_size=32, epochs=1, warmup_epochs=0, head_dim=32, adapter_dim=16, taps=[5, 11],
+             num_workers=0, compute_dtype="float32", train_subset="train", test_subset="test", test_set="")
+
+
+@pytest.fixture(scope="module")
+def thumos(tiny, tmp_path_factory):
+    """A finished run of thumos14_s on the tiny world: (folder, config, result)."""
+    out = tmp_path_factory.mktemp("thumos")
+    config = PRESETS["thumos14_s"](out, **SMALL, annotations=f"{tiny}/world/annotations.json")
+    return out / "run", config, run(config, out / "run", quiet=True)
+
+
+def test_thumos_runs_with_interpolated_snippets_and_its_card_names_the_protocol(thumos):
+    out, config, result = thumos
+    card = read_card(out)
+    assert card == result["card"] == read_card(out / "predictions.json")
+    assert card["ap"] == {"style": "activitynet-dedup", "tiou": [0.3, 0.4, 0.5, 0.6, 0.7]}
+    assert card["test_set"]["num_videos"] == result["num_videos"] and card["classifier"] is None
+    assert card["input"]["sampling"]["snippet_frames"] == 1 and sum(card["input"]["decode"].values()) > 0
+    assert card["post"]["topk_per_level"] and card["selection"].startswith("last epoch")
+
+
+def test_another_post_processing_needs_no_training_and_leaves_the_runs_predictions(thumos):
+    out, config, result = thumos
+    before = (out / "predictions.json").read_bytes()
+    other = predict_subset(out, "test", post="opentad", fields={"nms_sigma": 0.9}, quiet=True)
+    assert (out / "predictions.json").read_bytes() == before
+    assert other["predictions"].endswith("predictions_test_opentad_nms_sigma=0.9.json")
+    assert other["card"]["post"]["nms_sigma"] == 0.9 and other["card"]["post"]["max_segments"] == 2000
+    comparison = compare(result["card"], other["card"])
+    assert comparison.comparable and any("nms_sigma" in item for item in comparison.other_differences)
+    with pytest.raises(ConfigError, match="head_dim: fixed when the run was trained"):
+        predict_subset(out, "test", fields={"head_dim": 16}, quiet=True)
+
+
+def test_ground_truth_of_its_own_is_what_the_result_is_measured_against(thumos, tiny, tmp_path):
+    """One instance more than the cleaned annotations hold: outside its video, as 30 of THUMOS."""
+    out, config, result = thumos
+    official = json.loads((tiny / "world" / "annotations.json").read_text())
+    video = next(v for v in official["database"].values() if v["subset"] == "test")
+    label = video["annotations"][0]["label"]
+    video["annotations"].append({"label": label, "segment": [video["duration"] + 5, video["duration"] + 6]})
+    (tmp_path / "official.json").write_text(json.dumps(official))
+    other = predict_subset(out, "test", fields={"ground_truth": str(tmp_path / "official.json")}, quiet=True)
+    assert other["num_ground_truth"] == result["num_ground_truth"] + 1
+    assert not compare(result["card"], other["card"]).comparable
+
+
+def test_activitynet_learns_one_class_and_a_classifier_names_the_segments(tiny, tmp_path):
+    """192 snippets of every video; each of at most 100 segments becomes one of each of the 2 likeliest classes."""
+    world = load_annotations(tiny / "world" / "annotations.json")
+    scores = {v.id: [0.9 - 0.05 * i for i in range(len(world.classes))] for v in world.videos}
+    (tmp_path / "scores.json").write_text(json.dumps({"class": list(world.classes), "results": scores}))
+    config = PRESETS["activitynet_s"](tmp_path, **{**SMALL, "epochs": 2, "batch_size": 2},
+                                      annotations=f"{tiny}/world/annotations.json", frames_per_video=256)
+    plain = run(config.replace(snippet_frames=None, snippets_per_video=192), tmp_path / "run", quiet=True)
+    assert set(plain["per_class"]) == {"action"} and plain["card"]["classifier"] is None
+    named = predict_subset(tmp_path / "run", "test", fields={"classifier": str(tmp_path / "scores.json")}, quiet=True)
+    records = read_predictions(named["predictions"])
+    assert {r["label"] for items in records.values() for r in items} == set(world.classes[:2])
+    assert max(len(items) for items in records.values()) <= 200
+    assert "action" not in named["per_class"] and named["card"]["classifier"]["fusion"] == "sqrt"
+    before = read_predictions(plain["predictions"])
+    video, best = next((v, items[0]) for v, items in before.items() if items)
+    assert [r["score"] for r in records[video] if r["segment"] == best["segment"]] == pytest.approx(
+        [(best["score"] * 0.9) ** 0.5, (best["score"] * 0.85) ** 0.5])
+    assert not compare(plain["card"], named["card"]).comparable
