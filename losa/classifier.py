@@ -6,6 +6,7 @@ ActivityNet's published numbers come from a localiser that knows no classes time
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 import numpy as np
+
+
+MOST_SCORES = 100_000_000  # videos times classes that fit into memory; ActivityNet-1.3 has 4 million
 
 
 class ClassifierError(ValueError):
@@ -54,9 +58,13 @@ def read_scores(path: str | Path, classes: Sequence[str] = ()) -> VideoScores:
             _stop(path, wrong or ["it is empty"], "entries are no {label: score}", 'Expected {"class": [...], '
                   '"results": {video: [scores]}} or {video: {label: score}}.')  # fmt: skip
         names = list(dict.fromkeys(label for row in content.values() for label in row))
+        if len(names) * len(content) > MOST_SCORES:
+            raise ClassifierError(f"{path}: {len(names)} labels for {len(content)} videos; expected a few classes "
+                                  "that the videos share.")  # fmt: skip
         rows = {video: [row.get(name, 0.0) for name in names] for video, row in content.items()}
-    if len(set(names)) < len(names):
-        _stop(path, sorted({n for n in names if names.count(n) > 1}), "classes are named more than once", "Keep one.")
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        _stop(path, twice, "classes are named more than once", "Keep one.")
     _check_names(path, names, classes)
     return VideoScores(tuple(names), _check_rows(path, rows, len(names)), str(path))
 
@@ -79,7 +87,8 @@ def _flat(row: object) -> object:
 
 
 def _check_names(path: str | Path, names: Sequence[str], classes: Sequence[str]) -> None:
-    unknown = [name for name in names if classes and name not in set(classes)]
+    known = set(classes)
+    unknown = [name for name in names if known and name not in known]
     if unknown:
         near = {name: get_close_matches(name, classes, n=1) for name in unknown[:5]}
         listed = [f'"{name}"' + (f' (did you mean "{near[name][0]}"?)' if near.get(name) else "") for name in unknown]

@@ -8,6 +8,7 @@ instance of truth with `"ambiguous": True` belongs to no class: evaluation leave
 import json
 import math
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -77,8 +78,8 @@ def read_json(path: str | Path, kind: str) -> object:
 def _unique(pairs: list[tuple]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f'the key "{next(key for key in keys if keys.count(key) > 1)}" is there more than once')
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f'the key "{twice[:100]}" is there more than once')
     return found
 
 

@@ -79,6 +79,7 @@ def test_sqrt_is_actionformers(seed, topk):
         ({"v": {"a": -3.2}}, "softmax"),
         ({"v": {"a": "0.5"}}, "one number per class"),
         ({"v": 0.5}, "no {label: score}"),
+        ({str(i): {str(i): 0.5} for i in range(10_001)}, "expected a few classes"),
         ({"v": {"Divign": 0.5}}, 'did you mean "Diving"'),
     ],
 )
