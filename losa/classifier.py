@@ -15,7 +15,6 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-
 MOST_SCORES = 100_000_000  # videos times classes that fit into memory; ActivityNet-1.3 has 4 million
 
 
