@@ -149,7 +149,7 @@ def read_card(where: str | Path) -> dict:
     if kind == "published":
         if name not in PUBLISHED:
             near = get_close_matches(name, PUBLISHED, n=1, cutoff=0.4)
-            raise CardError(f'no published card "{name}"{f"; did you mean {near[0]}?" if near else ""}. '
+            raise CardError(f'no published card "{name}"{f" (did you mean {near[0]}?)" if near else ""}. '
                             f"There are {', '.join(PUBLISHED)}.")  # fmt: skip
         return copy.deepcopy(PUBLISHED[name])
     path = Path(where)
@@ -218,6 +218,7 @@ def compare(a: dict, b: dict) -> Comparison:
              ("", "rule that chose the weights", _rule(a), _rule(b))]  # fmt: skip
     if not _same_truth_for_both_styles(a, b):
         pairs.insert(0, ("ap.style", "AP style", _get(a, "ap.style"), _get(b, "ap.style")))
+    settled.add("ap.style")
     for path, title, of_a, of_b in pairs:
         settled.add(path)
         if UNKNOWN in (of_a, of_b):
