@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from losa.classifier import fuse, read_scores
 from losa.config import Config
 from losa.data import Annotations, Video
 from losa.head import decode, points
@@ -88,8 +89,12 @@ def video_gates(model: LoSA, source, video: Video) -> Float[Tensor, "K R T"] | N
     return None if gates is None else gates[0].cpu()
 
 
-def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str]) -> dict[str, list[dict]]:
-    """Records per video after soft-NMS, voting and fusion with an external classifier, best first."""
+def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str],
+             named: Sequence[str] = ()) -> dict[str, list[dict]]:
+    """Records per video after soft-NMS, voting and fusion with an external classifier, best first.
+
+    named: the classes of the data, which are all that the classifier may name.
+    """
     records = {}
     for video_id, candidates in raw.items():
         kept = Raw(*soft_nms(*candidates, sigma=config.nms_sigma, min_score=config.min_score,
@@ -99,9 +104,7 @@ def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str]) -> dic
         records[video_id] = to_records(*kept, classes)
     if not config.classifier:
         return records
-    from losa.classifier import fuse, read_scores
-
-    return fuse(records, read_scores(config.classifier), config.classifier_topk, config.classifier_fusion)
+    return fuse(records, read_scores(config.classifier, named), config.classifier_topk, config.classifier_fusion)
 
 
 def voted(kept: Raw, candidates: Raw, config: Config) -> Float[Tensor, "K 2"]:

@@ -80,7 +80,7 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     source = open_taps(config, videos, device=best_device(), quiet=quiet)
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
-    records = suppress(raw, config, classes)
+    records = suppress(raw, config, classes, labelled.classes)
     found = report(evaluate(truth, records, tuple(config.tiou), config.protocol))
     card = run_card(config, found, source, videos, left_out, subset)
     words = [subset, *filter(None, [post]), *(f"{name}={value}" for name, value in (fields or {}).items())]

@@ -164,7 +164,8 @@ def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor
 def validate(model: LoSA, source, videos, config: Config, annotations: Annotations) -> float:
     """Average mAP on `videos`; the model is left in eval mode."""
     seen, judged = seen_by(config, annotations), judged_by(config, annotations)
-    records = suppress(predict(model.eval(), source, videos, config, quiet=True), config, seen.classes)
+    raw = predict(model.eval(), source, videos, config, quiet=True)
+    records = suppress(raw, config, seen.classes, annotations.classes)
     truth = truth_of(judged.subset(config.val_subset), judged.classes)
     return evaluate(truth, records, tuple(config.tiou), config.protocol).average_map
 

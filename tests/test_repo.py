@@ -19,11 +19,14 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {path.stem: path for path in sorted((ROOT / "losa").glob("*.py")) if path.stem != "__init__"}
 ALLOWED_OURS = {  # what each of these may import of losa; the others only must not go in circles
-    "segments": set(), "config": set(), "motions": set(), "world": {"motions"}, "video": set(),
-    "checkpoints": set(), "backbone": {"checkpoints"}, "temporal": set(), "adapters": {"temporal"}, "fusion": {"temporal"},
-    "head": {"segments", "temporal"}, "evaluate": {"segments"},
-    "classifier": set(), "card": {"files"}, "check": {"layouts", "data", "video"},
-    "layouts": set(), "data": {"layouts", "video", "segments"},
+    "segments": set(), "config": set(), "motions": set(), "world": {"motions"},
+    "probe": set(), "probe_many": {"probe"}, "video": {"probe", "probe_many"},
+    "checkpoints": set(), "backbone": {"checkpoints"}, "temporal": set(), "adapters": {"temporal"},
+    "fusion": {"temporal"},
+    "head": {"segments", "temporal"}, "truth": set(), "protocols": {"segments"},
+    "evaluate": {"segments", "protocols", "truth"}, "classifier": set(), "card": set(), "subtitles": set(),
+    "rows": set(), "tables": {"rows"}, "layouts": {"rows", "tables"}, "entries": {"rows", "video"},
+    "data": {"entries", "layouts", "rows", "tables", "video"}, "check": {"entries", "layouts", "rows", "video"},
     "model": {"adapters", "fusion", "head", "config"}, "sweep": {"config"},
 }  # fmt: skip
 TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}
