@@ -124,10 +124,12 @@ def _json_video(key: str, video: dict, numbers: dict[str, set], own: bool, findi
     if not is_text(subset):
         findings.add(NOT_LAYOUT, f"database.{key}.subset: expected a text, got {short(subset)}")
         subset = ""
-    if name is not None and not (is_text(name) and (own or is_safe(name, f"{key}: path {name!r}", findings))):
-        if not is_text(name):
-            findings.add(NOT_LAYOUT, f"database.{key}.path: expected a text, got {short(name)}")
+    if name is not None and not is_text(name):
+        findings.add(NOT_LAYOUT, f"database.{key}.path: expected a text, got {short(name)}")
         name = None
+    elif name is not None:
+        inside = re.sub(r"^(\.\./)+", "", name) if own else name
+        name = name if is_safe(inside, f"{key}: path {name!r}", findings) else None
     duration, fps, start, end = (_number(key, video, name, findings) for name in ("duration", "fps", "start", "end"))
     start = start or 0.0
     stretch = duration if end is None else end - start

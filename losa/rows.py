@@ -133,7 +133,7 @@ def is_safe(name: str, where: str = "", findings: Findings | None = None) -> boo
     """Whether a name may become part of a path; says so where it may not."""
     parts = name.replace("\\", "/").split("/")
     safe = (name and not re.match(r"[/\\]|[A-Za-z]:[/\\]", name) and not re.search(r"[\x00-\x1f\ud800-\udfff]", name)
-            and not {"..", "."} & set(parts) and max(map(len, parts)) <= 200)
+            and not {"..", "."} & set(parts) and max(map(len, parts)) <= 200 and len(name) <= 1000)
     if not safe and findings is not None:
         findings.add("ids or paths lead out of the folder", where.encode("utf-8", "backslashreplace").decode())
     return bool(safe)

@@ -43,7 +43,7 @@ def csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
             continue
         if not is_safe(name, f"line {line}: {name!r}", findings):
             name = re.split("[/:]", name)[-1][:200]
-            if not name.strip("."):
+            if not is_safe(name):
                 continue
         key = without_suffix(name)
         names[key].setdefault(name)
@@ -114,7 +114,8 @@ def _evened(row: list[str], header: list[str], optional: Sequence[str]) -> list[
     """The row without empty cells beyond the header's, with those that may be left away."""
     while len(row) > len(header) and not row[-1]:
         row = row[:-1]
-    short = len(row) == 1 or (len(row) == len(header) - 1 and header[-1] in optional)
+    only_name = len(row) == 1 and not set(row[0]) & set(",;\t\n")
+    short = only_name or (len(row) == len(header) - 1 and header[-1] in optional)
     return row + [""] * (len(header) - len(row)) if short else row
 
 
@@ -122,6 +123,8 @@ def _header(path: Path, cells: list[str], needed: Sequence[str], optional: Seque
             findings: Findings) -> list[str]:
     """The names of the columns, ours for those that say the same in other words; without a header, by their order."""
     header = [cell.strip().lower() for cell in cells]
+    while header and not header[-1]:  # empty columns of a table's edge
+        header.pop()
     for name in (*needed, *optional):
         other = next((alias for alias in ALIASES.get(name, ()) if alias in header), None)
         if name not in header and other and needed == COLUMNS:
