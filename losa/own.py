@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import unicodedata
@@ -22,7 +23,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from losa import taps
-from losa.card import UNKNOWN, versions
+from losa.card import UNKNOWN, method_of, versions
 from losa.config import Config
 from losa.data import Video
 from losa.extract import CacheError, extract
@@ -34,13 +35,14 @@ from losa.predict import predict_video, suppress
 from losa.rows import VIDEO_SUFFIXES
 from losa.segments import write_predictions
 from losa.subtitles import srt, vtt
-from losa.video import VideoError, VideoInfo, probe_many
+from losa.video import VideoInfo, probe_many
 
 Number = int | float
 
 FORMAT = 1  # of what is kept of a finished video; part of its name
 LONG_VIDEO = 600  # seconds from which a video has a progress bar of its own
 LIMIT_S = 120  # a decoder that gives nothing for so long is ended, its video listed
+MOST_TIMES = 12  # a long video may hold so many times the segments of a short one
 MOST_NAME = 200  # bytes of a subtitle's file name
 
 
@@ -97,8 +99,8 @@ def predict_files(what: str | Path, run: str | Path, out: str | Path, *, weights
             try:
                 kept = predict_one(detector, job, out / ".taps", quiet)
                 write_text(job.kept, json.dumps(kept, allow_nan=False))
-            except (VideoError, CacheError) as error:
-                failed[str(job.path)] = getattr(error, "why", str(error))
+            except (ValueError, RuntimeError) as error:  # whatever it is, the other videos go on
+                failed[str(job.path)] = " ".join(str(getattr(error, "why", error)).split())[:500]
     except KeyboardInterrupt:
         finished = read_finished(jobs)
         if finished:
@@ -219,14 +221,21 @@ def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict
                        limit_s=LIMIT_S, quiet=quiet or job.info.duration < LONG_VIDEO)
         if done.failed:
             raise CacheError(done.failed[video.id])
-        raw = predict_video(detector.model, source, video, detector.config)
-        records = suppress({video.id: raw}, detector.config, detector.classes)[video.id]
+        config = roomier(detector.config, video.duration)
+        raw = predict_video(detector.model, source, video, config)
+        records = suppress({video.id: raw}, config, detector.classes)[video.id]
         return {"duration": job.info.duration, "fps": job.info.fps, "decode": cache.card(video)["decode"],
                 "records": records}
     finally:
         for known in (taps.mapped, taps.verify, taps.read_card):
             known.cache_clear()  # a file that is still mapped would keep its place on the disk
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def roomier(config: Config, duration: Number) -> Config:
+    """The config with as many candidates and segments for every ten minutes as a data set allows a video."""
+    times = min(MOST_TIMES, math.ceil(duration / 600))
+    return config.replace(pre_nms_topk=times * config.pre_nms_topk, max_segments=times * config.max_segments)
 
 
 def read_finished(jobs: Sequence[Job]) -> dict[str, dict]:
@@ -268,17 +277,12 @@ def write_all(out: Path, finished: Mapping[str, dict], failed: Mapping[str, str]
 
 def own_card(detector: Detector, finished: Mapping[str, dict]) -> dict:
     """The protocol card of predictions that nothing was compared with yet; `losa evaluate` takes over what is known."""
-    c = detector.config
-    post = {name: getattr(c, name) for name in ("pre_nms_score", "pre_nms_topk", "topk_per_level", "nms_sigma",
-                                                "min_score", "max_segments", "class_wise_nms", "voting")}
+    known = method_of(detector.config.to_dict(), decode=dict(Counter(video["decode"] for video in finished.values())))
+    known["input"]["weights_sha256"] = detector.live.recipe.weights
     return {"test_set": {"name": "none", "subset": "own", "num_videos": len(finished), "num_instances": UNKNOWN,
                          "left_out": [], "annotations": UNKNOWN, "sha256": UNKNOWN},
-            "ap": {"style": UNKNOWN, "tiou": UNKNOWN}, "post": post, "classifier": None,
-            "input": {"source": "taps", "backbone": c.backbone, "weights": detector.live.backbone.source,
-                      "sampling": {name: getattr(c, name) for name in ("sample_fps", "frame_stride", "frames_per_video",
-                                                                       "clip_stride")},
-                      "decode": dict(Counter(video["decode"] for video in finished.values()))},
-            "selection": "last epoch, EMA weights", "seed": c.seed, "versions": versions()}
+            "ap": {"style": UNKNOWN, "tiou": UNKNOWN}, **known, "selection": "last epoch, EMA weights",
+            "versions": versions()}
 
 
 def subtitle_path(out: Path, name: str, ending: str) -> Path:

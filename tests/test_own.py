@@ -16,6 +16,7 @@ import torch
 from video_files import write_video
 
 from losa import extract, own, taps
+from losa.card import read_card
 from losa.config import PRESETS
 from losa.model import CheckpointError, load_model, save_model
 from losa.own import OwnVideoError, find_videos, predict_files, subtitle_path
@@ -87,7 +88,8 @@ def test_json_and_csv_say_the_same(made):
                                [[f[1], f[2], f[4]] for f in flat], atol=6e-4)
     assert {name: len(rs) for name, rs in content["results"].items()} == {
         name: video["num_segments"] for name, video in result["videos"].items()}
-    card = content["external_data"]["card"]
+    card = read_card(folder / "out" / "predictions.json")
+    assert card["post"]["nms_sigma"] == 0.5 and card["classifier"] is None
     assert card["test_set"]["num_videos"] == 5 and sum(card["input"]["decode"].values()) == 5
 
 
@@ -165,6 +167,30 @@ def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):
     assert video["duration"] == pytest.approx(120, abs=0.2) and sum(frames) >= 1440
     assert max(frames) <= extract.PIECE_FRAMES + 16 and max(snippets) <= load_model(run)[1].window
     assert len(frames) > 5 and len(snippets) > 5
+
+
+def test_two_hours_may_hold_more_than_a_clip(run):
+    config = load_model(run)[1]
+    assert own.roomier(config, 599) == config
+    long = own.roomier(config, 7200)
+    assert (long.max_segments, long.pre_nms_topk) == (12 * config.max_segments, 12 * config.pre_nms_topk)
+
+
+def test_a_video_that_fails_later_stops_no_other(run, world, tmp_path, monkeypatch):
+    real = own.predict_video
+
+    def fails(model, source, video, config):
+        if video.id == "b":
+            raise RuntimeError("out of memory\n  on the accelerator")
+        return real(model, source, video, config)
+
+    monkeypatch.setattr(own, "predict_video", fails)
+    for name, path in zip("abc", world, strict=False):
+        shutil.copy(path, tmp_path / f"{name}.mp4")
+    with pytest.warns(UserWarning, match="1 of 3"):
+        found = predict_files(tmp_path, run, tmp_path / "out", quiet=True)
+    assert list(found["videos"]) == ["a", "c"] and list(found["failed"].values()) == [
+        "out of memory on the accelerator"]
 
 
 def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
