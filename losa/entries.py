@@ -6,7 +6,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.rows import VIDEO_SUFFIXES, AnnotationError, Entry, announce, is_safe, stop
+from losa.rows import VIDEO_SUFFIXES, AnnotationError, Entry, announce, is_safe, stop, without_suffix
 from losa.video import VideoInfo, probe_many
 
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
@@ -62,7 +62,8 @@ def find_entry(entry: Entry, source: Path, folder: Path, find: Callable[[str], l
         stated = (source.parent / entry.name).resolve()
         if stated.is_relative_to(folder.resolve()) and stated.is_file():
             return [folder / stated.relative_to(folder.resolve())]
-    return found or find(entry.id) or find(f"v_{entry.id}")
+    same = entry.name and without_suffix(entry.name) == entry.id  # then the name says which ending, and is wrong
+    return found or ([] if same else find(entry.id)) or find(f"v_{entry.id}")
 
 
 def finder(folder: Path) -> Callable[[str], list[Path]]:
