@@ -17,8 +17,10 @@ from jaxtyping import Float64
 DECORD_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")  # where it was measured to be right
 DECORD_CODECS = ("h264", "hevc", "vp9", "mjpeg", "mpeg4", "mpeg2video", "mpeg1video", "msmpeg4v3", "ffv1", "prores")
 LONGEST = 1000 * 3600.0  # seconds; no file is longer, damaged time stamps are
-_NOT_VIDEO = ("image2", "tty", "hls", "dash", "concat", "concatf")  # pictures (also *_pipe), text art, playlists
-DAMAGED = (av.FFmpegError, OSError, ArithmeticError, MemoryError, ValueError)  # all that PyAV raises on bad bytes
+_NOT_VIDEO = ("image2", "tty")  # what ffmpeg's prober calls pictures and text art; pictures also end in _pipe
+_ELSEWHERE = {"hls", "dash", "concat", "imf", "sdp", "rtsp", "rtp", "webm_dash_manifest", "lavfi"}  # no frames inside
+_FORMATS = ",".join(sorted(av.formats_available - _ELSEWHERE))
+DAMAGED = (av.FFmpegError, OSError, ArithmeticError, LookupError, MemoryError, ValueError)  # by PyAV on bad bytes
 
 
 class VideoError(ValueError):
@@ -87,6 +89,8 @@ def probe(path: str | Path) -> VideoInfo:
 def _probe(path: Path, size: int, changed: int) -> VideoInfo:
     packets = _read_packets(path, size)
     shown = ~packets.hidden
+    if not shown.any():
+        raise VideoError(path, "shows none of its frames: its edit list leaves nothing")
     cut = _check_complete(path, size, packets)
     times = _shown_times(packets)
     gaps = np.diff(times)
@@ -111,7 +115,7 @@ def frame_times(path: str | Path) -> Float64[np.ndarray, " F"] | None:
     packets = _read_packets(path, path.stat().st_size)
     shown = packets.pts[~packets.hidden]
     known = packets.container in DECORD_CONTAINERS and packets.container != "avi" and packets.key[0]
-    whole = known and not np.isnan(packets.pts).any() and len(np.unique(shown)) == len(shown)
+    whole = known and not np.isnan(packets.pts).any() and 0 < len(shown) == len(np.unique(shown))
     leading = _leading(packets)
     first = np.flatnonzero(packets.key)[1:2].tolist() or [len(leading)]
     return np.sort(shown) if whole and not leading[: first[0]].any() else None
@@ -135,8 +139,9 @@ def check_file(path: Path) -> Path:
 
 
 def open_container(path: Path, **options: str):
-    """PyAV's container; no file can make it open an address of the network."""
-    return av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file", **options})
+    """PyAV's container; no playlist in a video's clothes can make it wait for the network for ever."""
+    safe = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    return av.open(str(path), metadata_errors="replace", options={**safe, **options})
 
 
 def video_stream(container, path: Path):
@@ -148,6 +153,8 @@ def video_stream(container, path: Path):
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise VideoError(path, f"has no moving pictures, only {kinds} (read as {container.format.long_name!r})")
+    if streams[0].codec_context is None:
+        raise VideoError(path, "its pictures are stored in a way that cannot be decoded here; re-encode it as H.264")
     return streams[0]
 
 
@@ -179,8 +186,8 @@ def _demux(container, stream, path: Path, size: int) -> _Packets:
             continue
         pts, dts, length, index = packet.pts, packet.dts, packet.duration or 0, packet.stream_index
         when = dts if pts is None else pts
-        if when is not None and when + length > ends.get(index, (0, 0))[0]:
-            ends[index] = (when + length, packet.time_base)
+        if when is not None and when + length > ends.get(index, 0):
+            ends[index] = when + length
         if index == stream.index:
             key = packet.is_keyframe
             rows.append((np.nan if pts is None else pts, np.nan if dts is None else dts, length, key,
@@ -194,7 +201,7 @@ def _demux(container, stream, path: Path, size: int) -> _Packets:
     if width < 1 or height < 1:
         raise VideoError(path, "its video stream has no picture size: the file is damaged or cut short")
     stated_end = ((container.start_time or 0) + container.duration) / av.time_base if container.duration else 0.0
-    last_end = max((float(last * base) for last, base in ends.values()), default=0.0)
+    last_end = max((float(end * container.streams[index].time_base) for index, end in ends.items()), default=0.0)
     codec = stream.codec_context.codec.canonical_name
     return _Packets(container.format.name, codec, stream.frames, float(stream.average_rate or 0), tick, width, height,
                     *(table[:3] * tick), *(table[3:] > 0), num_empty, stated_end, last_end)
@@ -261,10 +268,9 @@ def _check_complete(path: Path, size: int, packets: _Packets) -> bool:
 
 def _shown_times(packets: _Packets) -> Float64[np.ndarray, " F"]:
     """Sorted seconds of the shown frames; those without a time stamp follow each other by the header's rate."""
-    shown = ~packets.hidden if not packets.hidden.all() else packets.hidden
-    times = packets.pts[shown]
+    times = packets.pts[~packets.hidden]
     if np.isnan(times).any():
-        times = packets.dts[shown]
+        times = packets.dts[~packets.hidden]
     if np.isnan(times).any():
         times = np.arange(len(times)) / (packets.rate or 25.0)
     return np.sort(times)

@@ -64,12 +64,13 @@ class _Helper:
         """(what work(path) returned, None) or (None, why there is nothing)."""
         if self.closed:
             return None, "was not checked: stopped before"
-        if self.process is None:
-            self.process = self._start()
         late = threading.Event()
         timer = threading.Timer(limit_s, lambda: (late.set(), self.process.kill()))
-        timer.start()
         try:
+            if self.process is None:
+                self.process = self._start()
+                pickle.load(self.process.stdout)  # it has started: only now does the file's own time begin
+            timer.start()
             pickle.dump((work, path), self.process.stdin)
             self.process.stdin.flush()
             return pickle.load(self.process.stdout)
@@ -107,6 +108,8 @@ def serve() -> None:
     """Nothing; answers requests (a function and a path) from standard input until it ends. Runs in a `_Helper`."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints does not get between the answers
+    pickle.dump("ready", answers)
+    answers.flush()
     while True:
         try:
             work, path = pickle.load(requests)

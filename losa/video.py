@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -32,7 +31,7 @@ class Reader:
     it is asked for, and again from the start to go back; "auto" is decord where `probe` finds no risk, else PyAV.
     """
 
-    def __init__(self, path: str | Path, num_threads: int = 1, backend: Literal["auto", "decord", "av"] = "auto"):
+    def __init__(self, path: str | Path, num_threads: int = 1, backend: str = "auto"):
         if num_threads < 0:
             raise ValueError(f"num_threads={num_threads}: expected 1 or more, or 0 for every core")
         if backend not in ("auto", "decord", "av"):
@@ -68,8 +67,8 @@ class Reader:
     def timestamps(self) -> np.ndarray:
         """Float64 (num_frames,): when each frame begins, in seconds after the first frame."""
         if self._timestamps is None:
-            starts = self._open().times()
-            self._timestamps = np.maximum.accumulate(starts - starts[0])
+            starts = np.sort(self._open().times())  # some containers mix up the times of frames they reorder
+            self._timestamps = starts - starts[0]
             self._timestamps.flags.writeable = False
         return self._timestamps
 
@@ -249,7 +248,7 @@ def normalise(path: str | Path, out: str | Path, *, progress: Callable[[int, int
     """`out`, an mp4 with the same pictures at the same times, which decord and browsers read right; without sound.
 
     H.264, a key frame every 32, no picture needs a later one, index in front, upright. A variable rate becomes a
-    constant one: that of the usual gap between frames, at most 60; frames are held as `sample_indices` does.
+    constant one: that of its frames where none is held, at most 60; frames repeat or go as in `sample_indices`.
     The file appears under its name once it is whole and `probe` finds no risk in it.
 
     progress: called with (frames done, frames in all) instead of a bar on the screen.
@@ -260,7 +259,9 @@ def normalise(path: str | Path, out: str | Path, *, progress: Callable[[int, int
         raise ValueError(f"out={str(out)!r} is the file to be read; give another name")
     times = reader.timestamps
     if info.variable_rate:
-        rate = Fraction(min(60.0, 1 / float(np.median(np.diff(times))))).limit_denominator(1001)
+        gaps = np.diff(times)
+        usual = float(gaps[gaps <= 2 * np.median(gaps)].mean())  # without frames that are held
+        rate = Fraction(min(60.0, 1 / max(usual, 1e-3))).limit_denominator(1001)
         repeats = np.bincount(sample_indices(times, float(rate)), minlength=len(times))
     else:
         rate, repeats = Fraction(info.fps).limit_denominator(1001), np.ones(len(times), np.int64)
@@ -303,7 +304,8 @@ def _encode(frames: Iterator[av.VideoFrame], out: Path, rate: Fraction, repeats:
         container.mux(stream.encode(None))
 
 
-def sample_indices(timestamps, sampled_fps: float, start: float = 0.0, end: float | None = None) -> np.ndarray:
+def sample_indices(timestamps, sampled_fps: int | float, start: int | float = 0.0,
+                   end: int | float | None = None) -> np.ndarray:
     """Returns int64 frame indices; sample k is the frame at `start` + k / `sampled_fps` seconds, up to `end`.
 
     The grid is uniform in time, so a variable frame rate needs no special care. The frame at a time is the
