@@ -174,7 +174,7 @@ def to_jobs(files: Mapping[str, Path], kept: Path, detector_id: str, failed: dic
 
 def probed(jobs: Sequence[Job], failed: dict[str, str], quiet: bool) -> Iterator[Job]:
     """Jobs that are not done yet, with what their files hold, under a progress bar in seconds of video."""
-    todo = {job.kept: job for job in jobs if not job.kept.is_file()}  # of copies of a file, one
+    todo = {job.kept: job for job in jobs if not read_kept(job.kept)}  # of copies of a file, one
     infos, whys = probe_many([job.path for job in todo.values()])
     failed |= {str(path): why for path, why in whys.items()}
     good = [job._replace(info=infos[job.path]) for job in todo.values() if job.path in infos]
@@ -239,9 +239,17 @@ def roomier(config: Config, duration: Number) -> Config:
 
 
 def read_finished(jobs: Sequence[Job]) -> dict[str, dict]:
-    """{id: path, duration, fps, records} of every job that is done."""
-    return {job.id: {"path": str(job.path), **json.loads(job.kept.read_text(encoding="utf-8"))}
-            for job in jobs if job.kept.is_file()}
+    """{id: path, duration, fps, decode, records} of every job that is done."""
+    kept = ((job, read_kept(job.kept)) for job in jobs)
+    return {job.id: {"path": str(job.path), **found} for job, found in kept if found}
+
+
+def read_kept(path: Path) -> dict:
+    """What was kept of a finished video; empty where it is not finished, or its file was cut short by a power cut."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 # --- what is written ------------------------------------------------------------------------------------------------

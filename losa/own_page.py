@@ -5,6 +5,7 @@ travel inside the page), and the browser works on what is in view.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -31,6 +32,7 @@ Number = int | float
 LINKED_TYPES = {*VIDEO_TYPES, ".mov", ".mkv", ".ogv", ".3gp"}  # what some browser plays, with a codec it knows
 PAGE_SEGMENTS, PAGE_VIDEOS = 6000, 500  # at most, on one page
 ROWS = 8  # of overlapping segments in a lane
+MOST_CLASSES = 20  # in table and legend, the most frequent ones
 
 
 def own_page(path: str | Path, videos: Sequence[Mapping], *, classes: Sequence[str] = (),
@@ -49,11 +51,12 @@ def own_page(path: str | Path, videos: Sequence[Mapping], *, classes: Sequence[s
     shown, embed = videos[:PAGE_VIDEOS], small_ones(videos[:PAGE_VIDEOS], max_video_mb, max_page_mb)
     most = min(MOST_SEGMENTS, max(10, PAGE_SEGMENTS // max(len(shown), 1)))
     panels = [own_panel(v, f"video-{i}", colours, most, path.parent, v["id"] in embed) for i, v in enumerate(shown)]
-    drawn = {label for v in shown for label in drawn_labels(v["records"], most)}
+    drawn = Counter(label for v in shown for label in drawn_labels(v["records"], most))
+    told = {label for label, _ in drawn.most_common(MOST_CLASSES)}
     head = f"See it: {len(shown)} video{'s' * (len(shown) != 1)}"
     if len(shown) < len(videos):
         head = f"See it: the first {len(shown)} of {len(videos):,} videos"
-    looking = controls(min_score, None, {c: colours[c] for c in colours if c in drawn})
+    looking = controls(min_score, None, {c: colours[c] for c in colours if c in told})
     sections = [("What was found", Html(found_table(videos, colours, min_score) + file_list(files))),
                 (head, Html(looking + index(shown, min_score) + "".join(panels)))]
     if failed:
@@ -80,9 +83,9 @@ def strong(videos: Sequence[Mapping], min_score: Number) -> list[tuple[str, Mapp
     return [(v["id"], r) for v in videos for r in v["records"] if score_of(r) >= min_score]
 
 
-def drawn_labels(records: Sequence[Mapping], most: int) -> set[str]:
+def drawn_labels(records: Sequence[Mapping], most: int) -> list[str]:
     ranked = sorted(records, key=lambda r: -score_of(r))[:most]
-    return {r["label"] for r in ranked if score_of(r) >= LEAST_SCORE}
+    return [r["label"] for r in ranked if score_of(r) >= LEAST_SCORE]
 
 
 def small_ones(videos: Sequence[Mapping], max_video_mb: Number, max_page_mb: Number) -> set[str]:
@@ -107,7 +110,7 @@ def found_table(videos: Sequence[Mapping], colours: Mapping[str, str], min_score
         said = "nothing at all was found" if best is None else f"the best score of all is {best:.2f}"
         return element("p", f"No segment has a score of at least {min_score:g}; {said}.")
     rows = []
-    for label, items in sorted(by_label.items(), key=lambda item: (-len(item[1]), item[0])):
+    for label, items in sorted(by_label.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CLASSES]:
         seconds = sum(r["segment"][1] - r["segment"][0] for _, r in items)
         swatch = element("span", class_="swatch", style=f"--c:{colours[label]}")
         cells = (f"{len(items):,}", f"{len({name for name, _ in items}):,}", clock(seconds, 120),
@@ -116,8 +119,9 @@ def found_table(videos: Sequence[Mapping], colours: Mapping[str, str], min_score
                             *(element("td", cell) for cell in cells)))
     heads = ("class", "segments", "in videos", "together, min:s", "best score")
     head = element("thead", element("tr", *(element("th", h, scope="col") for h in heads)))
+    more = f" {len(by_label) - len(rows)} rarer classes are not in this table." if len(by_label) > len(rows) else ""
     return Html(element("div", element("table", head, element("tbody", *rows)), class_="scroll")
-                + element("p", f"Counted are segments with a score of at least {min_score:g}.", class_="soft"))
+                + element("p", f"Counted are segments with a score of at least {min_score:g}.{more}", class_="soft"))
 
 
 def file_list(files: Sequence[str]) -> Html:

@@ -145,6 +145,8 @@ def test_interrupted_it_writes_what_it_has_and_continues(run, world, tmp_path, m
     assert not (tmp_path / "out" / ".taps").exists()
     found = predict_files(folder, run, tmp_path / "out", quiet=True)
     assert len(found["videos"]) == 3 and asked == ["test_0000", "test_0001", "test_0001", "test_0002"]
+    next((tmp_path / "out" / ".finished").iterdir()).write_text("{")
+    assert predict_files(folder, run, tmp_path / "out", quiet=True) == found and len(asked) == 5
 
 
 def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):

@@ -78,6 +78,14 @@ def test_numbers_on_it_are_those_of_the_records(tmp_path, clip):
     assert tree.of("seg")[2][0]["aria-label"] == "found: jump, 1:05.0 to 1:07.0, score 0.20"
 
 
+def test_hundreds_of_classes_leave_room_for_the_videos(tmp_path, clip):
+    records = [{"segment": [i, i + 1], "label": f"class {i % 199}", "score": 0.9} for i in range(300)]
+    videos = [{"id": str(i), "path": clip, "duration": 300.0, "records": records[60 * i:60 * i + 60]} for i in range(5)]
+    tree = Tree(own_page(tmp_path / "i.html", videos).read_text())
+    assert len(tree.of("key")) == 20 + 20 + 1 and len(tree.of("seg")) == 300
+    assert "179 rarer classes" in " ".join(words for tag, _, words in tree.elements if tag == "p")
+
+
 def test_nothing_found_is_said(tmp_path, clip):
     weak = {**own_video(clip), "records": [{"segment": [0, 1], "label": "jump", "score": 0.04}]}
     for videos, said in (([weak], "the best score of all is 0.04"), ([{**weak, "records": []}], "nothing at all")):
