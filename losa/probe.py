@@ -141,7 +141,7 @@ def check_file(path: Path) -> Path:
 def open_container(path: Path, **options: str):
     """PyAV's container; no playlist in a video's clothes can make it wait for the network for ever."""
     safe = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
-    return av.open(str(path), metadata_errors="replace", options={**safe, **options})
+    return av.open(str(path.absolute()), metadata_errors="replace", options={**safe, **options})
 
 
 def video_stream(container, path: Path):

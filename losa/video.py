@@ -126,9 +126,9 @@ class _Decord:
     """A file opened by decord: random access by key frames."""
 
     def __init__(self, path: Path, num_threads: int):
-        self.path = path
+        self.path, name = path, str(path.absolute())  # a relative "a:b.mp4" would be read as a protocol
         # fault_tol: an error once more than one frame was replaced by a copy of its neighbour, not silence
-        self.video = self._call(_import_decord().VideoReader, str(path), num_threads=num_threads, fault_tol=1)
+        self.video = self._call(_import_decord().VideoReader, name, num_threads=num_threads, fault_tol=1)
         if not len(self.video):
             raise VideoError(path, "holds no frame that can be decoded")
 
@@ -148,7 +148,7 @@ class _Decord:
             return function(*args, **settings)
         except (RuntimeError, decord.DECORDError, decord.DECORDLimitReachedError) as error:
             first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            why = first.rpartition(f"[{self.path}]")[2].strip()
+            why = first.rpartition(f"[{self.path.absolute()}]")[2].strip()
             raise VideoError(self.path, f"cannot be decoded, it is damaged or no video ({why})") from error
 
 

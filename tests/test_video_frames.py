@@ -1,8 +1,11 @@
 """Which frames come out of every kind of file: those that PyAV gives when it decodes the whole file in order."""
 
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
+import torch
 from video_files import (
     HEIGHT,
     OPEN_GOP,
@@ -178,8 +181,8 @@ def test_a_variable_rate_becomes_a_constant_one_with_every_frame_at_its_time(mak
     after = Reader(path)
     assert not probe(path).variable_rate and probe(path).duration == pytest.approx(before.timestamps[-1], abs=0.1)
     for start in (0.0, 0.7, 1.9, 3.3):
-        seen = [[JITTER[read_number(frame)] for frame in reader.read(sample_indices(reader.timestamps, 5, start, start + 1))]
-                for reader in (before, after)]
+        chosen = [(reader, sample_indices(reader.timestamps, 5, start, start + 1)) for reader in (before, after)]
+        seen = [[JITTER[read_number(frame)] for frame in reader.read(indices)] for reader, indices in chosen]
         assert np.abs(np.subtract(*seen)).max() <= 80  # ms: half a gap before and half a gap after the re-encoding
 
 
@@ -217,6 +220,34 @@ def test_reading_on_continues_and_going_back_begins_again(make, monkeypatch):
     assert len(begun) == 1
     reader.read([30])
     assert len(begun) == 2
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "h264.ts"])
+def test_names_that_look_like_addresses(make, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    odd = Path(f"http:x %03d ü {name}")
+    odd.write_bytes(make(name).read_bytes())
+    assert [read_number(frame) for frame in Reader(odd).read([5, 70])] == [5, 70]
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __init__(self, path):
+        self.reader = Reader(path, num_threads=2)
+
+    def __len__(self):
+        return NUM
+
+    def __getitem__(self, index):
+        return read_number(self.reader.read([index])[0])
+
+
+def test_forked_workers_decode_for_themselves_what_the_parent_has_open(make):
+    numbers = Numbers(make("hevc.mp4"))
+    assert numbers[4] == 4 and numbers.reader.backend == "av"
+    loader = torch.utils.data.DataLoader(numbers, batch_size=20, num_workers=2, timeout=20,
+                                         multiprocessing_context="fork")
+    assert torch.cat(list(loader)).tolist() == list(range(NUM))
+    assert numbers[60] == 60
 
 
 def test_unknown_backends_are_refused():
