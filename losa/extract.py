@@ -98,7 +98,7 @@ def extract(cache, live, videos: Sequence[Video], *, num_workers: int = 0, limit
     Raises CacheError before anything is done if the disk is too small.
     """
     began = time.monotonic()
-    missing, failed = missing_videos(cache, videos)
+    missing, failed = missing_videos(cache, videos, quiet)
     if not missing:
         return Extraction((), failed, 0, 0, 0.0, 0.0, 0.0)
     num_frames = announce_size(cache, live, missing, quiet)
@@ -119,10 +119,10 @@ def extract(cache, live, videos: Sequence[Video], *, num_workers: int = 0, limit
                       job.worked / seconds)
 
 
-def missing_videos(cache, videos: Sequence[Video]) -> tuple[list[Video], dict[str, str]]:
+def missing_videos(cache, videos: Sequence[Video], quiet: bool = True) -> tuple[list[Video], dict[str, str]]:
     """Videos whose taps are not there yet, each file and stretch once, and {id: why} of those without a file."""
     missing, failed = {}, {}
-    for video in videos:
+    for video in tqdm(videos, desc="looking for cached taps", unit="video", delay=2, leave=False, disable=quiet):
         try:
             if not cache.has(video):
                 missing.setdefault(cache.path(video), video)
@@ -154,7 +154,7 @@ def expected_frames(recipe, videos: Sequence[Video]) -> tuple[list[int], int]:
     Rates come from the annotations; where these have none, from a few of the files: 14,000 are not opened for this.
     """
     by_file = not (recipe.sample_fps or recipe.frames_per_video)
-    unknown = [video for video in videos if by_file and not getattr(video, "fps", None)]
+    unknown = [video for video in videos if by_file and not video.fps]
     probed = {}
     for video in unknown[:: max(1, len(unknown) // NUM_PROBED)][:NUM_PROBED]:
         try:
@@ -162,7 +162,7 @@ def expected_frames(recipe, videos: Sequence[Video]) -> tuple[list[int], int]:
         except VideoError:
             continue
     usual = float(np.median(list(probed.values()))) if probed else 30.0
-    rates = [recipe.sampled_fps(video, getattr(video, "fps", None) or probed.get(video.id, usual)) for video in videos]
+    rates = [recipe.sampled_fps(video, video.fps or probed.get(video.id, usual)) for video in videos]
     return ([max(1, int(np.ceil(v.duration * fps - 1e-6))) for v, fps in zip(videos, rates, strict=True)],
             sum(video.id not in probed for video in unknown))
 
@@ -368,6 +368,12 @@ def _serve(live, videos: Sequence[Video], pipe, theirs) -> None:
             live.close()
     except (EOFError, OSError):
         return
+
+
+def listed(failed: dict[str, str], most: int = 20) -> str:
+    """One line for each failed video, of many the first."""
+    lines = [f"  {name}: {why}" for name, why in list(failed.items())[:most]]
+    return "\n".join([*lines, *([f"  and {len(failed) - most} more"] if len(failed) > most else [])])
 
 
 def _reason(error: Exception) -> str:

@@ -143,7 +143,7 @@ class NpyFeatures:
 
     def fps(self, video: Video) -> float | None:
         """Native frames per second, from the card or the video's record."""
-        return self.card["fps"].get(video.id, getattr(video, "fps", None))
+        return self.card["fps"].get(video.id, video.fps)
 
     def time_grid(self, video: Video) -> Grid:
         fps = self.fps(video)

@@ -13,7 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +23,16 @@ from torch import Tensor, nn
 from losa import backbone as backbones
 from losa.config import Config
 from losa.data import Video
-from losa.extract import CacheError, extract
+from losa.extract import CacheError, extract, listed
 from losa.features import NpyFeatures, Resampled
 from losa.segments import Grid
 from losa.video import Reader, sample_indices
 
 FORMAT = 2  # version of the files below; part of the key
 MAX_OPEN = 8  # video files a process holds open
+FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound (3 GB for a long video)
 NATIVE_BYTES = 2**27  # of frames at the video's own size in memory at a time
-ID_PIECES, ID_BYTES = 8, 2**16  # a file's content is told by so many pieces of it
+ID_PIECES, ID_BYTES = 8, 2**15  # a file's content is told by so many pieces of it
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,20 @@ class TapRecipe:
         if video.path is None:
             raise ValueError(f"video {video.id!r} has no file; run `losa prepare` on the folder of videos")
         content = [content_id(str(video.path)), float(video.start), float(video.duration)]
-        own = asdict(replace(self, snippet_frames=None, snippets_per_video=None))
-        return hashlib.sha256(json.dumps([content, own], sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{json.dumps(content)} {self._stored}".encode()).hexdigest()[:32]
+
+    @cached_property
+    def _stored(self) -> str:
+        """What the files depend on, as text."""
+        return json.dumps(asdict(replace(self, snippet_frames=None, snippets_per_video=None)), sort_keys=True)
 
 
 class LiveTaps:
     """Taps straight from the video: `fetch` decodes frames, `features` runs the frozen backbone clip by clip."""
 
-    def __init__(self, backbone: nn.Module, recipe: TapRecipe, chunk: int = 8):
-        self.backbone, self.recipe, self.chunk, self.threads = backbone, recipe, chunk, 1
+    def __init__(self, backbone: nn.Module, recipe: TapRecipe, chunk: int | None = None):
+        self.backbone, self.recipe, self.threads = backbone, recipe, 1
+        self.chunk = chunk or max(8, 64 // recipe.clip_length)  # clips in one pass of the backbone
         self._chosen = (None, np.empty(0, np.int64))  # frame indices of the video read last
 
     def __getstate__(self) -> dict:
@@ -110,7 +116,7 @@ class LiveTaps:
 
     def backend(self, video: Video) -> str:
         """What decodes the video: "decord", or "av" where decord is not to be trusted."""
-        return getattr(self.reader(video), "backend", "decord")
+        return self.reader(video).backend
 
     def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
         """Number of videos per decoder."""
@@ -161,7 +167,7 @@ class LiveTaps:
             alive()
             native = reader.read(indices[at:at + few])
             frames.append(backbones.resize_frames(native, self.recipe.input_size, self.recipe.resize))
-            at, few = at + few, min(64, max(1, NATIVE_BYTES // native[0].numel()))
+            at, few = at + few, min(FEW_FRAMES, max(1, NATIVE_BYTES // native[0].numel()))
         return torch.cat(frames)
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
@@ -229,9 +235,8 @@ def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool
     """Computes what the cache lacks, see `extract`. Raises CacheError that lists what failed after all good ones."""
     done = extract(cache, live, videos, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
     if done.failed:
-        some = "\n".join(f"  {name}: {why}" for name, why in list(done.failed.items())[:20])
         raise CacheError(f"{len(done.failed)} of {len(videos)} videos have no taps; the others are in {cache.folder}. "
-                         f"Repair them, or leave them out with `losa prepare`:\n{some}")
+                         f"Repair them, or leave them out with `losa prepare`:\n{listed(done.failed)}")
 
 
 def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False):
@@ -244,24 +249,24 @@ def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", q
         layers = () if config.taps == "none" else None
         source = NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers)
     else:
-        source = _backbone_taps(config, videos, device, quiet)
+        source, live = backbone_taps(config, device)
+        if live is not None:
+            fill(source, live, videos, quiet, num_workers=decode_workers(config, device))
     if config.snippet_frames or config.snippets_per_video:
         return Resampled(source, config.snippet_frames, config.snippets_per_video)
     return source
 
 
-def _backbone_taps(config: Config, videos: Sequence[Video], device: str, quiet: bool):
+def backbone_taps(config: Config, device: str = "cpu") -> tuple:
+    """(CachedTaps, the LiveTaps to fill it with) of a config with a cache, (LiveTaps, None) of one without."""
     backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size,
                                        clip_length=config.clip_length, pixel_norm=config.pixel_norm).to(device)
     recipe = TapRecipe.make(config, backbone)
-    live = LiveTaps(backbone, recipe)
     if not config.cache:
-        return live
+        return LiveTaps(backbone, recipe), None
     every = backbones.tap_layers("all", backbone.depth)
     stored = recipe.with_layers(every) if set(recipe.layers) <= set(every) else recipe
-    cache = CachedTaps(config.cache, stored, recipe.layers)
-    fill(cache, LiveTaps(backbone, stored), videos, quiet, num_workers=decode_workers(config, device))
-    return cache
+    return CachedTaps(config.cache, stored, recipe.layers), LiveTaps(backbone, stored)
 
 
 def decode_workers(config: Config, device: str) -> int:

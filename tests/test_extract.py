@@ -17,6 +17,8 @@ from losa.backbone import VideoViT, freeze_backbone
 from losa.config import PRESETS, Config
 from losa.data import load_annotations
 from losa.extract import decode_apart, expected_frames, extract, pieces
+from losa.features import NpyFeatures
+from losa.precompute import extract_all, folder_videos
 from losa.taps import CachedTaps, CacheError, LiveTaps, TapRecipe, fill
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
@@ -216,3 +218,33 @@ def test_a_long_video_comes_in_small_pieces(monkeypatch):
     assert max(sizes) <= extract_module.PIECE_FRAMES + 16 and len(sizes) > 200
     assert sum(m["new"] for m in messages[1:-1]) == live.num_frames(video) == 57600
     assert sum(m["length"] for m in messages[1:-1]) == messages[0]["total"] == 28800
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_videos_becomes_features_for_others(tiny, videos, tmp_path, capsys):
+    folder = tmp_path / "videos"
+    (folder / "sub").mkdir(parents=True)
+    shutil.copy(videos[0].path, folder / "one.mp4")
+    shutil.copy(videos[1].path, folder / "sub" / "two.mp4")
+    (folder / "broken.mp4").write_bytes(b"no video")
+    config = PRESETS["tiny"](tiny, cache=str(tmp_path / "c"), frame_stride=4)
+    failed = extract_all(config, videos=folder, export=tmp_path / "out")
+    said = capsys.readouterr().out
+    assert list(failed) == ["broken"] and f"  broken: {failed['broken']}" in said and "frames/s" in said
+    assert said.index("MiB in") < said.index("frames/s")
+    source = NpyFeatures(tmp_path / "out", folder_videos(folder, {}))
+    two = replace(videos[1], id="sub/two")
+    assert source.num_snippets(two) == len(np.load(tmp_path / "out" / "sub" / "two.npy")) > 10
+    assert extract_all(config, videos=folder) == failed and "all 2 videos are in" in capsys.readouterr().out
+
+
+def test_annotated_videos_are_extracted_and_what_cannot_be_is_said(tiny, videos, tmp_path):
+    config = PRESETS["tiny"](tiny, cache=str(tmp_path / "c"), frame_stride=8)
+    assert extract_all(config, quiet=True) == {}
+    assert len(contents(tmp_path / "c")) == 2 * len(load_annotations(config.annotations).videos)
+    with pytest.raises(ValueError, match="keeps nothing"):
+        extract_all(config.replace(cache=""))
+    with pytest.raises(ValueError, match="are there already"):
+        extract_all(config.replace(features="f", feature_stride=4, taps="none"))

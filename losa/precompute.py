@@ -1,0 +1,55 @@
+"""`losa extract`: the taps of a whole data set or of a folder of videos, and features for other people's code."""
+
+from pathlib import Path
+
+import numpy as np
+
+from losa.config import Config
+from losa.data import Video, load_annotations
+from losa.extract import extract, listed
+from losa.features import Resampled
+from losa.features import export as export_features
+from losa.own import find_videos
+from losa.probe_many import probe_many
+from losa.taps import backbone_taps, best_device, decode_workers
+
+
+def extract_all(config: Config, *, videos: str | Path | None = None, export: str | Path | None = None,
+                quiet: bool = False) -> dict[str, str]:
+    """{id: why} of the videos that failed; the others are in the config's cache when it returns. Stopped, it continues.
+
+    videos: a folder of videos, in place of the config's annotations.
+    export: a folder to write the last layer's features into as well, <id>.npy (T, C), see `losa.features.export`.
+    """
+    if config.features:
+        raise ValueError(f"features={config.features!r} are there already; leave them out to compute some from videos")
+    if not config.cache:
+        raise ValueError("cache='' keeps nothing; give the folder that the taps are to be kept in")
+    failed = {}
+    if videos is None:
+        chosen = load_annotations(config.annotations, missing="drop").videos
+    else:
+        chosen = folder_videos(videos, failed)
+    device = best_device()
+    cache, live = backbone_taps(config, device)
+    done = extract(cache, live, chosen, num_workers=decode_workers(config, device), quiet=quiet)
+    failed |= done.failed
+    if export is not None:
+        resampled = config.snippet_frames or config.snippets_per_video
+        source = Resampled(cache, config.snippet_frames, config.snippets_per_video) if resampled else cache
+        export_features(source, [video for video in chosen if video.id not in failed], export, quiet=quiet)
+    if not quiet:
+        print(done if done.done or done.failed else f"taps cache: all {len(chosen)} videos are in {cache.folder}")
+        if failed:
+            print(f"{len(failed)} videos failed:\n{listed(failed, len(failed))}")
+    return failed
+
+
+def folder_videos(folder: str | Path, failed: dict[str, str]) -> tuple[Video, ...]:
+    """A record without segments of every video in a folder; notes in `failed` the files that are none."""
+    files = find_videos(Path(folder))
+    infos, whys = probe_many(files.values())
+    failed |= {name: whys[path] for name, path in files.items() if path in whys}
+    none, labels = np.zeros((0, 2)), np.zeros(0, dtype=np.int64)
+    return tuple(Video(name, "", path, 0.0, infos[path].duration, none, labels, infos[path].fps)
+                 for name, path in files.items() if path in infos)
