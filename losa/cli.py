@@ -1,6 +1,8 @@
 """The `losa` command: a few lines over the package each."""
 
 import json
+import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -93,8 +95,9 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
     if result["val_map"]:
         print(f"val average {100 * list(result['val_map'].values())[-1]:.2f}: choose between configs by this one")
     print_table(result)
-    print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {chosen.annotations} "
-          f"--subset {result['subset']}")
+    print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {chosen.ground_truth or chosen.annotations} "
+          f"--subset {result['subset']}" + (f" --test-set {chosen.test_set}" if chosen.test_set else "")
+          + (f" --protocol {chosen.protocol}" if chosen.protocol != "activitynet" else ""))
 
 
 @app.command()
@@ -117,6 +120,8 @@ def predict(what: Annotated[Path, typer.Argument(help="A video or a folder of vi
             run: Annotated[Path | None, typer.Option(help="Folder of a trained run, to predict videos with.")] = None,
             out: Annotated[Path, typer.Option(help="Folder for predictions of videos.")] = Path("runs/predictions"),
             weights: Annotated[str, typer.Option(help="The backbone's checkpoint, if it has moved.")] = "",
+            min_score: Annotated[float, typer.Option(help="Least score in subtitles, and where the page's slider "
+                                                     "stands.")] = 0.25,
             subset: Annotated[str, typer.Option(help="Without --run: this subset of the annotations, evaluated.")]
             = "test",
             annotations: Annotated[str, typer.Option(help="Without --run: another annotations.json, with the same "
@@ -131,7 +136,7 @@ def predict(what: Annotated[Path, typer.Argument(help="A video or a folder of vi
     if run is not None:
         from losa.own import predict_files
 
-        found = interruptible(predict_files, what, run, out, weights=weights)
+        found = interruptible(predict_files, what, run, out, weights=weights, min_score=min_score)
         print(f"{len(found['videos'])} videos in {out}: open {out / 'index.html'}")
         if found["failed"]:
             raise SystemExit(1)
@@ -322,7 +327,15 @@ def print_table(result: dict) -> None:
 
 
 def main() -> None:
-    """The command with our own errors as one line instead of a traceback."""
+    """The command with our own errors as one line instead of a traceback, and each warning once."""
+    told = set()
+
+    def tell(message: Warning | str, *_, **__) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            print(f"warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = tell
     try:
         app()
     except (ValueError, RuntimeError, OSError) as error:

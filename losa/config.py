@@ -281,6 +281,24 @@ def activitynet(size: str, folder: str | Path, **fields) -> Config:
     return postprocess(Config.make(**{**real(size, folder), **own}), "actionformer").replace(**fields)
 
 
-PRESETS = {"tiny": tiny, "demo": demo,
+def on_features(config: Config, **fields) -> Config:
+    """The head alone on features made by others, as ActionFormer's on I3D; `features` names their folder."""
+    own = dict(taps="none", frame_stride=1, frames_per_video=None, snippet_frames=None, feature_frames=16)
+    return config.replace(**{**own, **fields})
+
+
+def thumos14_features(folder: str | Path, **fields) -> Config:
+    """Head-only on features of THUMOS-14, 4 native frames apart; `features` names their folder."""
+    own = dict(feature_stride=4, window=2304, head_window=19)
+    return on_features(thumos14("b", folder), **{**own, **fields})
+
+
+def activitynet_features(folder: str | Path, **fields) -> Config:
+    """Head-only on features of ActivityNet, 16 native frames apart, interpolated to 192 per video."""
+    return on_features(activitynet("b", folder), **{"feature_stride": 16, "snippets_per_video": 192, **fields})
+
+
+PRESETS = {"tiny": tiny, "demo": demo, "thumos14_features": thumos14_features,
+           "activitynet_features": activitynet_features,
            **{f"thumos14_{size}": partial(thumos14, size) for size in SIZES},
            **{f"activitynet_{size}": partial(activitynet, size) for size in SIZES}}
