@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import papermill
 import pytest
 from safetensors.torch import load_file
 
 from losa import demo as demos
 from losa.config import PRESETS, Config
+from losa.data import load_annotations
 from losa.evaluate import evaluate, read_ground_truth, read_predictions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +79,10 @@ def executed(finished, tmp_path_factory) -> Path:
     config = PRESETS["tiny"](finished)
     given = {"00_quickstart": {"run_dir": str(finished)},
              "01_data": {"world_dir": str(finished / "world"), "size": "tiny", "cache": str(finished / "taps")},
-             "02_train": {**config.to_dict(), "out": str(folder / "run")}}
+             "02_train": {**config.to_dict(), "out": str(folder / "run")},
+             "04_own_video": {"out": str(folder / "own"), "size": "tiny", "epochs": 1,
+                              "settings": {name: config.to_dict()[name] for name in (
+                                  "warmup_epochs", "batch_size", "window", "head_levels", "head_dim", "adapter_dim")}}}
     assert set(given) == {path.stem for path in NOTEBOOKS}
     for path in NOTEBOOKS:
         assert given[path.stem].keys() <= parameters(path).keys()
@@ -101,6 +106,30 @@ def test_training_notebook_gives_what_the_package_gives(executed, finished):
     truth = read_ground_truth(finished / "world" / "annotations.json", "test")
     again = evaluate(truth, read_predictions(executed / "run" / "predictions.json"), tuple(result["tiou"]))
     assert result["average_map"] == pytest.approx(again.average_map, abs=1e-9)
+
+
+def test_own_video_notebook_repairs_what_it_made_wrong(executed):
+    """The clean data set is the world's own again, but for the broken file's video and the end that was clipped."""
+    folder = executed / "own"
+    typed = (folder / "example" / "labels.csv").read_text().splitlines()
+    assert len(typed) != len((folder / "labels_clean.csv").read_text().splitlines())
+    *whole, broken = load_annotations(folder / "example" / "annotations.json").videos
+    made = load_annotations(folder / "annotations.json")
+    assert {v.id for v in made.videos} == {v.id for v in whole} and broken.id not in {v.id for v in made.videos}
+    expected = {(v.id, *np.round(segment, 2)) for v in whole for segment in v.segments}
+    found = {(v.id, *np.round(segment, 2)) for v in made.videos for segment in v.segments}
+    assert len(found) == len(expected)
+    (lost,), (clipped,) = expected - found, found - expected
+    assert lost[:2] == clipped[:2] and clipped[2] == round(next(v for v in whole if v.id == lost[0]).duration, 2)
+    assert {v.subset for v in made.videos} == {"train", "test"}
+
+
+def test_own_video_notebook_leaves_what_one_can_look_at(executed):
+    folder = executed / "own"
+    new = {v.id for v in load_annotations(folder / "new" / "annotations.json").videos}
+    assert set(read_predictions(folder / "found" / "predictions.json")) == new
+    assert {path.stem for path in (folder / "found" / "subtitles").glob("*.srt")} == new
+    assert "<html" in (folder / "found" / "index.html").read_text()
 
 
 def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):
