@@ -63,6 +63,8 @@ class NpyFeatures:
     def __init__(self, folder: str | Path, videos: Sequence[Video], stride: int | float | None = None,
                  frames: int | float | None = None, layers: Sequence[int] | None = None):
         self.folder = Path(folder)
+        if not videos:
+            raise FeatureError(f"features in {self.folder} were asked for of no video; give the videos")
         if not self.folder.is_dir():
             raise FeatureError(f"there is no folder of features {self.folder}; give the folder that holds <id>.npy")
         self.card = self._read_card(stride, frames)
@@ -90,7 +92,13 @@ class NpyFeatures:
     def _read_card(self, stride, frames) -> dict:
         """stride, frames, and what else the folder's card says; stops where it says something else than was given."""
         path, given = self.folder / CARD, {"stride": stride, "frames": frames}
-        card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        try:
+            card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            numbers = [card[name] for name in given if name in card] + list(card.get("fps", {}).values())
+            if not all(isinstance(number, int | float) and number >= 0 for number in numbers):
+                raise TypeError("stride, frames and fps are numbers")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise FeatureError(f"{path} is no description of features ({error}); remove it, or export anew") from None
         for name, value in given.items():
             if value is None and name not in card:
                 raise FeatureError(f"{self.folder} has no {CARD}; say feature_{name}")

@@ -90,6 +90,8 @@ def test_missing_files_are_counted_and_named(tmp_path):
         NpyFeatures(tmp_path, more, 4, 16)
     with pytest.raises(FeatureError, match="there is no folder of features"):
         NpyFeatures(tmp_path / "no", videos, 4, 16)
+    with pytest.raises(FeatureError, match="of no video"):
+        NpyFeatures(tmp_path, (), 4, 16)
 
 
 @pytest.mark.parametrize("content, why", [
@@ -107,6 +109,14 @@ def test_files_that_are_no_features_are_named(tmp_path, content, why):
     else:
         np.save(path, content, allow_pickle=True)
     with pytest.raises(FeatureError, match=why):
+        NpyFeatures(tmp_path, videos, 4, 16)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b'{"stride": "4"}', b'{"fps": {"a": null}}', b"\xff"], ids=str)
+def test_a_card_that_describes_nothing_is_refused(tmp_path, content):
+    videos, _ = write(tmp_path, (50, 60))
+    (tmp_path / "card.json").write_bytes(content)
+    with pytest.raises(FeatureError, match="card.json is no description of features"):
         NpyFeatures(tmp_path, videos, 4, 16)
 
 
