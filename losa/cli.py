@@ -108,7 +108,7 @@ def extract(config: ConfigFile = None, preset: Preset = "", data: Folder = Path(
                                                         "here, the layout of ActionFormer and OpenTAD.")] = None,
             fields: Set = None) -> None:
     """Compute the taps of all annotated videos into the cache. Stopped, it continues; failing files are listed."""
-    from losa.extract import extract_all
+    from losa.precompute import extract_all
 
     failed = interruptible(extract_all, choose_config(config, preset, data, "", fields), videos=videos, export=export)
     if failed:

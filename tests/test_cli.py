@@ -1,21 +1,36 @@
 """The `losa` command as a user types it: one JSON object, one error line, help that teaches."""
 
+import contextlib
+import io
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
+from losa.cli import main
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def losa(*words, cwd=None):
-    return subprocess.run([sys.executable, "-c", "from losa.cli import main; main()", *map(str, words)],
-                          capture_output=True, text=True, cwd=cwd)
+def losa(*words, cwd="."):
+    """What the command prints and returns, run in this process; an exception of ours that is not caught fails."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+          warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch):
+        warnings.simplefilter("always")
+        patch.setattr(sys, "argv", ["losa", *map(str, words)])
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+            err.write(stop.code if isinstance(stop.code, str) else "")
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
@@ -41,6 +56,15 @@ def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
     (("predict", "nowhere"), "no run at nowhere; train one with `losa train nowhere`"),
     (("prepare", "out"), "give either --world SIZE, or --videos FOLDER"),
     (("prepare", "out", "--world", "huge"), "size 'huge' is unknown"),
+    (("train", "run", "--preset", "thumos_b"), "no preset is called 'thumos_b'; there are tiny, demo"),
+    (("train", "run", "--post", "opentat"), "no post-processing is called 'opentat'; there are actionformer, opentad"),
+    (("predict", "nothing.mp4", "--run", "nowhere"), "nothing.mp4"),
+    (("compare", "published:lossa", "published:losa"), "did you mean losa"),
+    (("evaluate", GOLDEN / "predictions.json", "--ground-truth", GOLDEN / "ground_truth.json", "--subset", "test",
+      "--protocol", "activitnet"), "activitynet-dedup"),
+    (("evaluate", GOLDEN / "predictions.json", "--ground-truth", GOLDEN / "ground_truth.json", "--subset", "test",
+      "--test-set", "thumos-212"), "thumos14-212"),
+    (("extract", "-s", "annotations=none.json"), "none.json"),
 ])
 def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
     done = losa(*words, cwd=tmp_path)
@@ -50,7 +74,7 @@ def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["demo", "prepare", "pretrain", "train", "predict", "evaluate", "sheet", "bench",
-                                     "study"])
+                                     "study", "check", "extract", "compare"])
 def test_every_command_explains_itself(command):
     done = losa(command, "--help")
     assert done.returncode == 0 and len(done.stdout.split()) > 20
@@ -71,10 +95,14 @@ def test_own_videos_from_folder_and_csv_to_predictions(tiny, tmp_path):
         f"{name}.mp4,{a['label']},{a['segment'][0]},{a['segment'][1]}"
         for name, video in truth.items() for a in video["annotations"]]
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    steps = [("prepare", "data", "--videos", tiny / "world" / "videos", "--annotations", "labels.csv",
+    steps = [("check", "labels.csv", "--videos", tiny / "world" / "videos"),
+             ("prepare", "data", "--videos", tiny / "world" / "videos", "--annotations", "labels.csv",
               "--split", "0.5,0.25,0.25"),
              ("train", "run", "-s", "annotations=data/annotations.json", "-s", "cache=data/taps", "-s", "epochs=1",
               "-s", "warmup_epochs=1", "-s", "head_levels=3", "-s", "head_dim=16", "-s", "adapter_dim=8"),
+             ("extract", "--config", "run/config.json", "--export", "features"),
+             ("predict", tiny / "world" / "videos", "--run", "run", "--out", "found"),
+             ("compare", "run", "run/predictions.json"),
              ("predict", "run", "--subset", "val"),
              ("evaluate", "run/predictions_val.json", "--ground-truth", "data/annotations.json", "--subset", "val")]
     for words in steps:
@@ -86,6 +114,34 @@ def test_own_videos_from_folder_and_csv_to_predictions(tiny, tmp_path):
     made = json.loads((tmp_path / "data" / "annotations.json").read_text())["database"]
     assert [sum(v["subset"] == s for v in made.values()) for s in ("train", "val", "test")] == [6, 3, 3]
     assert set(results) == {name for name, video in made.items() if video["subset"] == "val"}
+    found = json.loads((tmp_path / "found" / "predictions.json").read_text())["results"]
+    assert set(found) == set(made) == {path.stem for path in (tmp_path / "features").glob("*.npy")}
+    for name in results:  # a file as it comes gives what the annotated video gives
+        assert [r["score"] for r in found[name]] == pytest.approx([r["score"] for r in results[name]], abs=0.02)
+
+
+def test_a_linter_that_found_something_says_so_by_its_exit_code(tmp_path):
+    """What a spreadsheet and a tired person write: the clean copy is clean, the input untouched."""
+    table = "video;label;start;end\na.mp4;jump;0:02;0:04,5\na.mp4;jump;0:02;0:04,5\na.mp4;Jump;9;7\nb.mp4;wave;1;2\n"
+    (tmp_path / "labels.csv").write_text(table)
+    found = losa("check", "labels.csv", "--fix", "clean.csv", cwd=tmp_path)
+    assert found.returncode == 1 and "Traceback" not in found.stderr + found.stdout
+    assert all(word in found.stdout for word in ("'Jump'", "'jump'", "9", "7", "clean.csv")), found.stdout
+    assert (tmp_path / "labels.csv").read_text() == table
+    assert losa("check", "clean.csv", cwd=tmp_path).returncode == 0, losa("check", "clean.csv", cwd=tmp_path).stdout
+
+
+def test_warnings_are_one_line_each_and_said_once(tiny, tmp_path):
+    content = json.loads((tiny / "world" / "annotations.json").read_text())
+    video = next(v for v in content["database"].values() if v["subset"] == "train")
+    video["annotations"].append({"label": video["annotations"][0]["label"], "segment": [3.0, 3.0]})
+    path = tiny / "world" / f"{tmp_path.name}.json"
+    path.write_text(json.dumps(content))
+    done = losa("train", tmp_path / "run", "-s", f"annotations={path}", "-s", f"cache={tiny}/taps", "-s", "epochs=1",
+                "-s", "warmup_epochs=0", "-s", "head_levels=3", "-s", "head_dim=16")
+    path.unlink()
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stderr.count("zero length") == done.stderr.count("warning: ") == 1 and ".py" not in done.stderr
 
 
 def test_damaged_files_get_one_line(tiny, tmp_path):
