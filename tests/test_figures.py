@@ -108,6 +108,13 @@ def test_timeline_draws_every_segment_where_it_is():
     assert labels == {"b": False}  # no room in 0.2 s
 
 
+def test_a_single_track_is_not_judged():
+    fig = timeline({"found": FOUND}, 30, classes=CLASSES)
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["found\n2 segments"]
+    assert not any(bar.get_hatch() for bar in bars(fig).values())
+    assert [t.get_text() for t in fig.axes[0].get_legend().get_texts()] == ["fainter: lower score"]
+
+
 @pytest.mark.parametrize("num_classes", [1, 3, 30])
 def test_nothing_in_a_timeline_overlaps(num_classes):
     classes = [f"a long label {i}" for i in range(num_classes)]

@@ -149,7 +149,7 @@ def draw_segment(ax: Axes, record: Mapping, top: float, height: float, colours: 
 
 def lane_title(name: str, right: Sequence[bool], num_truth: int, is_truth: bool) -> str:
     if is_truth:
-        return f"{plain(name)}\n{num_truth} segment{'' if num_truth == 1 else 's'}"
+        return f"{plain(name)}\n{len(right)} segment{'' if len(right) == 1 else 's'}"
     return f"{plain(name)}\n{sum(right)} of {num_truth} found, {len(right) - sum(right)} wrong"
 
 
