@@ -131,12 +131,12 @@ def _header(path: Path, cells: list[str], needed: Sequence[str], optional: Seque
             findings.add("columns have another name", f"{cells[header.index(other)].strip()!r} instead of {name!r}")
             header[header.index(other)] = name
     lacking = [name for name in needed if name not in header]
-    if len(lacking) == len(needed) == 4 and len(cells) in (4, 5) and needed == COLUMNS:
+    if len(lacking) == len(needed) == 4 and len(header) in (4, 5) and needed == COLUMNS:
         for order in (("video", "start", "end", "label", "subset"), ("video", "label", "start", "end", "subset")):
             if None not in (seconds(header[order.index("start")]), seconds(header[order.index("end")])):
                 findings.add("header line missing", f"the first line is {','.join(cells)!r}, read as "
-                             f"{','.join(order[: len(cells)])}")
-                return list(order[: len(cells)])
+                             f"{','.join(order[: len(header)])}")
+                return list(order[: len(header)])
     if lacking or len(set(header)) < len(header):
         what = f"no column {', '.join(lacking)}" if lacking else "a column is there more than once"
         raise AnnotationError(f"{path}: {what}; the first line is {','.join(cells)[:200]!r}, expected "

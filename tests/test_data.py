@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_files import read_number, write_audio, write_video
+from video_files import OPEN_GOP, read_number, write_audio, write_video
 
 from losa.data import AnnotationError, load_annotations, load_csv, prepare, save_annotations
-from losa.video import Reader
+from losa.video import Reader, probe
 
 
 def write_json(path, database, **more):
@@ -305,6 +305,38 @@ def test_prepare_takes_the_file_s_duration_and_says_so(folder, tmp_path):
     assert "1 durations differ" in told[0] and "10.00 s stated, 4.00 s in the file" in told[0]
     assert "1 segments pass" in told[1] and len(told) == 2
     assert by_id(found)["one"] == [("a", 3, pytest.approx(4))]
+
+
+def test_prepare_takes_the_file_s_frame_rate_and_says_so(folder, tmp_path):
+    database = {"one": record(("a", 0, 1), duration=4.0, fps=30.0), "two": record(("a", 0, 1), duration=2.0, fps=25.0),
+                "three": record(("a", 0, 1), duration=2.0)}  # fmt: skip
+    with pytest.warns(UserWarning) as caught:
+        found = prepare(folder, write_json(tmp_path / "a.json", database), tmp_path / "out")
+    assert len(caught) == 1 and "1 frame rates differ" in str(caught[0].message)
+    assert "one: 30 fps stated, 25 in the file" in str(caught[0].message)
+    again = load_annotations(tmp_path / "out" / "annotations.json")
+    assert [v.fps for v in found.videos] == [v.fps for v in again.videos] == [25, 25, 25]
+
+
+def test_risky_files_are_announced_or_encoded_anew(folder, tmp_path):
+    write_video(folder / "more" / "open.mkv", 40, options=OPEN_GOP)
+    table = write_csv(tmp_path / "a.csv", "video,label,start,end", "one,a,0.5,0.9", "more/open,a,0.4,1.2")
+    with pytest.warns(UserWarning, match=r"1 video files would give wrong frames(.|\n)*open.mkv") as caught:
+        found = prepare(folder, table, tmp_path / "out")
+    assert len(caught) == 1 and found.videos[1].path == folder / "more" / "open.mkv"
+    found = prepare(folder, table, tmp_path / "out", normalise=True)
+    path = load_annotations(tmp_path / "out" / "annotations.json").videos[1].path.resolve()
+    assert path == found.videos[1].path == (tmp_path / "out/videos/more/open.mkv.mp4").resolve()
+    assert found.videos[0].path == folder / "one.mp4" and not probe(path).risks
+    assert [read_number(frame) for frame in Reader(path).read([0, 17, 39])] == [0, 17, 39]
+
+
+def test_a_prepared_file_can_be_prepared_again(folder, tmp_path):
+    write_video(folder / "three.mp4", 25)
+    table = write_csv(tmp_path / "a.csv", "video,label,start,end", "more/three.mp4,a,0.5,1.9", "one,b,0,1")
+    first = prepare(folder, table, tmp_path / "out")
+    again = prepare(folder, tmp_path / "out" / "annotations.json", tmp_path / "two")
+    assert [v.path.resolve() for v in again.videos] == [v.path.resolve() for v in first.videos]
 
 
 def test_ranges_cut_a_file_into_videos(folder, tmp_path):
