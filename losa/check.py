@@ -1,6 +1,6 @@
 """What is wrong with a file of annotations, and beside a folder of videos: all of it at once, counted, with advice.
 
-`check` reads what `losa.data.load_annotations` would stop at. `fix` (in `losa.repair`) writes a clean copy.
+`check` reads what `losa.data.load_annotations` would stop at. `losa.repair.fix` writes a clean copy.
 """
 
 import hashlib
@@ -125,13 +125,6 @@ def check(annotations: str | Path, videos: str | Path | None = None) -> Report:
     summary = (f"{sheet.layout}, {len(entries)} videos, {instances} instances, {len(labels)} labels; "
                + ", ".join(f"{name or '(none)'}: {count} videos" for name, count in subsets.most_common(8)))
     return Report(source, summary, sorted(findings.values(), key=lambda found: order.index(found.level)))
-
-
-def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None) -> list[str]:
-    """What was changed in the clean copy `out`, which is written; see `losa.repair.repair`."""
-    from losa.repair import repair
-
-    return repair(annotations, out, videos)
 
 
 # --- videos ---------------------------------------------------------------------------------------------------------

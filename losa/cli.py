@@ -202,7 +202,7 @@ def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder
           ) -> None:
     """What is wrong with annotations and videos: counts and first examples. Exit code 1 if anything should change."""
     from losa.check import check
-    from losa.check import fix as clean
+    from losa.repair import fix as clean
 
     found = check(annotations, videos)
     print(found.table())

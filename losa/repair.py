@@ -50,7 +50,7 @@ OWN = ["instances left out, their label is empty or not clear", "labels of insta
 CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values(), *OWN]}
 
 
-def repair(annotations: str | Path, out: str | Path, videos: str | Path | None = None) -> list[str]:
+def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None) -> list[str]:
     """What was changed in the clean copy `out`, which is written: counts, and the first examples.
 
     out: .json for ActivityNet's layout, or .csv where a CSV came in; never the input itself. With `videos`, the folder

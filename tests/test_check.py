@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from video_files import write_video
 
-from losa.check import check, fix
+from losa.check import check
 from losa.data import load_annotations, load_csv, prepare
+from losa.repair import fix
 from losa.rows import AnnotationError
 
 

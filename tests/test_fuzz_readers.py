@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from losa.check import check, fix
+from losa.check import check
 from losa.data import load_annotations, prepare, save_annotations
 from losa.layouts import read_layout
+from losa.repair import fix
 from losa.rows import AnnotationError, read_classes, seconds
 from losa.tables import read_ranges
 

@@ -94,9 +94,7 @@ def test_a_finished_run_is_read_back_and_another_config_is_refused(tiny, tmp_pat
 
 def test_changed_annotations_are_not_answered_with_the_old_result(tiny, tmp_path):
     annotations = json.loads((tiny / "world" / "annotations.json").read_text())
-    for video in annotations["database"].values():
-        video["path"] = str(tiny / "world" / video["path"])
-    path = tmp_path / "annotations.json"
+    path = tiny / "world" / f"{tmp_path.name}.json"  # beside the videos' folder
     path.write_text(json.dumps(annotations))
     config = head_only(tiny_config(tiny, annotations=str(path)))
     run(config, tmp_path / "run", quiet=True)
