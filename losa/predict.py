@@ -65,7 +65,7 @@ def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
         here = output.point_mask[0] & (where.positions_grid + start >= first) & (where.positions_grid + start < last)
         hits = decode(output.logits[0], output.offsets[0], here, where, min_score=config.pre_nms_score,
                       top_k=config.pre_nms_topk, per_level=config.topk_per_level, min_length_grid=config.min_length,
-                      limits_grid=(-0.5 - start, total - 0.5 - start))
+                      limits_grid=tuple(grid.to_grid(edge) - start for edge in (0.0, float(video.duration))))
         found.append((grid.to_seconds(hits.segments_grid + start), hits.scores, hits.labels))
     segments, scores, labels = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
     segments = segments.clamp(0, video.duration)

@@ -54,7 +54,7 @@ class Windows(Dataset):
         total = self.source.num_snippets(video)
         segments_grid = self.source.time_grid(video).to_grid(video.segments)
         start, length = choose_window(rng, total, segments_grid, self.window, self.crop_ratio, self.align)
-        inside, kept = clip_segments(segments_grid, start, start + length)
+        inside, kept = clip_segments(segments_grid, start, start + length, total)
         return {"video": video.id, "fetched": self.source.fetch(video, start, start + length),
                 "segments_grid": torch.from_numpy(inside - start).float(),
                 "labels": torch.from_numpy(video.labels[kept])}
@@ -74,9 +74,13 @@ def choose_window(rng: np.random.Generator, total: int, segments_grid: np.ndarra
     return int(rng.choice(good if len(good) else starts)), length
 
 
-def clip_segments(segments_grid: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Segments clipped to snippets [start, stop), and which of the given ones had at least half inside."""
-    edges = (start - 0.5, stop - 0.5)
+def clip_segments(segments_grid: np.ndarray, start: int, stop: int,
+                  total: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Segments clipped to snippets [start, stop), and which of the given ones had at least half inside.
+
+    The outer edges of a video of `total` snippets, if given, cut nothing: features of others begin after it does.
+    """
+    edges = (-np.inf if start == 0 and total else start - 0.5, np.inf if stop == total else stop - 0.5)
     clipped = segments_grid.clip(*edges)
     kept = (clipped[:, 1] - clipped[:, 0]) >= 0.5 * (segments_grid[:, 1] - segments_grid[:, 0])
     kept &= clipped[:, 1] > clipped[:, 0]

@@ -55,6 +55,17 @@ def test_segments_are_clipped_dropped_below_half_and_keep_their_labels():
     assert kept.tolist() == [True, True, False, False] and clipped.tolist() == [[-0.5, 4.0], [0.0, 5.0]]
 
 
+def test_what_lies_before_the_first_feature_of_others_is_not_cut_off():
+    """ActionFormer's features: the first is centred 8 frames after the video's start, 2 snippets before it."""
+    grid = Grid(30, 4, offset=8)
+    segments = grid.to_grid(np.array([[0.0, 4.0], [10.0, 13.0]]))
+    assert segments[0, 0] == -2
+    clipped, kept = clip_segments(segments, 0, 96, total=96)
+    assert kept.all() and clipped.tolist() == segments.tolist()
+    clipped, _ = clip_segments(segments, 50, 90, total=96)
+    assert clipped.tolist() == [[73.0, 89.5]]
+
+
 def test_targets_stay_on_the_frames_they_label():
     """A window's snippet t shows video snippet start + t, and segments move by the same shift."""
     source, video = Numbers(400), a_video()
