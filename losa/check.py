@@ -80,7 +80,8 @@ class Report:
             lines += [f"{'':18}... and {found.count - len(found.examples)} more"] * (found.count > len(found.examples))
             lines.append(f"{'':16}> {found.advice}")
         levels = Counter(found.level for found in self.findings)
-        total = ", ".join(f"{levels[name]} kinds of {name}" for name in ("error", "warning", "note") if levels[name])
+        total = ", ".join(counted(levels[name], f"kind of {name}", f"kinds of {name}")
+                          for name in ("error", "warning", "note") if levels[name])
         return "\n".join([*lines, total or "nothing to complain about"])
 
     def to_frame(self):
@@ -122,9 +123,15 @@ def check(annotations: str | Path, videos: str | Path | None = None) -> Report:
     instances = sum(len(entry.instances) for entry in entries)
     labels = {label for entry in entries for label, _, _ in entry.instances}
     subsets = Counter(entry.subset for entry in entries)
-    summary = (f"{sheet.layout}, {len(entries)} videos, {instances} instances, {len(labels)} labels; "
-               + ", ".join(f"{name or '(none)'}: {count} videos" for name, count in subsets.most_common(8)))
+    summary = (f"{sheet.layout}, {counted(len(entries), 'video')}, {counted(instances, 'instance')}, "
+               f"{counted(len(labels), 'label')}; "
+               + ", ".join(f"{name or '(none)'}: {counted(n, 'video')}" for name, n in subsets.most_common(8)))
     return Report(source, summary, sorted(findings.values(), key=lambda found: order.index(found.level)))
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """"1 video", "2 videos"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 # --- videos ---------------------------------------------------------------------------------------------------------

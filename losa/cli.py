@@ -200,14 +200,19 @@ def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder
           videos: Annotated[Path | None, typer.Option(help="Folder of the videos, to look at them too.")] = None,
           fix: Annotated[Path | None, typer.Option(help="Write a clean copy here; the input stays as it is.")] = None,
           ) -> None:
-    """What is wrong with annotations and videos: counts and first examples. Exit code 1 if anything should change."""
+    """What is wrong with annotations and videos: counts and first examples.
+
+    Exit code 1 if anything should change; with --fix, in the copy.
+    """
     from losa.check import check
     from losa.repair import fix as clean
 
     found = check(annotations, videos)
     print(found.table())
     if fix is not None:
-        print(*clean(annotations, fix, videos), f"written: {fix}", sep="\n")
+        print("", *clean(annotations, fix, videos), f"written: {fix}, where is left:", "", sep="\n")
+        found = check(fix, videos)
+        print(found.table())
     raise SystemExit(found.exit_code)
 
 

@@ -30,6 +30,8 @@ def cues(records: Sequence[Mapping], *, min_score: Number = 0.0) -> list[Cue]:
         lines, touches = _lines(active), bool(found) and found[-1][1] == begin
         if touches and (lines == found[-1][2] or end - begin < FLICKER_MS):
             found[-1] = (found[-1][0], end, found[-1][2])
+        elif touches and found[-1][1] - found[-1][0] < FLICKER_MS:
+            found[-1] = (found[-1][0], end, lines)
         else:
             found.append((begin, end, lines))
     return found
