@@ -13,10 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 # Fields that say how a trained model is used and judged; the others are fixed once it is trained.
-LATE = ("ground_truth", "test_set", "cache", "weights", "num_workers", "window_overlap", "pre_nms_score",
-        "pre_nms_topk", "topk_per_level", "min_length", "nms_sigma", "min_score", "max_segments",
-        "class_wise_nms", "voting", "voting_weight", "classifier", "classifier_topk", "classifier_fusion",
-        "protocol", "tiou")
+LATE = ("ground_truth", "block_list", "test_set", "cache", "weights", "num_workers", "window_overlap",
+        "pre_nms_score", "pre_nms_topk", "topk_per_level", "min_length", "nms_sigma", "min_score",
+        "max_segments", "class_wise_nms", "voting", "voting_weight", "classifier", "classifier_topk",
+        "classifier_fusion", "protocol", "tiou")
 
 
 class ConfigError(ValueError):
@@ -32,6 +32,7 @@ class Config(BaseModel):
     val_subset: str = "val"  # choices are made here; "" trains without validation
     test_subset: str = "test"
     ground_truth: str = ""  # file that test AP is measured against as it stands; "" = annotations, cleaned
+    block_list: str = ""  # file of video ids to leave out of the test, e.g. ActivityNet's blocked ones
     test_set: str = ""  # name of a published test set, e.g. "thumos14-212"; "" = all of test_subset
     cache: str = "runs/demo/taps"  # folder of cached taps; "" computes them on the fly in every epoch
     # features made by others, in place of a backbone (head-only)
@@ -239,6 +240,14 @@ POST = {
                    voting_weight="score", classifier_fusion="product"),
     },
 }  # fmt: skip
+
+
+def replace_late(config: Config, fields: dict) -> Config:
+    """The config with fields replaced that may differ after training. Raises ConfigError for the others."""
+    fixed = [name for name in fields if name in Config.model_fields and name not in LATE]
+    if fixed:
+        raise ConfigError(f"{', '.join(fixed)}: fixed when the run was trained; here may change: {', '.join(LATE)}")
+    return config.replace(**fields)
 
 
 def postprocess(config: Config, style: str) -> Config:

@@ -1,25 +1,28 @@
 """One run from config to numbers: train, predict the test subset, evaluate, write down."""
 
+import hashlib
 import json
 import re
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import psutil
 import torch
 
 from losa.card import make_card, method_of
-from losa.config import LATE, Config, ConfigError, postprocess
+from losa.classifier import read_scores
+from losa.config import Config, ConfigError, postprocess, replace_late
 from losa.data import Annotations, Video, load_annotations
-from losa.evaluate import evaluate, report
+from losa.evaluate import PROTOCOLS, evaluate, report
 from losa.files import write_text
 from losa.model import load_model
 from losa.predict import judged_by, predict, save_raw, seen_by, suppress, truth_of
 from losa.segments import write_predictions
-from losa.taps import best_device, file_id, open_taps
+from losa.taps import best_device, content_id, file_id, open_taps
 from losa.train import train
-from losa.truth import Records, choose_test_set, read_ground_truth
+from losa.truth import Records, choose_test_set, leave_out, read_block_list, read_ground_truth
 
 
 def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
@@ -29,10 +32,12 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     """
     out = Path(out)
     known = read_result(out)
-    if known.get("config") == config.to_dict() and known["data"] == file_id(config.annotations):
+    inputs = inputs_of(config)
+    if known.get("config") == config.to_dict() and known.get("inputs") == inputs:
         return known
     began = time.monotonic()
     annotations = load_annotations(config.annotations)
+    check_late(config, annotations)
     needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
     open_taps(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(), quiet=quiet)
     seconds = {"taps": time.monotonic() - began}
@@ -41,7 +46,7 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     seconds["train"] = log[-1]["seconds"]
     result = test(out, config.test_subset, quiet=quiet)
     seconds["predict"] = result.pop("predict_seconds")
-    result |= {"data": file_id(config.annotations), "peak_memory_mb": peak_memory_mb(), "seed": config.seed,
+    result |= {"inputs": inputs, "peak_memory_mb": peak_memory_mb(), "seed": config.seed,
                "seconds": {k: round(v, 2) for k, v in seconds.items()},
                "val_map": {str(row["epoch"]): row["val_map"] for row in log if "val_map" in row}}
     write_text(out / "result.json", json.dumps(result, indent=1))
@@ -92,27 +97,59 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
             "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
 
 
-def replace_late(config: Config, fields: dict) -> Config:
-    """The config with fields replaced that may differ after training. Raises ConfigError for the others."""
-    fixed = [name for name in fields if name in Config.model_fields and name not in LATE]
-    if fixed:
-        raise ConfigError(f"{', '.join(fixed)}: fixed when the run was trained; here may change: {', '.join(LATE)}")
-    return config.replace(**fields)
-
-
 def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:
-    """What predictions of a subset are compared with, and the ids of the videos its test set leaves out."""
+    """What predictions of a subset are compared with, and the ids of the videos its test set leaves out.
+
+    Raises ConfigError where a published test set is asked for and the annotations, cleaned, are not all of it.
+    """
     judged = judged_by(config, labelled)
     if config.ground_truth:
         truth = read_ground_truth(config.ground_truth, subset)
-        if judged.classes == ("action",):
+        if config.class_agnostic and not config.classifier:
             truth = {v: [{**item, "label": "action"} for item in items] for v, items in truth.items()}
     else:
         truth = truth_of(judged.subset(subset), judged.classes)
-    if not (config.test_set and subset == config.test_subset):
+    if subset != config.test_subset:
         return truth, set()
-    chosen = choose_test_set(truth, config.test_set)
+    chosen = leave_out(truth, read_block_list(config.block_list) if config.block_list else ())
+    if config.test_set and config.ground_truth:
+        chosen = choose_test_set(chosen, config.test_set)
+    elif config.test_set:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                chosen = choose_test_set(chosen, config.test_set)
+        except UserWarning as told:
+            raise ConfigError(f"{told} These are {config.annotations}, cleaned: give the file as it was published, "
+                              "-s ground_truth=FILE, or give up the name, -s test_set=") from None
     return chosen, truth.keys() - chosen.keys()
+
+
+def check_late(config: Config, labelled: Annotations) -> None:
+    """Nothing; raises the error that a field of prediction or evaluation would cause only after training."""
+    if config.protocol not in PROTOCOLS:
+        raise ConfigError(f"protocol={config.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
+    truth_for(config, labelled, config.test_subset)
+    if config.classifier:
+        read_scores(config.classifier, labelled.classes)
+
+
+def inputs_of(config: Config) -> dict[str, str]:
+    """What the files that a result depends on hold, by field."""
+    found = {"annotations": file_id(config.annotations)}
+    for name in ("ground_truth", "block_list", "classifier", "weights", "features"):
+        path = Path(getattr(config, name) or "random")
+        if path.is_file():
+            found[name] = content_id(str(path))
+        elif path.is_dir():
+            found[name] = checksum_of_listing(path)
+    return found
+
+
+def checksum_of_listing(folder: Path) -> str:
+    """sha256 over names, sizes and times of change of a folder's files."""
+    rows = sorted((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*"))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def peak_memory_mb() -> float:

@@ -16,7 +16,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from losa.config import Config
+from losa.config import LATE, Config
 from losa.data import Annotations, load_annotations
 from losa.evaluate import evaluate
 from losa.files import write_text
@@ -181,9 +181,10 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
     facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
                         "data": file_id(config.annotations)}, indent=1)
     path = out / "run.json"
-    if path.exists() and json.loads(path.read_text()) != json.loads(facts):
-        before = json.loads(path.read_text())["config"]
-        differ = {k: (before.get(k), v) for k, v in config.to_dict().items() if before.get(k) != v}
+    before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
+    differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
+              if before["config"].get(k) != v and k not in LATE}
+    if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
         raise TrainingError(f"{out} holds a run with other settings {differ or 'of annotations or backbone'} "
                             f"(there, now); choose another folder or delete it")
     out.mkdir(parents=True, exist_ok=True)

@@ -67,6 +67,14 @@ def test_thumos_preset_samples_as_the_peers_do():
     assert (config.head_levels, config.head_dim, config.batch_size, config.learning_rate) == (6, 512, 2, 1e-4)
 
 
+def test_feature_presets_are_actionformers():
+    """happyharrycn/actionformer_release: configs/thumos_i3d.yaml and anet_i3d.yaml."""
+    thumos, activitynet = PRESETS["thumos14_features"]("data"), PRESETS["activitynet_features"]("data")
+    assert (thumos.feature_stride, thumos.feature_frames, thumos.window, thumos.head_window) == (4, 16, 2304, 19)
+    assert (activitynet.feature_stride, activitynet.snippets_per_video, activitynet.window) == (16, 192, 192)
+    assert thumos.taps == activitynet.taps == "none" and thumos.snippet_frames is None
+
+
 def test_activitynet_preset_makes_192_snippets_of_any_video():
     config = PRESETS["activitynet_b"]("data")
     assert config.frames_per_video / config.snippet_frames == 192 == config.window

@@ -100,3 +100,19 @@ def test_gates_of_a_video_are_those_of_the_forward_pass():
     assert gates.shape == (2, 2, 40) and torch.equal(gates, expected) and gates.std() > 0
     alone = build(config.replace(gate="concat"), dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
     assert video_gates(alone, source, a_video()) is None
+
+
+@pytest.mark.parametrize("weight, class_wise, expected", [
+    ("score_tiou", True, (0.8 * 10 + 0.4 * 0.9 * 11) / (0.8 + 0.4 * 0.9)),
+    ("score", True, (0.8 * 10 + 0.4 * 11) / (0.8 + 0.4)),
+    ("score", False, (0.8 * 10 + 0.4 * 11 + 0.6 * 10.5) / (0.8 + 0.4 + 0.6)),
+])
+def test_candidates_vote_on_an_end_by_the_style_and_the_classes_of_the_config(weight, class_wise, expected):
+    """[1, 10] at 0.8 with its neighbour [1, 11] at 0.4 (tIoU 9/10) and, of another class, [1, 10.5] at 0.6."""
+    raw = {"v": Raw(torch.tensor([[1.0, 10.0], [1.0, 10.5], [1.0, 11.0]]), torch.tensor([0.8, 0.6, 0.4]),
+                    torch.tensor([0, 1, 0]))}
+    config = Config.make(voting=0.75, voting_weight=weight, class_wise_nms=class_wise, max_segments=1)
+    (kept,) = suppress(raw, config, ("a", "b"))["v"]
+    assert kept["segment"] == pytest.approx([1.0, expected], abs=1e-5) and kept["score"] == pytest.approx(0.8)
+    plain = suppress(raw, config.replace(voting=0.0), ("a", "b"))["v"]
+    assert plain[0]["segment"] == [1.0, 10.0]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from safetensors.torch import load_file
 
 from losa.card import compare, read_card
 from losa.config import PRESETS, ConfigError
@@ -57,6 +58,37 @@ def test_ground_truth_of_its_own_is_what_the_result_is_measured_against(thumos, 
     other = predict_subset(out, "test", fields={"ground_truth": str(tmp_path / "official.json")}, quiet=True)
     assert other["num_ground_truth"] == result["num_ground_truth"] + 1
     assert not compare(result["card"], other["card"]).comparable
+
+
+@pytest.mark.parametrize("fields, message", [
+    (dict(protocol="activitynet-dedupe"), "protocol='activitynet-dedupe': expected one of activitynet"),
+    (dict(test_set="thumos14-999"), "thumos14-212"),
+    (dict(test_set="thumos14-212"), "as it was published, -s ground_truth=FILE"),
+    (dict(ground_truth="nothing.json"), "nothing.json"),
+    (dict(block_list="nothing.txt"), "nothing.txt"),
+    (dict(class_agnostic=True, classifier="nothing.json"), "nothing.json"),
+])
+def test_what_only_the_end_needs_is_checked_at_the_beginning(tiny, tmp_path, fields, message):
+    config = PRESETS["thumos14_s"](tmp_path, **{**SMALL, "annotations": f"{tiny}/world/annotations.json", **fields})
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        run(config, tmp_path / "run", quiet=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_may_be_judged_otherwise_without_training_again(thumos, tiny, tmp_path):
+    """The same folder with another protocol and a list of videos left out: weights stay, the result is another."""
+    out, config, result = thumos
+    left = result["card"]["test_set"]["num_videos"] - 1
+    gone = next(v.id for v in load_annotations(tiny / "world" / "annotations.json").subset("test"))
+    (tmp_path / "blocked.txt").write_text(gone)
+    before = load_file(out / "model.safetensors")
+    other = run(config.replace(protocol="activitynet", block_list=str(tmp_path / "blocked.txt")), out, quiet=True)
+    assert other["card"]["test_set"]["num_videos"] == left and other["card"]["test_set"]["left_out"] == [gone]
+    after = load_file(out / "model.safetensors")
+    assert other["protocol"] == "activitynet" and all(after[name].equal(value) for name, value in before.items())
+    (tmp_path / "blocked.txt").write_text("nobody")
+    again = run(config.replace(protocol="activitynet", block_list=str(tmp_path / "blocked.txt")), out, quiet=True)
+    assert again["card"]["test_set"]["num_videos"] == left + 1, "the list's content counts, not its name"
 
 
 def test_activitynet_learns_one_class_and_a_classifier_names_the_segments(tiny, tmp_path):
