@@ -17,6 +17,7 @@ from pathlib import Path
 Number = int | float
 
 UNKNOWN = "unknown"
+AWARE, AGNOSTIC = "told apart", "class-agnostic"  # `ap.classes`
 LAST, BEST_ON_TEST = "last epoch", "best epoch on the test set"  # the part of `selection` before a comma decides
 GROUPS = ("test_set", "ap", "post", "classifier", "input", "selection", "seed", "result", "versions", "machine")
 PACKAGES = ("losa", "numpy", "torch", "timm", "decord", "av")
@@ -45,20 +46,26 @@ def make_card(
 ) -> dict:
     """The card of one result, plain JSON values.
 
-    found: `losa.evaluate.report`. annotations: file or folder of the ground truth, whose checksum is taken.
-    test_set: its published name, if it has one. classifier: None without an external one, else
-    {"file", "topk", "fusion"}; the file's checksum is added. input: {"source", "backbone", "weights", "sampling",
-    "decode": {"decord": files, "av": files}}. selection: what chose the weights, e.g. "last epoch, EMA weights".
+    found: `losa.evaluate.report`; where its only class is "action", classes were merged ("class-agnostic").
+    annotations: file or folder of the ground truth, whose checksum is taken. test_set: its published name, if it has
+    one. classifier: None without an external one, else {"file", "topk", "fusion"}; the file's checksum is added.
+    input: {"source", "backbone", "weights", "sampling", "decode": {"decord": files, "av": files}}. selection: what
+    chose the weights, e.g. "last epoch, EMA weights".
     """
     if isinstance(classifier, dict) and Path(str(classifier.get("file") or "")).is_file():
         classifier = {**classifier, "file": Path(classifier["file"]).name, "sha256": checksum(classifier["file"])}
     return {
         "test_set": {
             "name": test_set or "none", "subset": subset, "num_videos": found["num_videos"],
-            "num_instances": found["num_ground_truth"], "left_out": sorted(left_out),
+            "num_instances": found["num_ground_truth"], "num_ambiguous": found.get("num_ambiguous", UNKNOWN),
+            "left_out": sorted(left_out),
             "annotations": Path(annotations).name, "sha256": checksum(annotations),
         },
-        "ap": {"style": found["protocol"], "tiou": [round(t, 6) for t in found["tiou"]]},
+        "ap": {
+            "style": found["protocol"], "tiou": [round(t, 6) for t in found["tiou"]],
+            "num_classes": len(found["per_class"]),
+            "classes": AGNOSTIC if {*found["per_class"]} == {"action"} else AWARE,
+        },
         "post": post,
         "classifier": classifier,
         "input": input,
@@ -209,16 +216,17 @@ class Comparison:
 def compare(a: dict, b: dict) -> Comparison:
     """Whether the results of two cards may be compared.
 
-    They may not where test set, counts, AP style, tIoU thresholds, use of an external classifier or the rule that
-    chose the weights differ.
+    They may not where test set, counts, AP style, tIoU thresholds, classes (how many, told apart or merged), use of an
+    external classifier or the rule that chose the weights differ.
     """
     reasons, undecided, settled = _compare_test_sets(a, b)
     pairs = [("ap.tiou", "tIoU thresholds", _get(a, "ap.tiou"), _get(b, "ap.tiou")),
+             ("ap.classes", "classes", _classes(a), _classes(b)),
              ("classifier", "external classifier", _with_classifier(a), _with_classifier(b)),
              ("", "rule that chose the weights", _rule(a), _rule(b))]  # fmt: skip
     if not _same_truth_for_both_styles(a, b):
         pairs.insert(0, ("ap.style", "AP style", _get(a, "ap.style"), _get(b, "ap.style")))
-    settled.add("ap.style")
+    settled |= {"ap.style", "ap.num_classes"}
     for path, title, of_a, of_b in pairs:
         settled.add(path)
         if UNKNOWN in (of_a, of_b):
@@ -246,8 +254,12 @@ def _other_differences(a: dict[str, object], b: dict[str, object], settled: set[
 
 def _compare_test_sets(a: dict, b: dict) -> tuple[list[str], list[str], set[str]]:
     """Reasons and open questions about the test set, and the fields that need no further mention."""
-    reasons, undecided, settled = [], [], {"test_set.name", "test_set.num_videos", "test_set.num_instances"}
-    for path, title in (("test_set.num_videos", "test videos"), ("test_set.num_instances", "test instances")):
+    counted = [("test_set.num_videos", "test videos"), ("test_set.num_instances", "test instances")]
+    ambiguous = ("test_set.num_ambiguous", "ambiguous instances, which the style forgives")
+    reasons, undecided, settled = [], [], {"test_set.name", ambiguous[0], *(path for path, _ in counted)}
+    if _get(a, "ap.style") == _get(b, "ap.style") == "thumos14":
+        counted.append(ambiguous)
+    for path, title in counted:
         of_a, of_b = _get(a, path), _get(b, path)
         if UNKNOWN in (of_a, of_b):
             undecided.append(f"{title}: {_text(of_a)} | {_text(of_b)}")
@@ -274,6 +286,11 @@ def _same_truth_for_both_styles(a: dict, b: dict) -> bool:
     styles = {str(_get(card, "ap.style")) for card in (a, b)}
     counts = [_get(card, "test_set.num_instances") for card in (a, b)]
     return styles == {"activitynet", "activitynet-dedup"} and counts[0] == counts[1] != UNKNOWN
+
+
+def _classes(card: dict) -> str:
+    number, how = (_get(card, f"ap.{key}") for key in ("num_classes", "classes"))
+    return UNKNOWN if UNKNOWN in (number, how) else f"{_text(number)}, {_text(how)}"
 
 
 def _with_classifier(card: dict) -> str:
@@ -327,7 +344,7 @@ def _paper(
     """A card of what a paper and its code say; see shared tables of the field for the numbers."""
     return {
         "test_set": {"name": name, "num_videos": counts[0], "num_instances": counts[1]},
-        "ap": {"style": style, "tiou": list(tiou)},
+        "ap": {"style": style, "tiou": list(tiou), "num_classes": 20 if tiou == _THUMOS else 200, "classes": AWARE},
         "post": post,
         "classifier": classifier,
         "input": {"source": source, "backbone": backbone, "sampling": sampling},

@@ -50,6 +50,7 @@ class Evaluation:
     per_length: group of `LENGTHS` -> {"bounds" in seconds (no upper one: null), "num_ground_truth", "map",
     "average_map"}, the last two null where the group is empty.
     num_videos, num_ground_truth: of the truth, after what the protocol leaves out; ambiguous ones do not count.
+    num_ambiguous: instances of the truth that belong to no class; the protocol "thumos14" forgives what touches them.
     num_predictions: all that were given. Of these num_unknown_video lie in videos outside the ground truth and
     count as wrong, as in the public evaluators: leave such videos out beforehand if they were not to be found.
     num_unknown_label have a label outside the ground truth and count for nothing. num_tied share their score
@@ -63,6 +64,7 @@ class Evaluation:
     per_length: dict[str, dict]
     num_videos: int
     num_ground_truth: int
+    num_ambiguous: int
     num_predictions: int
     num_unknown_video: int
     num_unknown_label: int
@@ -99,7 +101,7 @@ def evaluate(
     analysis (without its normalisation); the mean goes over the classes that have such instances.
 
     Raises ValueError for an unknown protocol, a bad threshold, or a truth without instances; warns where no
-    prediction is of a video of the truth.
+    prediction is of a video of the truth, and where the protocol forgives what is ambiguous and nothing is.
     """
     tiou = check_tiou(tiou)
     if protocol not in PROTOCOLS:
@@ -114,6 +116,14 @@ def evaluate(
         warnings.warn(
             f'none of the {len(predictions)} videos of the predictions ("{next(iter(predictions))}", ...) is in the '
             f'ground truth ("{next(iter(truth))}", ...): are the ids written alike, is it the right subset?',
+            stacklevel=2,
+        )
+    num_ambiguous = sum(bool(r.get("ambiguous")) for items in truth.values() for r in items)
+    if rules.forgive and not num_ambiguous:
+        warnings.warn(
+            f'protocol="{protocol}" forgives what touches an ambiguous instance, and this ground truth marks none: not '
+            "the challenge's number. For that, give the folder of THUMOS-14's official text files, with its Ambiguous "
+            "ones.",
             stacklevel=2,
         )
     place = {video_id: i for i, video_id in enumerate(sorted({*truth, *predictions}))}
@@ -135,6 +145,7 @@ def evaluate(
         per_length={name: _per_length(classes.values(), bounds, rules) for name, bounds in LENGTHS.items()},
         num_videos=len(truth),
         num_ground_truth=len(wanted.label),
+        num_ambiguous=num_ambiguous,
         num_predictions=len(given.label),
         num_unknown_video=count_instances(unknown),
         num_unknown_label=int((given.label < 0).sum()),

@@ -57,7 +57,9 @@ def test_a_card_says_what_the_result_was_measured_on(card, annotations):
     assert set(card) == set(GROUPS) and json.loads(json.dumps(card, allow_nan=False)) == card
     assert card["test_set"]["num_videos"] == 2 and card["test_set"]["num_instances"] == 2
     assert card["test_set"]["sha256"] == checksum(annotations) and len(checksum(annotations)) == 64
-    assert card["ap"] == {"style": "activitynet", "tiou": [0.3, 0.4, 0.5, 0.6, 0.7]}
+    assert card["ap"] == {"style": "activitynet", "tiou": [0.3, 0.4, 0.5, 0.6, 0.7], "num_classes": 1,
+                          "classes": "told apart"}  # fmt: skip
+    assert card["test_set"]["num_ambiguous"] == 0
     assert card["result"]["average_map"] == 0.5 and card["classifier"] is None
     assert {"python", "numpy", "torch"} <= set(card["versions"]) and card["machine"]["system"]
     assert "2 videos, 2 instances; AP activitynet; classifier none" in card_line(card)
@@ -129,6 +131,8 @@ def test_cards_that_are_not_there(tmp_path):
         ("test_set.subset", "val", "another subset"),
         ("ap.style", "thumos14", "AP style: activitynet | thumos14"),
         ("ap.tiou", [0.5], "tIoU thresholds"),
+        ("ap.num_classes", 20, "classes: 1, told apart | 20, told apart"),
+        ("ap.classes", "class-agnostic", "classes: 1, told apart | 1, class-agnostic"),
         ("classifier", {"file": "x"}, "external classifier: none | used"),
         ("selection", "best epoch on the test set", "rule that chose the weights: last epoch | best"),
     ],
@@ -164,6 +168,31 @@ def test_named_test_sets_need_not_be_the_same_file(card):
     assert compare(named, other).reasons == ["test set: thumos14-212 | thumos14-211"]
 
 
+def test_one_class_of_all_is_another_number_than_the_mean_over_classes(annotations):
+    """Where every class has its instances found equally well, merging them changes everything but the counts."""
+    truth = {f"v{i}": [{"segment": [1.0, 5.0], "label": "ab"[i % 2]}] for i in range(10)}
+    found = {video: [{"segment": [1.0, 5.0], "label": "a", "score": 0.5}] for video in truth}
+    merged = ({v: [{**r, "label": "action"} for r in rs] for v, rs in records.items()} for records in (truth, found))
+    apart, one = (make_card(report(evaluate(*pair, (0.5,))), annotations=annotations, subset="val", **HOW)
+                  for pair in ((truth, found), tuple(merged)))  # fmt: skip
+    told = compare(one, apart)
+    assert told.reasons == ["classes: 1, class-agnostic | 2, told apart"] and not told.comparable
+    assert not any("classes" in item for item in told.other_differences)
+    older = copy.deepcopy(apart)
+    del older["ap"]["num_classes"], older["ap"]["classes"]
+    assert compare(older, apart).undecided == ["classes: unknown | 2, told apart"]
+
+
+def test_the_challenge_s_style_needs_the_same_ambiguous_instances(card):
+    named = changed(changed(card, "test_set.name", "thumos14-212"), "test_set.num_ambiguous", 37)
+    other = changed(named, "test_set.num_ambiguous", 0)
+    assert compare(named, other).comparable and not compare(named, other).other_differences
+    told = compare(*(changed(one, "ap.style", "thumos14") for one in (named, other)))
+    assert told.reasons == ["ambiguous instances, which the style forgives: 37 | 0"]
+    fewer = changed(other, "test_set.num_videos", 1)
+    assert compare(other, fewer).reasons == ["test videos: 2 | 1"]  # though the names are the same
+
+
 def test_published_cards():
     """ActionFormer's 212 test videos are not OpenTAD's 211; LoSA's paper does not say which it used."""
     losa, actionformer, adatad = (PUBLISHED[n] for n in ("losa", "actionformer-videomaev2-g", "adatad-g"))
@@ -171,6 +200,8 @@ def test_published_cards():
     assert any("unknown | thumos14-212" in text for text in compare(losa, actionformer).undecided)
     assert "test videos: 212 | 211" in compare(actionformer, adatad).reasons
     assert compare(adatad, PUBLISHED["adatad-b"]).comparable
+    assert {name: card["ap"]["num_classes"] for name, card in PUBLISHED.items()} == {
+        name: 200 if name.endswith("-anet") else 20 for name in PUBLISHED}  # fmt: skip
     assert str(compare(losa, adatad)).startswith("71.00 and 75.06 average mAP")
     read_card("published:losa")["ap"]["tiou"].clear()
     assert PUBLISHED["losa"]["ap"]["tiou"]

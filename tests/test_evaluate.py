@@ -1,4 +1,5 @@
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -302,6 +303,20 @@ def test_predictions_in_other_videos_are_wrong_and_counted():
 def test_ids_that_never_meet_are_said():
     with pytest.warns(UserWarning, match=r'none of the 1 videos of the predictions \("w"'):
         assert evaluate({"v": [instance(0, 1)]}, {"w": [instance(0, 1, 0.9)]}, (0.5,)).num_unknown_video == 1
+
+
+def test_nothing_to_forgive_is_said():
+    """The challenge's rules on a truth without its ambiguous instances make another number."""
+    truth, predictions = {"v": [instance(0, 1)]}, {"v": [instance(4, 6, 0.9), instance(0, 1, 0.5)]}
+    with pytest.warns(UserWarning, match="forgives .* and this ground truth marks none: not the challenge's number"):
+        got = evaluate(truth, predictions, (0.5,), "thumos14")
+    assert got.average_map == 0.5 and got.num_ambiguous == 0
+    truth["v"].append({"segment": [5.0, 7.0], "label": "Ambiguous", "ambiguous": True})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = evaluate(truth, predictions, (0.5,), "thumos14")
+        evaluate({"v": [instance(0, 1)]}, predictions, (0.5,))
+    assert got.average_map == 1.0 and got.num_ambiguous == 1 and report(got)["num_ambiguous"] == 1
 
 
 def test_report_is_plain_json():
