@@ -19,8 +19,7 @@ study_app = typer.Typer(no_args_is_help=True, help="Make the tables of the READM
 app.add_typer(study_app, name="study")
 
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
-    "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. Fields: "
-    + ", ".join(Config.model_fields)))]
+    "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. `losa fields` lists them."))]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A config.json to start from.")]
 Preset = Annotated[str, typer.Option(help=f"Complete settings to start from: {', '.join(PRESETS)}.")]
 Folder = Annotated[Path, typer.Option("--data", help="With --preset: folder with annotations.json, for the taps too.")]
@@ -52,6 +51,8 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
                 help="CSV id,file,start,end,subset: cut files into several videos by time range.")] = None,
             normalise: Annotated[bool, typer.Option("--normalise", help="Re-encode files that cannot be read at "
                                                     "random (open GOP, edit list, MPEG-TS) into OUT/videos.")] = False,
+            decode: Annotated[bool, typer.Option("--decode", help="Read every file to its end and leave out those "
+                                                 "that are damaged in their middle.")] = False,
             ) -> None:
     """Make a checked dataset: from your videos and labels, or the embedded world."""
     if bool(world) == bool(videos):
@@ -64,13 +65,22 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
     if annotations is None:
         raise typer.BadParameter("--videos needs --annotations FILE")
     from losa.data import prepare
+    from losa.hints import parse_shares, training_hint
 
-    shares = tuple(map(float, split.split(","))) if split else None
-    found = prepare(videos, annotations, out, ranges=ranges, split=shares, normalise=normalise)
+    found = prepare(videos, annotations, out, ranges=ranges, split=parse_shares(split), normalise=normalise,
+                    decode=decode)
     print(f"{out / 'annotations.json'}: {len(found.videos)} videos, {len(found.classes)} classes, "
           f"{sum(len(v.labels) for v in found.videos)} segments; subsets "
-          + ", ".join(f"{name}: {count} videos" for name, (count, _) in found.subsets.items()) + "\n"
-          f"next: losa train RUN_FOLDER -s annotations={out / 'annotations.json'} -s cache={out / 'taps'}")
+          + ", ".join(f"{name}: {count} videos" for name, (count, _) in found.subsets.items()))
+    print(training_hint(found, out))
+
+
+@app.command()
+def fields(config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data")) -> None:
+    """Every field of the config, its value, and what it means: what -s replaces."""
+    from losa.hints import field_list
+
+    print(field_list(choose_config(config, preset, data, "", None)))
 
 
 @app.command()
@@ -88,6 +98,7 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
           config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data"), post: Post = "",
           fields: Set = None) -> None:
     """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
+    from losa.hints import print_table
     from losa.run import run
 
     chosen = choose_config(config, preset, data, post, fields)
@@ -98,6 +109,8 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
     print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {chosen.ground_truth or chosen.annotations} "
           f"--subset {result['subset']}" + (f" --test-set {chosen.test_set}" if chosen.test_set else "")
           + (f" --protocol {chosen.protocol}" if chosen.protocol != "activitynet" else ""))
+    if not chosen.features:
+        print(f"  or: losa predict VIDEOS --run {out} --out FOLDER")
 
 
 @app.command()
@@ -110,7 +123,16 @@ def extract(config: ConfigFile = None, preset: Preset = "", data: Folder = Path(
     """Compute the taps of all annotated videos into the cache. Stopped, it continues; failing files are listed."""
     from losa.precompute import extract_all
 
-    failed = interruptible(extract_all, choose_config(config, preset, data, "", fields), videos=videos, export=export)
+    chosen = choose_config(config, preset, data, "", fields)
+    if videos is not None:
+        if export is None:
+            raise typer.BadParameter("--videos without annotations needs --export DIR, where the features go")
+        if chosen.cache == Config().cache:
+            chosen = chosen.replace(cache=str(export / "taps"))
+    failed = interruptible(extract_all, chosen, videos=videos, export=export)
+    if export is not None:
+        print(f"features in {export}; to train the head on them: losa train RUN_FOLDER -s features={export} "
+              "-s taps=none -s annotations=ANNOTATIONS")
     if failed:
         raise SystemExit(1)
 
@@ -120,8 +142,8 @@ def predict(what: Annotated[Path, typer.Argument(help="A video or a folder of vi
             run: Annotated[Path | None, typer.Option(help="Folder of a trained run, to predict videos with.")] = None,
             out: Annotated[Path, typer.Option(help="Folder for predictions of videos.")] = Path("runs/predictions"),
             weights: Annotated[str, typer.Option(help="The backbone's checkpoint, if it has moved.")] = "",
-            min_score: Annotated[float, typer.Option(help="Least score in subtitles, and where the page's slider "
-                                                     "stands.")] = 0.25,
+            min_score: Annotated[float, typer.Option(min=0, max=1, help="Least score in subtitles, and where the "
+                                                     "page's slider stands.")] = 0.25,
             subset: Annotated[str, typer.Option(help="Without --run: this subset of the annotations, evaluated.")]
             = "test",
             annotations: Annotated[str, typer.Option(help="Without --run: another annotations.json, with the same "
@@ -137,10 +159,13 @@ def predict(what: Annotated[Path, typer.Argument(help="A video or a folder of vi
         from losa.own import predict_files
 
         found = interruptible(predict_files, what, run, out, weights=weights, min_score=min_score)
-        print(f"{len(found['videos'])} videos in {out}: open {out / 'index.html'}")
+        shown = sum(video["num_shown"] for video in found["videos"].values())
+        print(f"{len(found['videos'])} videos, {shown} segments of score {min_score} or more: open {out / 'index.html'}"
+              + ("" if shown else "\nnothing is that sure: look at the page for the best scores, try --min-score 0.05"))
         if found["failed"]:
             raise SystemExit(1)
         return
+    from losa.hints import print_table
     from losa.run import test
 
     result = test(what, subset, annotations=annotations, post=post, fields=parse_fields(fields))
@@ -166,14 +191,22 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
     """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
     from losa.card import evaluation_card
     from losa.evaluate import evaluate, parse_tiou, read_ground_truth, read_predictions, report
+    from losa.hints import print_table, read_table
     from losa.truth import TEST_SETS, choose_test_set, leave_out, read_block_list
 
-    given, left_out = read_ground_truth(ground_truth, subset), set(read_block_list(block_list) if block_list else ())
+    predictions = predictions / "predictions.json" if predictions.is_dir() else predictions
+    given = read_table(ground_truth, subset) if ground_truth.suffix.lower() == ".csv" else None
+    given = given or read_ground_truth(ground_truth, subset)
+    left_out = set(read_block_list(block_list) if block_list else ())
     truth = leave_out(given, left_out)
     if test_set:
         truth = choose_test_set(truth, test_set)
         left_out |= set(TEST_SETS[test_set].left_out)
-    records = leave_out(read_predictions(predictions), left_out)
+    everything = read_predictions(predictions)
+    records = leave_out(everything, left_out)
+    dropped = sum(map(len, everything.values())) - sum(map(len, records.values()))
+    if dropped:
+        warnings.warn(f"{dropped} predictions lie in videos that are left out; they do not count", stacklevel=1)
     found = report(evaluate(truth, records, parse_tiou(tiou), protocol))
     found["card"] = evaluation_card(found, predictions, ground_truth, subset=subset, test_set=test_set,
                                     left_out=given.keys() - truth.keys())
@@ -199,7 +232,7 @@ def compare(first: Annotated[str, typer.Argument(help="A run's folder, a result,
 def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder of THUMOS' text files.")],
           videos: Annotated[Path | None, typer.Option(help="Folder of the videos, to look at them too.")] = None,
           fix: Annotated[Path | None, typer.Option(help="Write a clean copy here; the input stays as it is.")] = None,
-          ) -> None:
+          decode: Annotated[bool, typer.Option("--decode", help="Read every video to its end.")] = False) -> None:
     """What is wrong with annotations and videos: counts and first examples.
 
     Exit code 1 if anything should change; with --fix, in the copy.
@@ -207,11 +240,11 @@ def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder
     from losa.check import check
     from losa.repair import fix as clean
 
-    found = check(annotations, videos)
+    found = check(annotations, videos, decode=decode)
     print(found.table())
     if fix is not None:
-        print("", *clean(annotations, fix, videos), f"written: {fix}, where is left:", "", sep="\n")
-        found = check(fix, videos)
+        print("\nwhat the clean copy changes:", *clean(annotations, fix, videos), f"\nwhat is left in {fix}:", sep="\n")
+        found = check(fix, videos, decode=decode)
         print(found.table())
     raise SystemExit(found.exit_code)
 
@@ -317,18 +350,6 @@ def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:
         except json.JSONDecodeError:
             fields[name] = value
     return fields
-
-
-def print_table(result: dict) -> None:
-    cells = "  ".join(f"{t:.2f}: {100 * ap:5.1f}" for t, ap in zip(result["tiou"], result["map"], strict=True))
-    print(f"mAP at tIoU  {cells}   average {100 * result['average_map']:.2f}\n"
-          f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")
-    if "card" in result:
-        from losa.card import card_line
-
-        print(card_line(result["card"]))
-    if result["num_unknown_video"]:
-        print(f"{result['num_unknown_video']} predictions lie in videos the subset does not have; they count as wrong")
 
 
 def main() -> None:

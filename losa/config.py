@@ -37,8 +37,8 @@ class Config(BaseModel):
     cache: str = "runs/demo/taps"  # folder of cached taps; "" computes them on the fly in every epoch
     # features made by others, in place of a backbone (head-only)
     features: str = ""  # folder of <video id>.npy; "" computes taps from the videos
-    feature_stride: float | None = Field(None, gt=0)  # native frames between two features
-    feature_frames: float = Field(16, ge=0)  # native frames one feature saw; the first is centred at half of it
+    feature_stride: float | None = Field(None, gt=0)  # native frames between features; None = as their card.json says
+    feature_frames: float | None = Field(None, ge=0)  # native frames one feature saw; the first is centred at half
     # frozen backbone and how video reaches it
     backbone: str = "gap"  # "gap" | "covered" | "videomae_b" | "videomaev2_g" | ... | "timm/<model name>"
     weights: str = ""  # checkpoint file or folder; "" = the shipped ones, timm's hub; "random" = random weights
@@ -130,8 +130,6 @@ class Config(BaseModel):
             (self.snippet_frames is not None and self.snippets_per_video is not None,
              f"snippet_frames={self.snippet_frames} and snippets_per_video={self.snippets_per_video} both choose the "
              "number of snippets; keep one"),
-            (self.features and self.feature_stride is None,
-             f"features={self.features!r} needs feature_stride: the native frames between two features, e.g. 4"),
             (self.classifier and not self.class_agnostic,
              f"classifier={self.classifier!r} gives segments their classes, so they are learnt without: write "
              f"class_agnostic=True instead of {self.class_agnostic}"),

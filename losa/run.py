@@ -23,6 +23,8 @@ from losa.segments import write_predictions
 from losa.taps import best_device, content_id, file_id, open_taps
 from losa.train import train
 from losa.truth import Records, choose_test_set, leave_out, read_block_list, read_ground_truth
+from losa.video import probe
+from losa.world import SIZE
 
 
 def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
@@ -132,6 +134,19 @@ def check_late(config: Config, labelled: Annotations) -> None:
     truth_for(config, labelled, config.test_subset)
     if config.classifier:
         read_scores(config.classifier, labelled.classes)
+    tell_toy_backbone(config, labelled)
+
+
+def tell_toy_backbone(config: Config, labelled: Annotations) -> None:
+    """Warns where a backbone that has only ever seen drawings is to look at other videos."""
+    path = next((video.path for video in labelled.videos if video.path), None)
+    if config.features or config.backbone not in ("gap", "covered") or path is None:
+        return
+    size = (lambda info: (info.width, info.height))(probe(path))
+    if size != (SIZE, SIZE):
+        warnings.warn(f"backbone={config.backbone!r} has only ever seen the embedded world's drawings, and {path} is "
+                      "no such video; for real ones choose e.g. -s backbone=timm/vit_small_patch14_dinov2.lvd142m",
+                      stacklevel=2)
 
 
 def inputs_of(config: Config) -> dict[str, str]:

@@ -185,8 +185,9 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
     differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
               if before["config"].get(k) != v and k not in LATE}
     if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
-        raise TrainingError(f"{out} holds a run with other settings {differ or 'of annotations or backbone'} "
-                            f"(there, now); choose another folder or delete it")
+        what = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in differ.items())
+        raise TrainingError(f"{out} holds a run with other settings {f'({what})' if what else 'of annotations or backbone'}; "
+                            "choose another folder or delete it")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, facts)
     write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))

@@ -11,9 +11,13 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from losa.cli import main
+from losa.config import Config
+from losa.data import Annotations, Video
+from losa.hints import parse_shares, training_hint
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -74,7 +78,7 @@ def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["demo", "prepare", "pretrain", "train", "predict", "evaluate", "sheet", "bench",
-                                     "study", "check", "extract", "compare"])
+                                     "study", "check", "extract", "compare", "fields"])
 def test_every_command_explains_itself(command):
     done = losa(command, "--help")
     assert done.returncode == 0 and len(done.stdout.split()) > 20
@@ -130,6 +134,30 @@ def test_a_linter_that_found_something_says_so_by_its_exit_code(tmp_path):
     assert all(word in found.stdout for word in ("'Jump'", "'jump'", "9", "7", "clean.csv")), found.stdout
     assert (tmp_path / "labels.csv").read_text() == table
     assert losa("check", "clean.csv", cwd=tmp_path).returncode == 0, losa("check", "clean.csv", cwd=tmp_path).stdout
+
+
+def test_every_field_is_listed_with_its_value_and_choices():
+    said = losa("fields", "--preset", "activitynet_b").stdout
+    listed = [line.split("=")[0].strip() for line in said.splitlines() if line.startswith("  ")]
+    assert set(Config.model_fields) <= set(listed)
+    assert "short | long | both" in said and "classifier_fusion=sqrt" in said and "frames_per_video=768" in said
+
+
+@pytest.mark.parametrize("subsets, said", [
+    (("train", "val", "test"), "-s cache=data/taps \\\n"),
+    (("training", "validation"), "-s train_subset=training -s val_subset= -s test_subset=validation"),
+    (("Validation", "Test"), "-s train_subset=Validation -s val_subset= -s test_subset=Test"),
+    (("all",), "--split 0.6,0.2,0.2"),
+])
+def test_what_to_type_after_prepare_fits_the_subsets_there_are(subsets, said):
+    videos = tuple(Video(name, name, None, 0, 9, np.array([[1.0, 2.0]]), np.array([min(i, 1)]))
+                   for i, name in enumerate(subsets))
+    hint = training_hint(Annotations(("jump", "wave"), videos), Path("data"))
+    assert said in hint and ("note: no instance of wave in" in hint) == (len(subsets) > 1)
+
+
+def test_shares_may_be_percent():
+    assert parse_shares("60,20,20") == pytest.approx((0.6, 0.2, 0.2)) and parse_shares("") is None
 
 
 def test_warnings_are_one_line_each_and_said_once(tiny, tmp_path):

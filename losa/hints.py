@@ -1,0 +1,78 @@
+"""What the commands say and understand beside their work: tables, what to type next, the list of config fields."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from losa.card import card_line
+from losa.config import Config, ConfigError
+from losa.layouts import read_layout
+
+
+def field_list(config: Config) -> str:
+    """Every field of a config: its value there, and the comment beside it in `losa.config.Config`."""
+    lines, values = [], config.to_dict()
+    for line in inspect.getsource(Config).splitlines():
+        if line.startswith("    # "):
+            lines.append(f"\n{line.strip()}")
+        elif found := re.match(r"    (\w+): [^#]*?(?:  # (.*))?$", line):
+            name, comment = found.groups()
+            if name in values:
+                kind = Config.model_fields[name].annotation
+                choices = " | ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
+                meaning = "; ".join(filter(None, [choices, comment]))
+                lines.append(f"  {f'{name}={values[name]}':38}  {meaning}".rstrip())
+    return "\n".join(lines).strip()
+
+
+def parse_shares(split: str) -> tuple[float, ...] | None:
+    """(0.6, 0.2, 0.2) for "0.6,0.2,0.2" and for "60,20,20"; None for ""."""
+    try:
+        shares = tuple(map(float, split.split(","))) if split else None
+    except ValueError:
+        raise ConfigError(f"--split {split}: expected three shares such as 0.6,0.2,0.2") from None
+    return tuple(share / 100 for share in shares) if shares and abs(sum(shares) - 100) < 1e-6 else shares
+
+
+def training_hint(found, out: Path) -> str:
+    """What to type after `prepare`, and what would go wrong: one subset alone, classes that training never sees."""
+    known = {name.lower(): name for name, (_, instances) in found.subsets.items() if instances}
+    names = [next((known[word] for word in words if word in known), "") for words in (
+        ("train", "training"), ("val", "validation", "valid"), ("test", "testing"))]
+    if not names[0] and names[1] and names[2]:
+        names = [names[1], "", names[2]]  # THUMOS-14 trains on its validation split
+    if not names[2]:
+        names = [names[0], "", names[1]]
+    if not names[0] or not names[2]:
+        return (f"next: the same with --split 0.6,0.2,0.2, or a column subset: training and testing need videos of "
+                f"their own, here is only {', '.join(found.subsets)}")
+    seen = {int(label) for video in found.videos if video.subset == names[0] for label in video.labels}
+    unseen = [name for label, name in enumerate(found.classes) if label not in seen]
+    notes = f"note: no instance of {', '.join(unseen)} in {names[0]}: it cannot be learnt, and counts as AP 0\n"
+    fields = {"annotations": out / "annotations.json", "cache": out / "taps",
+              **{f"{standard}_subset": name for standard, name in zip(("train", "val", "test"), names, strict=True)
+                 if name != standard}}
+    settings = " ".join(f"-s {name}={value}" for name, value in fields.items())
+    return ((notes if unseen else "") + f"next: losa train RUN_FOLDER {settings} \\\n"
+            "    -s backbone=timm/vit_small_patch14_dinov2.lvd142m -s sample_fps=10\n"
+            "(or another backbone; its weights come from timm's hub, or add -s weights=FILE)")
+
+
+def read_table(path: Path, subset: str) -> dict:
+    """Ground truth of one subset of a CSV, as `read_ground_truth` gives that of a JSON."""
+    entries = [entry for entry in read_layout(path)[0] if entry.subset == subset]
+    if not any(entry.instances for entry in entries):
+        raise ConfigError(f"{path} has no instance in a subset {subset!r}; without a column subset it is 'all'")
+    return {entry.id: [{"label": label, "segment": [start, end]} for label, start, end in entry.instances]
+            for entry in entries}
+
+
+def print_table(result: dict) -> None:
+    cells = "  ".join(f"{t:.2f}: {100 * ap:5.1f}" for t, ap in zip(result["tiou"], result["map"], strict=True))
+    print(f"mAP at tIoU  {cells}   average {100 * result['average_map']:.2f}\n"
+          f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")
+    if "card" in result:
+        print(card_line(result["card"]))
+    if result["num_unknown_video"]:
+        print(f"{result['num_unknown_video']} predictions lie in videos the subset does not have; they count as wrong")
