@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.entries import ROUNDING, durations_differ, find_entry, finder, rates_differ, where
+from losa.entries import ROUNDING, durations_differ, find_entry, finder, open_all, rates_differ, where
 from losa.layouts import scan
 from losa.rows import KINDS, VIDEO_SUFFIXES, AnnotationError, Entry, Finding, Findings, Sheet, without_suffix
-from losa.video import VideoInfo, probe_many
+from losa.video import VideoInfo
 
 MAX_SPELLINGS = 500  # labels that are compared with each other letter by letter
 CHECKS = KINDS | {
@@ -40,6 +40,8 @@ CHECKS = KINDS | {
     "classes have no instance in the training subset": ("warning", "They cannot be learnt: move videos, or leave the "
                                                         "class out."),
     "durations differ from the file's": ("warning", "Is it the same video? The file's counts; --fix writes it."),
+    "videos start later than their sound": ("warning", "Times here count from the first frame, those of players from "
+                                            "the sound: were they noted down in a player, subtract the difference."),
     "frame rates differ from the file's": ("warning", "Is it the same video, or a converted one? The file's counts; "
                                            "--fix writes it."),
     "videos are in two subsets under two names": ("warning", "What is trained on cannot be tested on: keep one."),
@@ -93,10 +95,11 @@ class Report:
         return pandas.DataFrame(rows, columns=columns)
 
 
-def check(annotations: str | Path, videos: str | Path | None = None) -> Report:
+def check(annotations: str | Path, videos: str | Path | None = None, decode: bool = False) -> Report:
     """All that is odd about a file in any layout that `losa.layouts.scan` knows, and about its videos.
 
-    videos: folder of the files; without it nothing is opened.
+    videos: folder of the files; without it nothing is opened. decode: read them to their end, which finds those damaged
+    in their middle and takes as long as decoding does.
     """
     source, folder = Path(annotations), None if videos is None else Path(videos)
     findings = Findings(CHECKS)
@@ -108,7 +111,7 @@ def check(annotations: str | Path, videos: str | Path | None = None) -> Report:
     findings.update(sheet.findings)
     entries = sheet.entries
     if folder is not None:
-        entries, infos = find_videos(entries, source, folder, findings)
+        entries, infos = find_videos(entries, source, folder, findings, decode)
         entries = [with_file_facts(entry, infos.get(entry.path), findings) for entry in entries]
     elif sheet.layout == "ActivityNet":
         for entry in entries:
@@ -137,8 +140,8 @@ def counted(number: int, one: str, many: str = "") -> str:
 # --- videos ---------------------------------------------------------------------------------------------------------
 
 
-def find_videos(entries: Sequence[Entry], source: Path, folder: Path,
-                findings: Findings) -> tuple[list[Entry], dict[Path, VideoInfo]]:
+def find_videos(entries: Sequence[Entry], source: Path, folder: Path, findings: Findings,
+                decode: bool = False) -> tuple[list[Entry], dict[Path, VideoInfo]]:
     """Entries with the file they mean (None: no usable one) and its name in the folder; what the files say."""
     find, located = finder(folder), []
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
@@ -163,7 +166,7 @@ def find_videos(entries: Sequence[Entry], source: Path, folder: Path,
             findings.add("video files are missing", f"{entry.id}: no file {entry.name or entry.id} in {folder}{hint}")
         path = found[0] if len(found) == 1 else None
         located.append(replace(entry, path=path, name=path.relative_to(folder).as_posix() if path else entry.name))
-    infos, whys = probe_many(entry.path for entry in located if entry.path)
+    infos, whys = open_all((entry.path for entry in located if entry.path), decode)
     for path, why in whys.items():
         findings.add("video files cannot be used", f"{path}: {why}")
     for path in files:
@@ -172,6 +175,8 @@ def find_videos(entries: Sequence[Entry], source: Path, folder: Path,
     for path, info in infos.items():
         if info.risks:
             findings.add("video files are read in sequence", f"{path}: {', '.join(info.risks)}")
+        if getattr(info, "starts_at", 0.0) > 0.1:
+            findings.add("videos start later than their sound", f"{path}: {info.starts_at:.2f} s later")
         if info.variable_rate:
             findings.add("video files have a variable frame rate", f"{path}: {info.fps:.2f} fps on average")
     _check_content(located, infos, findings)

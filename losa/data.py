@@ -116,7 +116,7 @@ def _class_names(classes: Sequence[str] | str | Path | None) -> list[str] | None
 
 def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | Path,
             ranges: str | Path | None = None, classes: Sequence[str] | str | Path | None = None,
-            split: tuple[float, ...] | None = None, normalise: bool = False) -> Annotations:
+            split: tuple[float, ...] | None = None, normalise: bool = False, decode: bool = False) -> Annotations:
     """Checks every file, writes `out`/annotations.json, and returns what is in it.
 
     Files that are missing or broken are left out, listed with their reasons in a warning and in `out`/skipped.csv.
@@ -128,6 +128,8 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     split: shares of train, val and test; every video gets one of them, whatever subset it had, the same each time.
     normalise: encode files on which seeking would give wrong frames anew, into `out`/videos; else they are announced,
     and read in sequence, which is slower.
+    decode: read every file to its end, which takes as long as decoding does: finds those damaged in their middle, which
+    else only extraction meets.
     """
     if split is not None and (len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6):
         raise ValueError(f"split={split}: expected three shares of train, val and test that add up to 1")
@@ -136,7 +138,7 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     names = check_instances(entries, _class_names(classes) or listed, source)
     rows = [] if ranges is None else read_ranges(Path(ranges))
     entries, broken = locate(entries, source, folder)
-    infos = probe_all([entry for entry in entries if entry.id not in broken], broken)
+    infos = probe_all([entry for entry in entries if entry.id not in broken], broken, decode)
     if len(broken) == len(entries):
         stop(source, _reasons(broken), "videos, and not one can be used", f"Check the folder {folder}.")
     good = clip(measure([entry for entry in entries if entry.id not in broken], infos, source), source)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from losa.rows import VIDEO_SUFFIXES, AnnotationError, Entry, announce, is_safe, stop, without_suffix
-from losa.video import VideoInfo, probe_many
+from losa.video import Reader, VideoInfo, probe, probe_many
 
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
 
@@ -50,7 +50,9 @@ def locate(entries: list[Entry], source: Path, folder: Path | None) -> tuple[lis
         if len(found) > 1:
             stop(folder, [str(path) for path in found], f"files could be the video {entry.id!r}", "Keep one.")
         if not found:
-            lost[entry.id] = f"no file {entry.name or entry.id} in {folder}"
+            other = entry.name and is_safe(entry.name) and (folder / entry.name).is_file()
+            lost[entry.id] = (f"no file {entry.name or entry.id} in {folder}"
+                              + " has the ending of a video file, such as .mp4" * bool(other))
         located.append(replace(entry, path=found[0] if found else None))
     return located, lost
 
@@ -80,14 +82,30 @@ def finder(folder: Path) -> Callable[[str], list[Path]]:
     def find(name: str) -> list[Path]:
         if not is_safe(name):
             return []
-        return [folder / name] if (folder / name).is_file() else files.get(name, [])
+        exact = folder / name
+        return [exact] if exact.suffix.lower() in VIDEO_SUFFIXES and exact.is_file() else files.get(name, [])
 
     return find
 
 
-def probe_all(entries: list[Entry], broken: dict[str, str]) -> dict[Path, VideoInfo]:
-    """What `probe` says of every file; adds the ids of the unusable ones to `broken`, with the reason."""
-    infos, whys = probe_many(entry.path for entry in entries)
+def open_all(paths: Iterable[Path], decode: bool = False) -> tuple[dict[Path, VideoInfo], dict[Path, str]]:
+    """{path: info} of every usable file, {path: why} of the others; with `decode` every frame has to come out."""
+    if decode:
+        return probe_many(paths, limit_s=3600, desc="reading videos to their end", work=read_through)
+    return probe_many(paths)
+
+
+def read_through(path: Path) -> VideoInfo:
+    """What `probe` says of a file, after decoding it to its end."""
+    info, reader = probe(path), Reader(path)
+    for start in range(0, reader.num_frames, 16):
+        reader.read(range(start, min(start + 16, reader.num_frames)))
+    return info
+
+
+def probe_all(entries: list[Entry], broken: dict[str, str], decode: bool = False) -> dict[Path, VideoInfo]:
+    """What `open_all` says of every file; adds the ids of the unusable ones to `broken`, with the reason."""
+    infos, whys = open_all((entry.path for entry in entries), decode)
     broken.update({entry.id: whys[entry.path] for entry in entries if entry.path in whys})
     return infos
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from losa.rows import (
     KINDS,
     NOT_LAYOUT,
+    VIDEO_SUFFIXES,
     AnnotationError,
     Entry,
     Findings,
@@ -29,6 +30,8 @@ from losa.rows import (
     short,
 )
 from losa.tables import csv_sheet
+
+VIDEO_KEYS = {"subset", "duration", "fps", "path", "start", "end", "annotations"}  # that are read
 
 
 def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = None
@@ -101,11 +104,16 @@ def _merged(pairs: list[tuple], twice: list[str]) -> dict:
 def _activitynet(content: dict, findings: Findings) -> Sheet:
     numbers: dict[str, set] = defaultdict(set)  # of each label, as ActionFormer's files give them
     entries, own = [], str(content.get("version")) == "losa"  # ours may lie outside the folder of its videos
+    unread = Counter(content.keys() - {"database", "classes", "version"})
     for key, video in content["database"].items():
         if not isinstance(video, dict):
             findings.add(NOT_LAYOUT, f"database.{key}: expected an object, got {short(video)}")
         elif is_safe(key, f"{key!r}", findings):
             entries.append(_json_video(key, video, numbers, own, findings))
+            unread.update(video.keys() - VIDEO_KEYS)
+            items = video.get("annotations")
+            for item in items if isinstance(items, list) else []:
+                unread.update(item.keys() - {"label", "segment"} if isinstance(item, dict) else ())
     listed = content.get("classes")
     if listed is not None and not (isinstance(listed, list) and all(map(is_text, listed))):
         findings.add(NOT_LAYOUT, f"classes: expected a list of names, got {short(listed)}")
@@ -116,7 +124,7 @@ def _activitynet(content: dict, findings: Findings) -> Sheet:
             findings.add("labels have two numbers", f"{label!r}: label_id {sorted(numbers[label])}")
         if not unclear and len(set.union(*numbers.values())) == len(numbers):
             listed = sorted(numbers, key=lambda label: max(numbers[label]))
-    return Sheet("ActivityNet", entries, listed, findings)
+    return Sheet("ActivityNet", entries, listed, findings, unread=unread)
 
 
 def _json_video(key: str, video: dict, numbers: dict[str, set], own: bool, findings: Findings) -> Entry:
@@ -128,7 +136,8 @@ def _json_video(key: str, video: dict, numbers: dict[str, set], own: bool, findi
         findings.add(NOT_LAYOUT, f"database.{key}.path: expected a text, got {short(name)}")
         name = None
     elif name is not None:
-        inside = re.sub(r"^(\.\./)+", "", name) if own else name
+        above = own and Path(name).suffix.lower() in VIDEO_SUFFIXES
+        inside = re.sub(r"^(\.\./)+", "", name) if above else name
         name = name if is_safe(inside, f"{key}: path {name!r}", findings) else None
     duration, fps, start, end = (_number(key, video, name, findings) for name in ("duration", "fps", "start", "end"))
     start = start or 0.0
@@ -167,8 +176,9 @@ def _json_instances(key: str, items: object, numbers: dict[str, set], findings: 
 
 
 def _multithumos(content: dict, names: dict[int, str], findings: Findings) -> Sheet:
-    entries, used = [], set()
+    entries, used, unread = [], set(), Counter()
     for key, video in content.items():
+        unread.update(video.keys() - {"subset", "duration", "actions"})
         if not is_safe(key, f"{key!r}", findings):
             continue
         instances = []
@@ -188,7 +198,7 @@ def _multithumos(content: dict, names: dict[int, str], findings: Findings) -> Sh
                          f"{short(video.get('duration'))}")
         entries.append(Entry(key, subset if is_text(subset) else "", instances, duration=duration or None))
     listed = list(names.values()) or [f"class_{number}" for number in sorted(used)]
-    return Sheet("MultiTHUMOS", entries, listed, findings)
+    return Sheet("MultiTHUMOS", entries, listed, findings, unread=unread)
 
 
 # --- THUMOS-14 ------------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from losa.check import CHECKS, check_labels, find_videos, rounded, same_but_for_signs, with_file_facts
-from losa.entries import ROUNDING, where
+from losa.entries import ROUNDING, shortened, where
 from losa.files import write_text
 from losa.layouts import scan
-from losa.rows import NOT_LAYOUT, AnnotationError, Entry, Findings, Sheet
+from losa.rows import NOT_LAYOUT, AnnotationError, Entry, Findings, Sheet, short
 from losa.tables import COLUMNS
 
 READ = {  # what reading alone puts right, by kind of finding
@@ -46,15 +46,18 @@ LOOKED_UP = {
 OWN = ["instances left out, their label is empty or not clear", "labels of instances taken from the list of classes",
        "segments turned round that ended before they started", "instances of zero length left out",
        "segments wholly outside their video left out", "segments clipped to their video", "repeated instances left out",
-       "videos put together that are one file"]
+       "videos put together that are one file", "ambiguous stretches left out, which belong to no class: the protocol "
+       "thumos14 forgives what touches them, evaluate by the text files"]
 CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values(), *OWN]}
 
 
-def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None) -> list[str]:
+def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None,
+        decode: bool = False) -> list[str]:
     """What was changed in the clean copy `out`, which is written: counts, and the first examples.
 
     out: .json for ActivityNet's layout, or .csv where a CSV came in; never the input itself. With `videos`, the folder
-    of the files, names, durations and frame rates become the files' and videos without a usable file are left out.
+    of the files, names, durations and frame rates become the files' and videos without a usable file are left out;
+    `decode` reads them to their end. Columns and keys that mean nothing here are not carried over, and named.
     Raises AnnotationError where nothing can be read, or nothing would be left.
     """
     source, out, folder = Path(annotations), Path(out), None if videos is None else Path(videos)
@@ -67,8 +70,11 @@ def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = No
     found, changes = Findings(CHECKS, show=3), Findings(CHANGES, show=3)
     entries = sheet.entries
     if folder is not None:
-        located, infos = find_videos(entries, source, folder, found)
+        located, infos = find_videos(entries, source, folder, found, decode)
         entries = [with_file_facts(entry, infos.get(entry.path), found) for entry in located if entry.path]
+    for key, stretches in sheet.ambiguous.items():
+        for start, end in stretches:
+            changes.add(OWN[-1], f"{key} [{start}, {end}]")
     subsets = same_but_for_signs(Counter(entry.subset for entry in entries), "subsets differ only in case or spaces",
                                  found)
     renamed = check_labels(replace(sheet, entries=entries), found)
@@ -83,7 +89,10 @@ def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = No
     write_text(out, _as_csv(entries) if out.suffix.lower() == ".csv" else _as_json(sheet, entries, source, out, folder))
     told = {kind: item for kind, item in (sheet.findings | found).items() if kind in READ | LOOKED_UP}
     lines = [_line((READ | LOOKED_UP)[kind], item.count, item.examples) for kind, item in told.items()]
-    return lines + [_line(kind, item.count, item.examples) for kind, item in changes.items()]
+    lines += [_line(kind, item.count, item.examples) for kind, item in changes.items()]
+    unread = [f"{short(name)} ({count})" for name, count in sheet.unread.most_common()]
+    what = f"{'columns' if sheet.layout == 'CSV' else 'keys'} not carried over"
+    return lines + ([f"{len(unread)} {what}: {shortened(unread, 10)}"] if unread else [])
 
 
 def _merged(entries: list[Entry], changes: Findings) -> list[Entry]:

@@ -2,13 +2,15 @@
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn
 
-VIDEO_SUFFIXES = frozenset([".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-                            ".ogv", ".ts", ".webm", ".wmv", ".y4m"])  # fmt: skip
+VIDEO_SUFFIXES = frozenset([".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4",
+                            ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+                            ".y4m"])  # fmt: skip
 MAX_SECONDS = 1e7  # 115 days: a larger time is no time in seconds
 NOT_LAYOUT = "places are not in the layout"
 KINDS = {  # what a reader can find: how bad it is, and what to do
@@ -26,7 +28,9 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "videos are in more than one subset": ("error", "Put all rows of a video into one subset, spelt alike: what is "
                                            "trained on cannot be tested on."),
     "ids or paths lead out of the folder": ("error", "Give names inside the folder of videos: no drive, no leading "
-                                            "slash, no '..', no control character, no part beyond 200 characters."),
+                                            "slash, no '..', no control character, no part beyond 200 characters. "
+                                            "Where losa wrote the file, '../' may lead to a video file (.mp4, .mkv, "
+                                            "...), and to no other."),
     "separators are no commas": ("note", "Understood as written."),
     "times are written as minutes:seconds": ("note", "Understood as minutes:seconds or hours:minutes:seconds."),
     "times have a decimal comma": ("note", "Understood as a decimal point."),
@@ -90,6 +94,7 @@ class Sheet:
     classes: list[str] | None
     findings: Findings
     ambiguous: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # THUMOS: neither class nor not
+    unread: Counter[str] = field(default_factory=Counter)  # columns or keys with content that mean nothing here
 
 
 def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:

@@ -34,8 +34,9 @@ ALIASES = {
 
 
 def csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
-    names, instances, subsets = defaultdict(dict), defaultdict(list), defaultdict(Counter)
+    names, instances, subsets, unread = defaultdict(dict), defaultdict(list), defaultdict(Counter), Counter()
     for line, row in _rows(path, text, COLUMNS, ("subset",), findings):
+        unread.update(column for column, cell in row.items() if cell and column not in (*COLUMNS, "subset"))
         name, start, end = row["video"].replace("\\", "/"), seconds(row["start"]), seconds(row["end"])
         whole = name and row["label"] and start is not None and end is not None
         if not whole and (not name or row["label"] or row["start"] or row["end"]):
@@ -60,7 +61,7 @@ def csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
             findings.add("ids are there more than once", f"{key}: {', '.join(found)} would be one video")
     one_subset(subsets, findings)
     return Sheet("CSV", [Entry(key, max(subsets[key], key=subsets[key].get), instances[key],
-                               max(found, key=len)) for key, found in names.items()], None, findings)
+                               max(found, key=len)) for key, found in names.items()], None, findings, unread=unread)
 
 
 def read_ranges(path: Path) -> list[dict]:

@@ -1,15 +1,18 @@
 import json
 import re
 import warnings
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
-from video_files import write_video
+from video_files import X264, draw_number, write_video
 
 from losa.check import check
 from losa.data import load_annotations, load_csv, prepare
 from losa.repair import fix
 from losa.rows import AnnotationError
+from losa.video import VideoInfo
 
 
 def write(path, text, encoding="utf-8"):
@@ -154,6 +157,70 @@ def test_stretches_of_one_file_may_be_in_two_subsets_but_not_overlap(folder, tmp
     assert found["videos are in two subsets under two names"] == 1
 
 
+def test_a_file_damaged_in_its_middle_is_found_by_reading_it_to_its_end(folder, tmp_path):
+    """Its packets are all there, so that opening it says nothing."""
+    noise = np.random.default_rng(0)
+    path = write_video(folder / "hurt.mkv", 60, draw=lambda number: noise.integers(0, 255, (96, 96, 3), dtype=np.uint8))
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) // 2, 7 * len(data) // 10, 50):
+        data[place : place + 40] = noise.integers(0, 255, 40, dtype=np.uint8).tobytes()
+    path.write_bytes(data)
+    table = write(tmp_path / "a.csv", "video,label,start,end,subset\none,jump,1,2,train\nhurt,jump,1,2,test\n")
+    assert "video files cannot be used" not in counts(check(table, folder))
+    report = check(table, folder, decode=True)
+    found = {found.kind: found for found in report.findings}["video files cannot be used"]
+    assert (found.level, found.count) == ("error", 1) and "hurt.mkv" in found.examples[0] and report.exit_code == 1
+    changed = fix(table, tmp_path / "clean.csv", folder, decode=True)
+    assert [line for line in changed if "hurt.mkv" in line and "cannot be used" in line]
+    assert "hurt" not in (tmp_path / "clean.csv").read_text()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert [video.id for video in prepare(folder, table, tmp_path / "out").videos] == ["one", "hurt"]
+    with pytest.warns(UserWarning, match=r"1 of 2 videos left out(.|\n)*hurt: "):
+        kept = prepare(folder, table, tmp_path / "out", decode=True)
+    assert [video.id for video in kept.videos] == ["one"]
+    assert "hurt" in (tmp_path / "out" / "skipped.csv").read_text()
+
+
+def write_late(path, first):
+    """Writes an mp4 of 4 s of silence and 50 frames at 25 fps, of which the first is shown at `first` / 25 s."""
+    with av.open(str(path), "w") as container:
+        video, sound = (container.add_stream("libx264", rate=25, options=X264),
+                        container.add_stream("aac", rate=16000, layout="mono"))  # fmt: skip
+        video.height, video.width = draw_number(0).shape[:2]
+        video.pix_fmt, video.codec_context.time_base = "yuv420p", Fraction(1, 25)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 64000), np.int16), format="s16", layout="mono")
+        silence.sample_rate, silence.pts = 16000, 0
+        for piece in av.AudioResampler(format=sound.format, layout="mono", rate=16000).resample(silence):
+            container.mux(sound.encode(piece))
+        container.mux(sound.encode(None))
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(draw_number(number), format="rgb24")
+            frame.pts, frame.time_base = number + first, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+
+
+@pytest.mark.skipif(not hasattr(VideoInfo, "starts_at"), reason="VideoInfo does not say when the video starts")
+def test_a_video_that_starts_later_than_its_sound_is_told(folder, tmp_path):
+    write_late(folder / "late.mp4", 37)
+    write_late(folder / "prompt.mp4", 0)
+    table = write(tmp_path / "a.csv", "video,label,start,end\none,jump,1,2\nlate,jump,0.2,0.8\nprompt,jump,0,1\n")
+    report = check(table, folder)
+    found = {found.kind: found for found in report.findings}["videos start later than their sound"]
+    assert (found.level, found.count) == ("warning", 1) and report.exit_code == 1
+    assert re.search(r"late.mp4: 1\.4[78] s later", found.examples[0])
+
+
+def test_what_does_not_end_like_a_video_is_none(folder, tmp_path):
+    """A prepared file could name it, but not be read again: paths out of a folder lead to videos only."""
+    (folder / "three.mkv").rename(folder / "three.dat")
+    path = write_json(tmp_path / "a.json", {"v": record(("a", 0, 1), path="three.dat", duration=None)})
+    with pytest.raises(AnnotationError, match="v: no file three.dat in .*videos has the ending of a video file"):
+        load_annotations(path, folder)
+    assert counts(check(path, folder))["video files are missing"] == 1
+
+
 # --- fix ------------------------------------------------------------------------------------------------------------
 
 MISTAKES = """Video;Label;Start;End;Subset
@@ -233,6 +300,31 @@ def test_a_clean_copy_of_a_json_keeps_what_was_right(tmp_path):
     assert records(load_annotations(tmp_path / "c.json")) == records(found)
 
 
+def test_what_a_clean_copy_does_not_carry_over_is_named(tmp_path):
+    table = write(tmp_path / "a.csv", "video,label,start,end,subset,Annotator,score,empty\n"
+                                      "one,jump,1,2,train,Ann,0.5,\none,sit,3,4,train,Bob,,\n")
+    assert fix(table, tmp_path / "b.csv") == ["2 columns not carried over: 'annotator' (2), 'score' (1)"]
+    database = {"v": record(("jump", 1, 2), ("sit", 3, 4), url="x")}
+    for number, item in enumerate(database["v"]["annotations"]):
+        item |= {"label_id": number, "segment(frames)": [1, 2]}
+    lines = fix(write_json(tmp_path / "a.json", database, taxonomy=[], version="1.3"), tmp_path / "b.json")
+    assert len(lines) == 1 and lines[0].startswith("4 keys not carried over: 'label_id' (2), 'segment(frames)' (2), ")
+    assert "'taxonomy' (1)" in lines[0] and "'url' (1)" in lines[0]
+    many = {"v": record(("jump", 1, 2), **{f"key{i:02}": 1 for i in range(12)})}
+    assert fix(write_json(tmp_path / "c.json", many), tmp_path / "d.json")[0].endswith(" and 2 more")
+
+
+def test_ambiguous_stretches_that_a_clean_copy_leaves_out_are_counted(tmp_path):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    write(texts / "Jump_test.txt", "one 1 2\ntwo 3 4\n")
+    write(texts / "Ambiguous_test.txt", "one 5 6\ntwo 5 6\ntwo 8 9\n")
+    lines = fix(texts, tmp_path / "b.json")
+    assert len(lines) == 1 and lines[0].startswith("3 ambiguous stretches left out") and "one [5.0, 6.0]" in lines[0]
+    assert sum(len(video["annotations"]) for video in json.loads((tmp_path / "b.json").read_text())["database"].values()
+               ) == 2  # fmt: skip
+
+
 def test_fix_never_writes_over_its_input_nor_writes_nothing(tmp_path):
     path = write_json(tmp_path / "a.json", CLEAN)
     (tmp_path / "link.json").symlink_to(path)
@@ -267,6 +359,8 @@ def test_what_is_odd_about_the_field_s_files(shared_data, name, expected):
 
 def test_a_clean_copy_of_thumos_is_clean(shared_data, tmp_path):
     lines = fix(shared_data / "thumos14" / "thumos14.json", tmp_path / "clean.json")
-    assert [line.split(":")[0] for line in lines] == ["30 segments wholly outside their video left out"]
+    assert [line.split(":")[0] for line in lines] == ["30 segments wholly outside their video left out",
+                                                      "2 keys not carried over"]
+    assert lines[1].endswith(": 'label_id' (6365), 'segment(frames)' (6365)")
     assert check(tmp_path / "clean.json").exit_code == 0
     assert sum(len(video.labels) for video in load_annotations(tmp_path / "clean.json").videos) == 6335

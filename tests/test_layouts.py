@@ -95,9 +95,10 @@ def test_names_that_lead_out_of_the_folder_stop(tmp_path, key):
 def test_only_our_own_files_name_videos_above_them(tmp_path):
     content = {"version": "losa", "database": {"v": labelled(("a", 0, 1, 0), path="../videos/v.mp4")}}
     assert read_layout(write(tmp_path / "a.json", json.dumps(content)))[0][0].name == "../videos/v.mp4"
-    content["database"]["v"]["path"] = "../videos/../../v.mp4"
-    with pytest.raises(AnnotationError, match="lead out"):
-        read_layout(write(tmp_path / "a.json", json.dumps(content)))
+    for name in ("../videos/../../v.mp4", "../../../../etc/passwd", "../v.mp4/../key", "../v", "../v.mp4.txt"):
+        content["database"]["v"]["path"] = name
+        with pytest.raises(AnnotationError, match=r"lead out(.|\n)*'../' may lead to a video file \(.mp4, .mkv, ...\)"):
+            read_layout(write(tmp_path / "a.json", json.dumps(content)))
 
 
 def test_instances_under_a_repeated_key_are_not_lost(tmp_path):
