@@ -15,8 +15,9 @@ from tqdm.auto import tqdm
 from losa.probe import DAMAGED, VideoError, VideoInfo, check_file, frame_times, open_container, probe, video_stream
 from losa.probe_many import probe_many
 
-__all__ = ["Reader", "VideoError", "VideoInfo", "normalise", "probe", "probe_many", "sample_indices"]
+__all__ = ["Reader", "VideoError", "VideoInfo", "normalise", "probe", "probe_many", "read_through", "sample_indices"]
 
+FEW_FRAMES = 16  # that decord is asked for at a time: with more it decodes ahead without bound
 _LEFT_BY_FORK: list = []  # open files of a parent process: closing them in the child would wait for ever
 X264 = "keyint=32:min-keyint=32:scenecut=0:open-gop=0:bframes=0:log-level=none"  # any frame is 31 or less from a key
 
@@ -178,6 +179,11 @@ class _Sequential:
             out[place] = picture
         return torch.from_numpy(out)
 
+    def pass_through(self) -> None:
+        """Decodes to the last frame; a file whose times had to be decoded has been already."""
+        if self._tolerance < np.inf:
+            self._frame(len(self) - 1)
+
     def _frame(self, index: int):
         if index < self._next or not self._next:
             self._frames, self._next = decode(self.path, self.num_threads), 0
@@ -228,6 +234,20 @@ def decode(path: Path, num_threads: int = 1) -> Iterator[av.VideoFrame]:
     except DAMAGED as error:
         why = getattr(error, "strerror", None) or str(error)
         raise VideoError(path, f"cannot be decoded, it is damaged or no video ({why})") from error
+
+
+def read_through(path: str | Path) -> VideoInfo:
+    """What `probe` says, after every frame was decoded once by the backend that `Reader` chooses, keeping none.
+
+    Raises VideoError where a frame does not come out: a file damaged in its middle passes `probe`.
+    """
+    info, reader = probe(path), Reader(path)
+    if reader.backend == "av":
+        reader._open().pass_through()
+    else:
+        for start in range(0, reader.num_frames, FEW_FRAMES):
+            reader.read(range(start, min(start + FEW_FRAMES, reader.num_frames)))
+    return info
 
 
 def _import_decord():

@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 import torch
-from video_files import HEIGHT, WIDTH, copy_packets, draw_number, read_number, write_audio, write_video
+from video_files import HEIGHT, OPEN_GOP, WIDTH, X264, copy_packets, draw_number, read_number, write_audio, write_video
 
-from losa.video import Reader, VideoError, probe, sample_indices
+from losa.video import Reader, VideoError, probe, probe_many, read_through, sample_indices
 
 VARIABLE_MS = [40 * i + 15 * (i % 3) + 3000 * (i > 30) for i in range(50)]  # jitter, and frame 30 held for 3 s
 
@@ -105,6 +105,21 @@ def test_noise_inside_a_file_is_a_video_error_when_read(folder, tmp_path):
     (tmp_path / "noise.mp4").write_bytes(data)
     with pytest.raises(VideoError, match="cannot be decoded"):
         Reader(tmp_path / "noise.mp4").read(range(200))
+
+
+@pytest.mark.parametrize("options", [X264, OPEN_GOP], ids=["decord", "av"])
+def test_reading_through_finds_noise_that_probe_does_not_see(tmp_path, options):
+    good, bad = write_video(tmp_path / "good.mp4", 100, options=options), tmp_path / "bad.mp4"
+    assert read_through(str(good)) == probe(good)
+    data = bytearray(good.read_bytes())
+    with av.open(str(good)) as container:
+        for packet in list(container.demux(video=0))[50:60]:  # of a group of pictures in the middle
+            data[packet.pos : packet.pos + packet.size] = np.random.default_rng(0).bytes(packet.size)
+    bad.write_bytes(data)
+    assert probe(bad).num_frames == 100
+    infos, whys = probe_many([good, bad], work=read_through)
+    assert infos == {good: probe(good)} and list(whys) == [bad]
+    assert "decoded" in whys[bad] or "damaged" in whys[bad]
 
 
 @pytest.mark.parametrize("name", ["constant.mp4", "variable.mp4", "long.mp4", "long.mkv", "long.avi"])
