@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from losa.rows import VIDEO_SUFFIXES, AnnotationError, Entry, announce, is_safe, stop, without_suffix
-from losa.video import Reader, VideoInfo, probe, probe_many
+from losa.video import VideoInfo, probe_many, read_through
 
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
 
@@ -90,17 +90,9 @@ def finder(folder: Path) -> Callable[[str], list[Path]]:
 
 def open_all(paths: Iterable[Path], decode: bool = False) -> tuple[dict[Path, VideoInfo], dict[Path, str]]:
     """{path: info} of every usable file, {path: why} of the others; with `decode` every frame has to come out."""
-    if decode:
+    if decode:  # an hour for a file: long ones take minutes
         return probe_many(paths, limit_s=3600, desc="reading videos to their end", work=read_through)
     return probe_many(paths)
-
-
-def read_through(path: Path) -> VideoInfo:
-    """What `probe` says of a file, after decoding it to its end."""
-    info, reader = probe(path), Reader(path)
-    for start in range(0, reader.num_frames, 16):
-        reader.read(range(start, min(start + 16, reader.num_frames)))
-    return info
 
 
 def probe_all(entries: list[Entry], broken: dict[str, str], decode: bool = False) -> dict[Path, VideoInfo]:
