@@ -71,6 +71,7 @@ class _Packets:
     fresh: np.ndarray  # False: a key packet whose pictures need what came before it
     hidden: np.ndarray  # decoded, not shown: an edit list says so
     num_empty: int  # packets without data
+    num_tracks: int  # streams of moving pictures; this one is the first
     stated_end: float  # seconds, by the container's header; 0: it says none
     last_end: float  # seconds, of all streams
 
@@ -148,14 +149,18 @@ def video_stream(container, path: Path):
     """The first stream of moving pictures; VideoError where there is none."""
     if container.format.name.endswith("_pipe") or container.format.name in _NOT_VIDEO:
         raise VideoError(path, f"is not a video but {container.format.long_name!r}")
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    streams = _moving(container)
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise VideoError(path, f"has no moving pictures, only {kinds} (read as {container.format.long_name!r})")
     if streams[0].codec_context is None:
         raise VideoError(path, "its pictures are stored in a way that cannot be decoded here; re-encode it as H.264")
     return streams[0]
+
+
+def _moving(container) -> list:
+    """Streams of moving pictures; a cover is none."""
+    return [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]
 
 
 def upright(width: int, height: int, rotation: int) -> tuple[int, int]:
@@ -204,7 +209,7 @@ def _demux(container, stream, path: Path, size: int) -> _Packets:
     last_end = max((float(end * container.streams[index].time_base) for index, end in ends.items()), default=0.0)
     codec = stream.codec_context.codec.canonical_name
     return _Packets(container.format.name, codec, stream.frames, float(stream.average_rate or 0), tick, width, height,
-                    *(table[:3] * tick), *(table[3:] > 0), num_empty, stated_end, last_end)
+                    *(table[:3] * tick), *(table[3:] > 0), num_empty, len(_moving(container)), stated_end, last_end)
 
 
 def _decode_one(packet) -> tuple[int, int, int] | None:
@@ -294,6 +299,7 @@ def _risks(packets: _Packets, cut: bool) -> tuple[str, ...]:
         "open GOP": bool(_leading(packets).any()),
         "key frames that need earlier frames": not packets.fresh.all(),
         "edit list": cut or bool(packets.hidden.any()) or 0 < listed != len(pts) + packets.num_empty,
+        "several video tracks": packets.num_tracks > 1,  # decord takes the one that ffmpeg likes best
         "packets without data": packets.num_empty > 0 and packets.container != "avi",
         "times below 0": bool((pts < 0).any() and not packets.hidden.any()),
         "reordered frames in AVI": packets.container == "avi" and bool((pts != packets.dts).any()),

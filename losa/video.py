@@ -116,7 +116,7 @@ class Reader:
                 handle = _Decord(self.path, self.num_threads)
             except VideoError:  # an old decoder may lack what a new file needs
                 handle = ()
-            if len(handle) == info.num_frames:
+            if len(handle) == info.num_frames and handle.size() == (info.width, info.height):
                 self._backend = "decord"
                 return handle
         handle, self._backend = _Sequential(self.path, self.num_threads), "av"
@@ -139,6 +139,14 @@ class _Decord:
     def times(self) -> np.ndarray:
         times = self._call(self.video.get_frame_timestamp, range(len(self)))
         return np.asarray(times, dtype=np.float64)[:, 0]
+
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the first frame, None where it cannot be decoded."""
+        try:
+            height, width, _ = self.read(np.zeros(1, np.int64))[0].shape
+        except VideoError:
+            return None
+        return width, height
 
     def read(self, unique: np.ndarray) -> Tensor:
         return torch.from_numpy(self._call(lambda: self.video.get_batch(unique).asnumpy()))

@@ -1,5 +1,6 @@
 """Which frames come out of every kind of file: those that PyAV gives when it decodes the whole file in order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from video_files import (
     draw_number,
     edit,
     read_number,
+    write_two_tracks,
     write_video,
 )
 
@@ -50,6 +52,7 @@ RISKY = {  # file: (what `write_video` needs, what `probe` says)
     "raw.h264": ({}, {"container h264", "pts missing or twice"}),
     "vp8.webm": ({"codec": "libvpx", "options": REALTIME}, {"codec vp8"}),
     "wmv.wmv": ({"codec": "wmv2", "options": {}}, {"container asf", "codec wmv2"}),
+    "two_tracks.mp4": (None, {"several video tracks"}), "two_tracks.mkv": (None, {"several video tracks"}),
 }
 CUTS = {  # file: (the file it is cut from, what `copy_packets` or `edit` needs, what `probe` says)
     "cut.mp4": ("h264.mp4", ("key", 1.3), {"edit list"}),
@@ -61,7 +64,8 @@ CUTS = {  # file: (the file it is cut from, what `copy_packets` or `edit` needs,
     "start_hidden.mp4": ("h264.mp4", [(1, 2.08)], {"edit list"}),
     "two_parts.mp4": ("h264.mp4", [(0.6, 0.08), (0.8, 2.08)], {"edit list", "pts missing or twice"}),
 }
-WRONG_WITH_DECORD = ("hevc.mp4", "open.mp4", "refresh.mp4", "mpeg4_b.avi", "h264.avi", "cut.mp4", "start_hidden.mp4")
+WRONG_WITH_DECORD = ("hevc.mp4", "open.mp4", "refresh.mp4", "mpeg4_b.avi", "h264.avi", "cut.mp4", "start_hidden.mp4",
+                     "two_tracks.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,8 @@ def make(tmp_path_factory):
         if not path.exists() and name in CUTS:
             source, how, _ = CUTS[name]
             edit(make(source), path, how) if isinstance(how, list) else copy_packets(make(source), path, *how)
+        elif not path.exists() and name.startswith("two_tracks"):
+            write_two_tracks(path, NUM)
         elif not path.exists():
             write_video(path, NUM, **(SAFE[name] if name in SAFE else RISKY[name][0]))
         return path
@@ -248,6 +254,28 @@ def test_forked_workers_decode_for_themselves_what_the_parent_has_open(make):
                                          multiprocessing_context="fork")
     assert torch.cat(list(loader)).tolist() == list(range(NUM))
     assert numbers[60] == 60
+
+
+def test_another_picture_than_the_probed_one_is_not_trusted(make, monkeypatch):
+    info = probe(make("h264.mp4"))
+    monkeypatch.setattr(losa.video, "probe", lambda path: replace(info, width=2 * info.width))
+    assert Reader(make("h264.mp4")).backend == "av"
+
+
+def test_a_cover_is_no_track(tmp_path):
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=25, options=X264)
+        cover = container.add_stream("mjpeg", rate=25)
+        cover.disposition = av.stream.Disposition.attached_pic
+        for stream, pix_fmt in ((cover, "yuvj420p"), (film, "yuv420p")):
+            stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, pix_fmt
+        for stream, num in ((cover, 1), (film, 20)):
+            for number in range(num):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(draw_number(number), format="rgb24")))
+            container.mux(stream.encode(None))
+    assert (probe(path).risks, Reader(path).backend) == ((), "decord")
+    assert [read_number(frame) for frame in Reader(path).read([0, 19, 7])] == [0, 19, 7]
 
 
 def test_unknown_backends_are_refused():

@@ -23,9 +23,10 @@ def draw_number(number):
 
 
 def read_number(frame):
-    """Returns the number drawn in one uint8 (H, W, 3) frame."""
+    """Returns the number drawn in one uint8 (H, W, 3) frame of any size."""
     grey = np.asarray(frame).mean(axis=2)
-    blocks = grey.reshape(ROWS, BLOCK, -1, BLOCK).mean(axis=(1, 3)).reshape(-1)
+    block = len(grey) // ROWS
+    blocks = grey.reshape(ROWS, block, -1, block).mean(axis=(1, 3)).reshape(-1)
     return int(((blocks > 128) << np.arange(BITS)).sum())
 
 
@@ -50,6 +51,24 @@ def write_video(path, num_frames=50, fps=25, times_ms=None, codec="libx264", opt
             frame.pts, frame.time_base = (times_ms[number] if times_ms else number), time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_two_tracks(path, num_frames, sizes=(1, 4)):
+    """Writes barcodes 0, 1, ... in the first track and 1000, 1001, ... in the second, each `sizes` times as large."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=25, options=X264) for _ in sizes]
+        for stream, size in zip(streams, sizes, strict=True):
+            stream.height, stream.width, stream.pix_fmt = HEIGHT * size, WIDTH * size, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 25)
+        for number in range(num_frames):
+            for first, stream, size in zip((0, 1000), streams, sizes, strict=True):
+                picture = np.kron(draw_number(first + number), np.ones((size, size, 1), np.uint8))
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
     return path
 
 
