@@ -1,7 +1,7 @@
 """Protocol cards: what a number was measured on and how, and whether two numbers may stand in one table.
 
 A card is a plain dict that travels inside every result file: `test_set`, `ap`, `post`, `classifier`, `input`,
-`selection`, `seed`, `result`, `versions`, `machine`. What nobody told is "unknown", never left out or guessed.
+`method`, `selection`, `seed`, `result`, `versions`, `machine`. What nobody told is "unknown", never guessed.
 """
 
 import copy
@@ -19,7 +19,8 @@ Number = int | float
 UNKNOWN = "unknown"
 AWARE, AGNOSTIC = "told apart", "class-agnostic"  # `ap.classes`
 LAST, BEST_ON_TEST = "last epoch", "best epoch on the test set"  # the part of `selection` before a comma decides
-GROUPS = ("test_set", "ap", "post", "classifier", "input", "selection", "seed", "result", "versions", "machine")
+GROUPS = ("test_set", "ap", "post", "classifier", "input", "method", "selection", "seed", "result", "versions",
+          "machine")  # fmt: skip
 PACKAGES = ("losa", "numpy", "torch", "timm", "decord", "av")
 
 
@@ -40,6 +41,7 @@ def make_card(
     post: dict | str = UNKNOWN,
     classifier: dict | str | None = UNKNOWN,
     input: dict | str = UNKNOWN,
+    method: dict | str = UNKNOWN,
     selection: str = UNKNOWN,
     seed: int | str = UNKNOWN,
     device: str = "cpu",
@@ -69,6 +71,7 @@ def make_card(
         "post": post,
         "classifier": classifier,
         "input": input,
+        "method": method,
         "selection": selection,
         "seed": seed,
         "result": {name: found[name] for name in ("map", "average_map", "num_predictions", "num_unknown_video",
@@ -83,6 +86,11 @@ POST = ("pre_nms_score", "pre_nms_topk", "topk_per_level", "min_length", "nms_si
 SAMPLING = ("sample_fps", "frame_stride", "clip_stride", "clip_length", "frames_per_video", "snippet_frames",
             "snippets_per_video", "feature_stride", "feature_frames", "window", "input_size", "resize", "pixel_norm",
             "grid", "taps", "compute_dtype")  # fmt: skip
+METHOD = ("ranges", "short_window", "short_scope", "long_stride", "long_keys", "query", "adapter", "adapter_dim",
+          "adapter_heads", "gate", "gate_init", "head_dim", "head_heads", "head_levels", "head_stem", "head_window",
+          "drop_path", "class_agnostic", "epochs", "warmup_epochs", "batch_size", "crop_ratio", "learning_rate",
+          "gate_lr_scale", "weight_decay", "clip_grad", "ema_decay", "init_normaliser", "reg_weight",
+          "label_smoothing", "precision", "train_subset")  # fmt: skip
 
 
 def method_of(config: dict, decode: dict | str = UNKNOWN) -> dict:
@@ -99,6 +107,7 @@ def method_of(config: dict, decode: dict | str = UNKNOWN) -> dict:
         "post": {name: config[name] for name in POST if name in config},
         "classifier": classifier,
         "input": {**given, "sampling": {n: config[n] for n in SAMPLING if config.get(n) is not None}, "decode": decode},
+        "method": {name: config[name] for name in METHOD if name in config},
         "seed": config.get("seed", UNKNOWN),
     }
 
@@ -112,7 +121,8 @@ def evaluation_card(
         made = read_card(predictions)
     except (CardError, OSError):
         made = {}
-    known = {name: made[name] for name in ("post", "classifier", "input", "selection", "seed") if name in made}
+    kept = ("post", "classifier", "input", "method", "selection", "seed")
+    known = {name: made[name] for name in kept if name in made}
     return make_card(found, annotations=ground_truth, subset=subset, test_set=test_set, left_out=left_out,
                      device=device, **known)  # fmt: skip
 
@@ -246,7 +256,7 @@ def _other_differences(a: dict[str, object], b: dict[str, object], settled: set[
         if of_a == of_b or path in settled or path.startswith("result"):
             continue
         if UNKNOWN in (of_a, of_b):
-            one_sided.append(path.split(".")[0] if path.startswith(("versions", "machine", "post")) else path)
+            one_sided.append(".".join(path.split(".")[:2 if path.startswith("input") else 1]))
         else:
             differs.append(f"{path}: {_text(of_a)} | {_text(of_b)}")
     return differs + ([f"known of one only: {', '.join(dict.fromkeys(one_sided))}"] if one_sided else [])

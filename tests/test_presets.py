@@ -5,8 +5,8 @@ import json
 import pytest
 from safetensors.torch import load_file
 
-from losa.card import compare, read_card
-from losa.config import PRESETS, ConfigError
+from losa.card import METHOD, POST, SAMPLING, compare, read_card
+from losa.config import PRESETS, Config, ConfigError
 from losa.data import load_annotations
 from losa.evaluate import read_predictions
 from losa.run import run
@@ -28,7 +28,7 @@ def test_thumos_runs_with_interpolated_snippets_and_its_card_names_the_protocol(
     out, config, result = thumos
     card = read_card(out)
     assert card == result["card"] == read_card(out / "predictions.json")
-    assert card["ap"] == {"style": "activitynet-dedup", "tiou": [0.3, 0.4, 0.5, 0.6, 0.7]}
+    assert card["ap"]["style"] == "activitynet-dedup" and card["ap"]["tiou"] == [0.3, 0.4, 0.5, 0.6, 0.7]
     assert card["test_set"]["num_videos"] == result["num_videos"] and card["classifier"] is None
     assert card["input"]["sampling"]["snippet_frames"] == 1 and sum(card["input"]["decode"].values()) > 0
     assert card["post"]["topk_per_level"] and card["selection"].startswith("last epoch")
@@ -110,3 +110,16 @@ def test_activitynet_learns_one_class_and_a_classifier_names_the_segments(tiny, 
     assert [r["score"] for r in records[video] if r["segment"] == best["segment"]] == pytest.approx(
         [(best["score"] * 0.9) ** 0.5, (best["score"] * 0.85) ** 0.5])
     assert not compare(plain["card"], named["card"]).comparable
+
+
+def test_comparing_two_trainings_names_what_was_trained_otherwise(thumos, tiny, tmp_path):
+    """Every field of the config is on the card, or is said to be where the data lie and how fast they are read."""
+    out, config, result = thumos
+    other = run(config.replace(ranges="short", learning_rate=2e-4), tmp_path / "run", quiet=True)
+    said = compare(result["card"], other["card"])
+    assert said.comparable and {"method.ranges: both | short", "method.learning_rate: 0.0001 | 0.0002"} <= {
+        *said.other_differences}
+    elsewhere = {"annotations", "cache", "features", "weights", "backbone", "ground_truth", "block_list", "test_set",
+                 "test_subset", "val_subset", "classifier", "classifier_topk", "classifier_fusion", "protocol", "tiou",
+                 "seed", "num_workers", "val_every", "save_every"}
+    assert {*POST, *SAMPLING, *METHOD, *elsewhere} == set(Config.model_fields)
