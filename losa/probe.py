@@ -5,6 +5,7 @@ asked for, without an error. `probe` names such files' risks.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +33,20 @@ class VideoError(ValueError):
 
     def __str__(self):
         return f"{self.path}: {self.why}"
+
+
+class Signs:
+    """Calls `alive` now and then: a call of work that goes on, for whoever ends work that gives no sign."""
+
+    EVERY_S = 1.0
+
+    def __init__(self, alive: Callable | None = None):
+        self.alive, self._last = alive, 0.0
+
+    def __call__(self) -> None:
+        if self.alive is not None and time.monotonic() - self._last >= self.EVERY_S:
+            self.alive()
+            self._last = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -76,23 +91,35 @@ class _Packets:
     last_end: float  # seconds, of all streams
 
 
-def probe(path: str | Path) -> VideoInfo:
-    """What the file holds; milliseconds for a short file, and the same answer again until the file changes.
+def probe(path: str | Path, alive: Callable | None = None) -> VideoInfo:
+    """What the file holds; the same answer again at no cost until the file changes.
 
+    Every byte of the file is read and one picture decoded: milliseconds for a short file, as long as the disk takes
+    for a large one.
+
+    alive: called now and then, while packets are read.
     Raises VideoError where the file is missing, empty, truncated, or has no moving pictures.
     """
     path = check_file(Path(path))
     stat = path.stat()
-    return _probe(path, stat.st_size, stat.st_mtime_ns)
+    known = _known(path, stat.st_size, stat.st_mtime_ns)
+    if not known:
+        known.append(_probe(path, stat.st_size, Signs(alive)))
+    return known[0]
 
 
 @lru_cache(maxsize=20_000)
-def _probe(path: Path, size: int, changed: int) -> VideoInfo:
-    packets = _read_packets(path, size)
+def _known(path: Path, size: int, changed: int) -> list[VideoInfo]:
+    """Where the answer for a file in this state is kept; empty at first."""
+    return []
+
+
+def _probe(path: Path, size: int, signs: Signs) -> VideoInfo:
+    packets = _read_packets(path, size, signs)
     shown = ~packets.hidden
     if not shown.any():
         raise VideoError(path, "shows none of its frames: its edit list leaves nothing")
-    cut = _check_complete(path, size, packets)
+    cut = _check_complete(path, size, packets, signs)
     times = _shown_times(packets)
     gaps = np.diff(times)
     span = float(times[-1] - times[0])
@@ -110,10 +137,10 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
                      _risks(packets, cut))
 
 
-def frame_times(path: str | Path) -> Float64[np.ndarray, " F"] | None:
+def frame_times(path: str | Path, alive: Callable | None = None) -> Float64[np.ndarray, " F"] | None:
     """When each frame is shown, in seconds of the container, or None where only decoding tells which ones are."""
     path = check_file(Path(path))
-    packets = _read_packets(path, path.stat().st_size)
+    packets = _read_packets(path, path.stat().st_size, Signs(alive))
     shown = packets.pts[~packets.hidden]
     known = packets.container in DECORD_CONTAINERS and packets.container != "avi" and packets.key[0]
     whole = known and not np.isnan(packets.pts).any() and 0 < len(shown) == len(np.unique(shown))
@@ -168,10 +195,10 @@ def upright(width: int, height: int, rotation: int) -> tuple[int, int]:
     return (height, width) if rotation % 180 == 90 else (width, height)
 
 
-def _read_packets(path: Path, size: int, **options: str) -> _Packets:
+def _read_packets(path: Path, size: int, signs: Signs, **options: str) -> _Packets:
     try:
         with open_container(path, **options) as container:
-            return _demux(container, video_stream(container, path), path, size)
+            return _demux(container, video_stream(container, path), path, size, signs)
     except VideoError:
         raise
     except DAMAGED as error:
@@ -179,10 +206,11 @@ def _read_packets(path: Path, size: int, **options: str) -> _Packets:
         raise VideoError(path, f"cannot be opened as a video, it is damaged or no video ({why})") from error
 
 
-def _demux(container, stream, path: Path, size: int) -> _Packets:
+def _demux(container, stream, path: Path, size: int, signs: Signs) -> _Packets:
     rows, ends, data, count, num_empty, first = [], {}, 0, 0, 0, None
     starts_fresh = _fresh_start(stream.codec_context)
     for packet in container.demux():
+        signs()
         count, data = count + 1, data + packet.size
         if count > size + 1000 or data > 4 * size + 10**6:
             raise VideoError(path, "is damaged: its index names the same data again and again")
@@ -254,14 +282,14 @@ def _unit_heads(data: bytes, length: int) -> Iterable[int]:
 # --- judging --------------------------------------------------------------------------------------------------------
 
 
-def _check_complete(path: Path, size: int, packets: _Packets) -> bool:
+def _check_complete(path: Path, size: int, packets: _Packets, signs: Signs) -> bool:
     """Whether an edit list shows only a part; VideoError where the file holds less than its header promises."""
     steps = len(packets.pts) + packets.num_empty
     if packets.container == "avi":  # its header counts time steps, of which some may carry no packet
         steps = round(np.nanmax(packets.dts, initial=0) / packets.tick) + 1
     if steps < packets.declared:
         if packets.container.startswith("mov"):
-            whole = _read_packets(path, size, ignore_editlist="1")
+            whole = _read_packets(path, size, signs, ignore_editlist="1")
             if len(whole.pts) + whole.num_empty >= packets.declared:
                 return True
         raise VideoError(path, f"is truncated: its header says {packets.declared} frames, {steps} are there")

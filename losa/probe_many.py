@@ -1,5 +1,6 @@
 """`probe` for many files, in processes of their own: one that hangs is killed, one that crashes takes none along."""
 
+import inspect
 import os
 import pickle
 import queue
@@ -21,10 +22,11 @@ def probe_many(paths: Iterable[str | Path], *, limit_s: int | float = 60, num_pr
                desc: str = "checking videos", work: Callable = probe) -> tuple[dict[Path, VideoInfo], dict[Path, str]]:
     """What `probe` says of every usable file, and why the others are not: {path: info}, {path: why}.
 
-    Files are opened in other processes: one that takes longer than `limit_s` seconds, or that makes the decoder
-    crash, is listed and ends its process, and the rest goes on.
+    Files are read whole, every byte of them, in other processes: one that gives no answer and no sign of progress
+    for `limit_s` seconds, or that makes the decoder crash, is listed and ends its process, and the rest goes on.
 
-    work: the function to run on each path instead; it must be importable by name.
+    work: the function to run on each path instead, importable by name. If it has a parameter `alive`, it is given
+    a function there whose every call is a sign of progress.
     """
     paths = list(dict.fromkeys(Path(path) for path in paths))
     helpers = [_Helper() for _ in range(min(num_processes, -(-len(paths) // 4)))]  # a process costs as much as 50 files
@@ -64,23 +66,29 @@ class _Helper:
         """(what work(path) returned, None) or (None, why there is nothing)."""
         if self.closed:
             return None, "was not checked: stopped before"
-        late = threading.Event()
-        timer = threading.Timer(limit_s, lambda: (late.set(), self.process.kill()))
+        late, timer = threading.Event(), None
         try:
             if self.process is None:
                 self.process = self._start()
                 pickle.load(self.process.stdout)  # it has started: only now does the file's own time begin
-            timer.start()
             pickle.dump((work, path), self.process.stdin)
             self.process.stdin.flush()
-            return pickle.load(self.process.stdout)
+            answer = None
+            while answer is None:  # None is a sign of progress: the limit begins anew
+                if timer is not None:
+                    timer.cancel()
+                timer = threading.Timer(limit_s, lambda: (late.set(), self.process.kill()))
+                timer.start()
+                answer = pickle.load(self.process.stdout)
+            return answer
         except (EOFError, OSError, pickle.UnpicklingError):
             code = self.stop()
             if late.is_set():
                 return None, f"hangs: no answer within {limit_s} s; copy it again or re-encode it"
             return None, f"crashes the program that opens it (exit code {code}); copy it again or re-encode it"
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
 
     def _start(self) -> subprocess.Popen:
         paths = os.pathsep.join(filter(None, chain(sys.path, [os.getcwd()])))
@@ -108,18 +116,22 @@ def serve() -> None:
     """Nothing; answers requests (a function and a path) from standard input until it ends. Runs in a `_Helper`."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints does not get between the answers
-    pickle.dump("ready", answers)
-    answers.flush()
+
+    def say(what) -> None:
+        pickle.dump(what, answers)
+        answers.flush()
+
+    say("ready")
     while True:
         try:
             work, path = pickle.load(requests)
         except EOFError:
             return
         try:
-            answer = work(path), None
+            signs = {"alive": lambda: say(None)} if "alive" in inspect.signature(work).parameters else {}
+            answer = work(path, **signs), None
         except VideoError as error:
             answer = None, error.why
         except Exception as error:  # noqa: BLE001 - one file must not end the check of the others
             answer = None, f"cannot be checked ({type(error).__name__}: {error})"
-        pickle.dump(answer, answers)
-        answers.flush()
+        say(answer)

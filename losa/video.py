@@ -12,7 +12,17 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from losa.probe import DAMAGED, VideoError, VideoInfo, check_file, frame_times, open_container, probe, video_stream
+from losa.probe import (
+    DAMAGED,
+    Signs,
+    VideoError,
+    VideoInfo,
+    check_file,
+    frame_times,
+    open_container,
+    probe,
+    video_stream,
+)
 from losa.probe_many import probe_many
 
 __all__ = ["Reader", "VideoError", "VideoInfo", "normalise", "probe", "probe_many", "read_through", "sample_indices"]
@@ -30,9 +40,11 @@ class Reader:
 
     backend: "decord" seeks, and returns wrong frames of some files; "av" decodes from the start, forward as far as
     it is asked for, and again from the start to go back; "auto" is decord where `probe` finds no risk, else PyAV.
+    alive: called now and then, while packets are read and frames decoded; may be set later. Opening a file without
+    times, and reading far ahead with PyAV, takes as long as decoding all that lies between.
     """
 
-    def __init__(self, path: str | Path, num_threads: int = 1, backend: str = "auto"):
+    def __init__(self, path: str | Path, num_threads: int = 1, backend: str = "auto", alive: Callable | None = None):
         if num_threads < 0:
             raise ValueError(f"num_threads={num_threads}: expected 1 or more, or 0 for every core")
         if backend not in ("auto", "decord", "av"):
@@ -40,12 +52,22 @@ class Reader:
         self.path, self.num_threads = Path(path), num_threads
         self._asked, self._backend = backend, None if backend == "auto" else backend
         self._handle = self._pid = self._timestamps = None
+        self._signs = Signs(alive)  # shared with the open file
 
     def __getstate__(self):
-        return self.__dict__ | {"_handle": None, "_pid": None}
+        return self.__dict__ | {"_handle": None, "_pid": None, "_signs": Signs()}
 
     def __repr__(self):
         return f"Reader({str(self.path)!r}, num_threads={self.num_threads}, backend={self._asked!r})"
+
+    @property
+    def alive(self) -> Callable | None:
+        """What is called now and then, while packets are read and frames decoded."""
+        return self._signs.alive
+
+    @alive.setter
+    def alive(self, call: Callable | None) -> None:
+        self._signs.alive = call
 
     @property
     def backend(self) -> str:
@@ -104,29 +126,31 @@ class Reader:
             if self._backend is None:
                 self._handle = self._choose()
             else:
-                self._handle = (_Decord if self._backend == "decord" else _Sequential)(self.path, self.num_threads)
+                kind = _Decord if self._backend == "decord" else _Sequential
+                self._handle = kind(self.path, self.num_threads, self._signs)
             self._pid = os.getpid()
         return self._handle
 
     def _choose(self):
         """Opens the file with decord where that is safe, else with PyAV, and remembers which."""
-        info = probe(self.path)
+        info = probe(self.path, self._signs)
         if not info.risks:
             try:
-                handle = _Decord(self.path, self.num_threads)
+                handle = _Decord(self.path, self.num_threads, self._signs)
             except VideoError:  # an old decoder may lack what a new file needs
                 handle = ()
             if len(handle) == info.num_frames and handle.size() == (info.width, info.height):
                 self._backend = "decord"
                 return handle
-        handle, self._backend = _Sequential(self.path, self.num_threads), "av"
+        handle, self._backend = _Sequential(self.path, self.num_threads, self._signs), "av"
         return handle
 
 
 class _Decord:
     """A file opened by decord: random access by key frames."""
 
-    def __init__(self, path: Path, num_threads: int):
+    def __init__(self, path: Path, num_threads: int, signs: Signs):
+        signs()  # it gives none itself
         self.path, name = path, str(path.absolute())  # a relative "a:b.mp4" would be read as a protocol
         # fault_tol: an error once more than one frame was replaced by a copy of its neighbour, not silence
         self.video = self._call(_import_decord().VideoReader, name, num_threads=num_threads, fault_tol=1)
@@ -164,10 +188,10 @@ class _Decord:
 class _Sequential:
     """A file decoded by PyAV from its first packet on: slow, and right where seeking is not."""
 
-    def __init__(self, path: Path, num_threads: int):
-        self.path, self.num_threads = path, num_threads
+    def __init__(self, path: Path, num_threads: int, signs: Signs):
+        self.path, self.num_threads, self._signs = path, num_threads, signs
         self._frames, self._next, self._size = iter(()), 0, None
-        known = frame_times(path)
+        known = frame_times(path, signs)
         self._tolerance = np.inf if known is None else 1e-3
         self._times = self._decoded_times() if known is None else known
 
@@ -194,7 +218,7 @@ class _Sequential:
 
     def _frame(self, index: int):
         if index < self._next or not self._next:
-            self._frames, self._next = decode(self.path, self.num_threads), 0
+            self._frames, self._next = decode(self.path, self.num_threads, self._signs), 0
         while self._next <= index:
             frame = next(self._frames, None)
             if frame is None:
@@ -213,7 +237,7 @@ class _Sequential:
         return np.rot90(picture, round(frame.rotation / 90))
 
     def _decoded_times(self) -> np.ndarray:
-        times = [frame.time for frame in decode(self.path, self.num_threads)]
+        times = [frame.time for frame in decode(self.path, self.num_threads, self._signs)]
         if not times:
             raise VideoError(self.path, "holds no frame that can be decoded")
         if None in times:
@@ -221,14 +245,18 @@ class _Sequential:
         return np.asarray(times, dtype=np.float64)
 
 
-def decode(path: Path, num_threads: int = 1) -> Iterator[av.VideoFrame]:
-    """All frames in order. What comes before the first whole picture is passed over; later damage is a VideoError."""
+def decode(path: Path, num_threads: int = 1, alive: Callable = lambda: None) -> Iterator[av.VideoFrame]:
+    """All frames in order. What comes before the first whole picture is passed over; later damage is a VideoError.
+
+    alive: called at every packet.
+    """
     begun = False
     try:
         with open_container(path) as container:
             stream = video_stream(container, path)
             stream.thread_type, stream.codec_context.thread_count = "AUTO", num_threads
             for packet in container.demux(stream):
+                alive()
                 try:
                     frames = packet.decode()
                 except DAMAGED:
@@ -244,17 +272,20 @@ def decode(path: Path, num_threads: int = 1) -> Iterator[av.VideoFrame]:
         raise VideoError(path, f"cannot be decoded, it is damaged or no video ({why})") from error
 
 
-def read_through(path: str | Path) -> VideoInfo:
+def read_through(path: str | Path, alive: Callable | None = None) -> VideoInfo:
     """What `probe` says, after every frame was decoded once by the backend that `Reader` chooses, keeping none.
 
+    alive: called now and then.
     Raises VideoError where a frame does not come out: a file damaged in its middle passes `probe`.
     """
-    info, reader = probe(path), Reader(path)
+    signs = Signs(alive)
+    info, reader = probe(path, signs), Reader(path, alive=signs)
     if reader.backend == "av":
         reader._open().pass_through()
     else:
         for start in range(0, reader.num_frames, FEW_FRAMES):
             reader.read(range(start, min(start + FEW_FRAMES, reader.num_frames)))
+            signs()
     return info
 
 

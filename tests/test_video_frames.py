@@ -1,5 +1,6 @@
 """Which frames come out of every kind of file: those that PyAV gives when it decodes the whole file in order."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from video_files import (
     write_video,
 )
 
+import losa.probe
 import losa.video
 from losa.video import Reader, VideoError, normalise, probe, sample_indices
 
@@ -228,6 +230,20 @@ def test_reading_on_continues_and_going_back_begins_again(make, monkeypatch):
     assert len(begun) == 2
 
 
+@pytest.mark.parametrize("name", ["h264.ts", "hevc.mp4", "two_tracks.mp4"])
+def test_signs_are_given_while_frames_are_passed_over(make, monkeypatch, name):
+    monkeypatch.setattr(losa.probe.Signs, "EVERY_S", 0.0)
+    signs = []
+    reader = Reader(make(name), alive=lambda: signs.append("packet"))
+    assert reader.num_frames == NUM and len(signs) >= NUM  # to open it takes reading, and of a TS decoding, all of it
+    reader.alive = lambda: signs.append("frame")
+    reader.read([0])
+    before = signs.count("frame")
+    assert read_number(reader.read([NUM - 1])[0]) == NUM - 1 and signs.count("frame") - before > NUM // 2
+    again = pickle.loads(pickle.dumps(reader))
+    assert again.alive is None and read_number(again.read([7])[0]) == 7
+
+
 @pytest.mark.parametrize("name", ["h264.mp4", "h264.ts"])
 def test_names_that_look_like_addresses(make, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -258,7 +274,7 @@ def test_forked_workers_decode_for_themselves_what_the_parent_has_open(make):
 
 def test_another_picture_than_the_probed_one_is_not_trusted(make, monkeypatch):
     info = probe(make("h264.mp4"))
-    monkeypatch.setattr(losa.video, "probe", lambda path: replace(info, width=2 * info.width))
+    monkeypatch.setattr(losa.video, "probe", lambda *_: replace(info, width=2 * info.width))
     assert Reader(make("h264.mp4")).backend == "av"
 
 

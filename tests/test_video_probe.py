@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from video_files import copy_packets, edit, mutate, sleep_on_slow, write_audio, write_video
+from video_files import copy_packets, edit, mutate, sign_on_long, sleep_on_slow, write_audio, write_video
 
 import losa.probe
 from losa.video import Reader, VideoError, VideoInfo, probe, probe_many
@@ -130,6 +130,23 @@ def test_a_file_that_hangs_or_crashes_is_listed_and_the_others_are_done(tmp_path
     assert "no answer within 2 s" in whys[paths[1]]
     assert "exit code -9" in whys[paths[3]]
     assert "KeyError: 'something nobody thought of'" in whys[paths[5]]
+
+
+def test_the_limit_counts_from_the_last_sign_of_progress(tmp_path):
+    paths = [tmp_path / "long.mp4", tmp_path / "a.mp4"]
+    infos, whys = probe_many(paths, limit_s=2, work=sign_on_long)
+    assert (list(infos), whys) == (paths, {})
+
+
+def test_probe_gives_signs_while_it_reads(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(losa.probe.Signs, "EVERY_S", 0.0)
+    path, signs = tmp_path / "film.mp4", []
+    path.write_bytes((small / "small.mp4").read_bytes())
+    assert probe(path, lambda: signs.append(1)).num_frames == 12 and len(signs) >= 12
+    monkeypatch.setattr(losa.probe.Signs, "EVERY_S", 3600.0)
+    os.utime(path, ns=(0, 0))
+    del signs[:]
+    assert probe(path, lambda: signs.append(1)).num_frames == 12 and len(signs) <= 1
 
 
 def test_no_process_is_left_behind(tmp_path):

@@ -138,6 +138,14 @@ def sleep_on_slow(path):
     return VideoInfo(path, 2, 2, 25.0, 1, 0.04)
 
 
+def sign_on_long(path, alive):
+    """Returns a VideoInfo; takes 3 s for a file called long, with a sign every half second."""
+    for _ in range(6 if path.stem == "long" else 0):
+        time.sleep(0.5)
+        alive()
+    return VideoInfo(path, 2, 2, 25.0, 1, 0.04)
+
+
 def write_audio(path, seconds=1.0, rate=16000, codec="aac"):
     """Writes a sound-only file and returns `path`."""
     with av.open(str(path), "w") as container:
