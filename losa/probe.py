@@ -53,6 +53,8 @@ class Signs:
 class VideoInfo:
     """What the container says: pixels as shown (upright), mean fps, frames, seconds from the first frame to the end.
 
+    starts_at: when the first frame is shown, in seconds of the container: above 0 where, say, the sound begins first.
+        All our times count from the first frame, those that a player shows are this much later.
     variable_rate: frames do not follow each other evenly; read them by their time, never by index / fps.
     risks: why decord may return wrong frames of this file without saying so; () = it does not.
     """
@@ -66,6 +68,7 @@ class VideoInfo:
     codec: str = ""
     variable_rate: bool = False
     risks: tuple[str, ...] = ()
+    starts_at: float = 0.0
 
 
 @dataclass
@@ -87,6 +90,7 @@ class _Packets:
     hidden: np.ndarray  # decoded, not shown: an edit list says so
     num_empty: int  # packets without data
     num_tracks: int  # streams of moving pictures; this one is the first
+    zero: float  # seconds, where the container's time begins
     stated_end: float  # seconds, by the container's header; 0: it says none
     last_end: float  # seconds, of all streams
 
@@ -133,8 +137,10 @@ def _probe(path: Path, size: int, signs: Signs) -> VideoInfo:
                                f"second; copy it again or re-encode it")
     step = float(np.median(gaps)) if len(gaps) else 0.0
     uneven = bool(len(gaps)) and bool(np.abs(gaps - step).max() > max(2.01 * packets.tick, 0.1 * step))
+    timed = packets.container != "avi" and not np.isnan(packets.pts[shown]).any()
+    starts_at = max(0.0, float(times[0]) - packets.zero) if timed else 0.0
     return VideoInfo(path, packets.width, packets.height, fps, len(times), duration, packets.codec, uneven,
-                     _risks(packets, cut))
+                     _risks(packets, cut), starts_at)
 
 
 def frame_times(path: str | Path, alive: Callable | None = None) -> Float64[np.ndarray, " F"] | None:
@@ -233,11 +239,14 @@ def _demux(container, stream, path: Path, size: int, signs: Signs) -> _Packets:
     width, height = (stream.codec_context.width, stream.codec_context.height) if first is None else upright(*first)
     if width < 1 or height < 1:
         raise VideoError(path, "its video stream has no picture size: the file is damaged or cut short")
+    counts_from_0 = container.format.name.startswith(("mov", "matroska"))  # broadcasts begin at any time
+    zero = 0.0 if counts_from_0 else (container.start_time or 0) / av.time_base
     stated_end = ((container.start_time or 0) + container.duration) / av.time_base if container.duration else 0.0
     last_end = max((float(end * container.streams[index].time_base) for index, end in ends.items()), default=0.0)
     codec = stream.codec_context.codec.canonical_name
     return _Packets(container.format.name, codec, stream.frames, float(stream.average_rate or 0), tick, width, height,
-                    *(table[:3] * tick), *(table[3:] > 0), num_empty, len(_moving(container)), stated_end, last_end)
+                    *(table[:3] * tick), *(table[3:] > 0), num_empty, len(_moving(container)), zero,
+                    stated_end, last_end)
 
 
 def _decode_one(packet) -> tuple[int, int, int] | None:

@@ -7,7 +7,18 @@ import av
 import numpy as np
 import pytest
 import torch
-from video_files import HEIGHT, OPEN_GOP, WIDTH, X264, copy_packets, draw_number, read_number, write_audio, write_video
+from video_files import (
+    HEIGHT,
+    OPEN_GOP,
+    WIDTH,
+    X264,
+    copy_packets,
+    draw_number,
+    read_number,
+    write_audio,
+    write_late,
+    write_video,
+)
 
 from losa.video import Reader, VideoError, probe, probe_many, read_through, sample_indices
 
@@ -154,8 +165,23 @@ def test_timestamps_are_those_of_the_frames(folder):
 def test_time_counts_from_the_first_frame(tmp_path):
     path = write_video(tmp_path / "late.mkv", 30, times_ms=[500 + 40 * i for i in range(30)])
     np.testing.assert_allclose(Reader(path).timestamps, np.arange(30) / 25, atol=1e-5)
-    assert probe(path).duration == pytest.approx(1.2, abs=0.04)
+    assert probe(path).duration == pytest.approx(1.2, abs=0.04) and probe(path).starts_at == pytest.approx(0.5)
     assert [read_number(frame) for frame in Reader(path).read([0, 7, 29])] == [0, 7, 29]
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
+def test_a_video_that_starts_later_than_its_sound(tmp_path, ending):
+    late, prompt = write_late(tmp_path / f"late.{ending}", 37), write_late(tmp_path / f"prompt.{ending}", 0)
+    assert probe(late).starts_at == pytest.approx(37 / 25, abs=0.07)  # the encoder puts some silence before the sound
+    assert probe(prompt).starts_at == pytest.approx(0, abs=0.07)
+    np.testing.assert_allclose(Reader(late).timestamps, np.arange(50) / 25, atol=2e-3)
+    assert probe(late).duration == pytest.approx(2.0, abs=0.05)
+
+
+def test_most_videos_start_at_once(folder, tmp_path):
+    copy_packets(folder / "constant.mp4", tmp_path / "constant.ts")
+    for path in (folder / "constant.mp4", folder / "long.mkv", folder / "long.avi", tmp_path / "constant.ts"):
+        assert probe(path).starts_at == pytest.approx(0, abs=0.01), path
 
 
 def test_indices_are_validated(folder):

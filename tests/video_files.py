@@ -146,6 +146,25 @@ def sign_on_long(path, alive):
     return VideoInfo(path, 2, 2, 25.0, 1, 0.04)
 
 
+def write_late(path, first):
+    """Writes 4 s of sound and 50 barcodes, the first of them `first` frames of 1/25 s after the sound begins."""
+    with av.open(str(path), "w") as container:
+        video, sound = container.add_stream("libx264", rate=25, options=X264), container.add_stream("aac", rate=16000)
+        video.height, video.width, video.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        sound.layout, video.codec_context.time_base = "mono", Fraction(1, 25)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 64000), np.int16), format="s16", layout="mono")
+        silence.sample_rate, silence.pts = 16000, 0
+        for piece in av.AudioResampler(format=sound.format, layout="mono", rate=16000).resample(silence):
+            container.mux(sound.encode(piece))
+        container.mux(sound.encode(None))
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(draw_number(number), format="rgb24")
+            frame.pts, frame.time_base = number + first, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return path
+
+
 def write_audio(path, seconds=1.0, rate=16000, codec="aac"):
     """Writes a sound-only file and returns `path`."""
     with av.open(str(path), "w") as container:
