@@ -8,6 +8,7 @@ too long is listed with the reason, and the rest goes on. What is finished stays
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -27,6 +28,7 @@ from tqdm.auto import tqdm
 
 from losa.data import Video
 from losa.files import write_text
+from losa.leftovers import hold, is_left
 from losa.video import VideoError, probe
 
 PIECE_FRAMES = 256  # decoded and computed at a time, so that memory does not grow with the video
@@ -63,6 +65,7 @@ class RowFile:
         self.path, self.num_rows, self.row_size, self.written, self.crc32 = path, num_rows, row_size, 0, 0
         self.temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
         self.file = open(self.temporary, "wb")  # noqa: SIM115 - open for as long as the video takes
+        hold(self.file)
         header = {"descr": "<f2", "fortran_order": False, "shape": (num_rows, row_size)}
         np.lib.format.write_array_header_1_0(self.file, header)
 
@@ -85,6 +88,15 @@ class RowFile:
         self.temporary.unlink(missing_ok=True)
 
 
+def remove_left(folder: Path) -> None:
+    """Removes what killed processes had begun to write; nothing of it could be continued."""
+    for path in folder.glob("*.tmp"):
+        begun = re.fullmatch(r"[0-9a-f]{32}\.(\d+)\.tmp", path.name)
+        if begun and is_left(path, int(begun[1])):
+            with suppress(OSError):
+                path.unlink()
+
+
 # --- the call -------------------------------------------------------------------------------------------------------
 
 
@@ -92,15 +104,18 @@ def extract(cache, live, videos: Sequence[Video], *, num_workers: int = 0, limit
             quiet: bool = False) -> Extraction:
     """Computes what the `cache` (CachedTaps) lacks of these videos with `live` (LiveTaps); says what failed.
 
-    How large the files become is printed before the first byte is written.
+    How large the files become is printed before the first byte is written. Copies of a file are computed once; where
+    that fails, each is listed.
     num_workers: decoding processes; 0 decodes in this one, where a decode that hangs cannot be ended.
     limit_s: a worker that gives no sign for so long is ended and its video listed as failed.
     Raises CacheError before anything is done if the disk is too small.
     """
     began = time.monotonic()
-    missing, failed = missing_videos(cache, videos, quiet)
-    if not missing:
+    remove_left(cache.folder)
+    copies, failed = missing_videos(cache, videos, quiet)
+    if not copies:
         return Extraction((), failed, 0, 0, 0.0, 0.0, 0.0)
+    missing = [same[0] for same in copies.values()]
     num_frames = announce_size(cache, live, missing, quiet)
     cache.folder.mkdir(parents=True, exist_ok=True)
     job = _Job(cache, live, missing, failed)
@@ -114,21 +129,23 @@ def extract(cache, live, videos: Sequence[Video], *, num_workers: int = 0, limit
     finally:
         messages.close()
         job.close()
+    for first, *others in copies.values():
+        failed |= {video.id: failed[first.id] for video in others if first.id in failed}
     seconds = time.monotonic() - began
     return Extraction(tuple(job.done), failed, job.num_frames, job.num_bytes, seconds, job.waited / seconds,
                       job.worked / seconds)
 
 
-def missing_videos(cache, videos: Sequence[Video], quiet: bool = True) -> tuple[list[Video], dict[str, str]]:
-    """Videos whose taps are not there yet, each file and stretch once, and {id: why} of those without a file."""
+def missing_videos(cache, videos: Sequence[Video], quiet: bool) -> tuple[dict[Path, list[Video]], dict[str, str]]:
+    """Videos whose taps are not there yet, by the file they go to, and {id: why} of those that cannot be read."""
     missing, failed = {}, {}
     for video in tqdm(videos, desc="looking for cached taps", unit="video", delay=2, leave=False, disable=quiet):
         try:
             if not cache.has(video):
-                missing.setdefault(cache.path(video), video)
+                missing.setdefault(cache.path(video), []).append(video)
         except (OSError, ValueError) as error:
             failed[video.id] = _reason(error)
-    return list(missing.values()), failed
+    return missing, failed
 
 
 def announce_size(cache, live, videos: Sequence[Video], quiet: bool) -> int:
@@ -249,8 +266,9 @@ def as_fp16(rows: Tensor, video_id: str) -> np.ndarray:
 def pieces(live, video: Video, alive=None) -> Iterator[dict]:
     """What a video has to say: its length and rate, its frames in order, and that this is all.
 
-    alive: called now and then, while frames are read.
+    alive: called now and then, while the file is opened and frames are read.
     """
+    live.reader(video, alive)
     r, total = live.recipe, live.num_snippets(video)
     yield {"total": total, "sampled_fps": live.time_grid(video).sampled_fps, "decode": live.backend(video)}
     unit = max(r.clip_stride // r.tubelet, 1)

@@ -12,10 +12,12 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +26,12 @@ from tqdm.auto import tqdm
 
 from losa import taps
 from losa.card import UNKNOWN, method_of, versions
-from losa.config import Config
+from losa.config import LATE, Config, postprocess, replace_late
 from losa.data import Video
 from losa.extract import CacheError, extract
 from losa.features import Resampled
 from losa.files import write_text
+from losa.leftovers import hold, is_left
 from losa.model import LoSA, load_model
 from losa.own_page import own_page
 from losa.predict import predict_video, suppress
@@ -44,6 +47,8 @@ LONG_VIDEO = 600  # seconds from which a video has a progress bar of its own
 LIMIT_S = 120  # a decoder that gives nothing for so long is ended, its video listed
 MOST_TIMES = 12  # a long video may hold so many times the segments of a short one
 MOST_NAME = 200  # bytes of a subtitle's file name
+IDLE = {"ground_truth", "block_list", "test_set", "protocol", "tiou", "classifier", "classifier_topk",
+        "classifier_fusion", "cache", "weights", "num_workers"}  # late fields that change no prediction here
 
 
 class OwnVideoError(ValueError):
@@ -76,7 +81,7 @@ class Job(NamedTuple):
 
 
 def predict_files(what: str | Path, run: str | Path, out: str | Path, *, weights: str = "", min_score: Number = 0.25,
-                  quiet: bool = False) -> dict:
+                  post: str = "", fields: Mapping | None = None, quiet: bool = False) -> dict:
     """{"videos": {id: {path, duration, fps, num_segments, num_shown}}, "failed": {path: why}}; all else is in `out`.
 
     There: predictions.json (ActivityNet's results format), predictions.csv, subtitles/<id>.srt and .vtt, index.html,
@@ -85,30 +90,30 @@ def predict_files(what: str | Path, run: str | Path, out: str | Path, *, weights
     what: a video, or a folder with videos in it and its sub-folders; ids are paths inside it, without ending.
     run: the folder of a trained run. weights: its backbone's checkpoint, where that lies elsewhere now.
     min_score: of the segments in subtitles, and where the page's slider stands; JSON and CSV hold all.
+    post, fields: post-processing of a peer, and fields of prediction to replace, see `losa.run.test`.
 
-    Raises OwnVideoError where there is no video, not one can be used, or the run was trained on features of others.
+    Raises OwnVideoError where there is no video, not one can be used, or the run was trained on features of others,
+    ConfigError for fields that are fixed once a run is trained.
     """
     out, files = Path(out), find_videos(Path(what))
-    detector = load_detector(run, weights, quiet)
+    detector = load_detector(run, weights, post, fields or {}, quiet)
     (out / ".finished").mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(out / ".taps", ignore_errors=True)
     finished, failed = {}, {}
     jobs = list(to_jobs(files, out / ".finished", detector.id, failed))
     try:
-        for job in probed(jobs, failed, quiet):
-            try:
-                kept = predict_one(detector, job, out / ".taps", quiet)
-                write_text(job.kept, json.dumps(kept, allow_nan=False))
-            except (ValueError, RuntimeError) as error:  # whatever it is, the other videos go on
-                failed[str(job.path)] = " ".join(str(getattr(error, "why", error)).split())[:500]
+        with workplace(out) as folder:
+            for job in probed(jobs, failed, quiet):
+                try:
+                    kept = predict_one(detector, job, folder / "taps", quiet)
+                    write_text(job.kept, json.dumps(kept, allow_nan=False))
+                except (ValueError, RuntimeError, OSError) as error:  # whatever it is, the other videos go on
+                    failed[str(job.path)] = " ".join(str(getattr(error, "why", error)).split())[:500]
     except KeyboardInterrupt:
         finished = read_finished(jobs)
         if finished:
             write_all(out, finished, failed, detector, Path(run), min_score)
         raise KeyboardInterrupt(f"after {len(finished)} of {len(files)} videos; the same command continues "
                                 "there") from None
-    finally:
-        shutil.rmtree(out / ".taps", ignore_errors=True)
     finished, whys = read_finished(jobs), {job.kept: failed[str(job.path)] for job in jobs if str(job.path) in failed}
     failed |= {str(job.path): whys[job.kept] for job in jobs if job.kept in whys}  # copies of a bad file, too
     write_all(out, finished, failed, detector, Path(run), min_score)
@@ -116,6 +121,21 @@ def predict_files(what: str | Path, run: str | Path, out: str | Path, *, weights
     return {"videos": {name: {"path": readable(video["path"]), "duration": video["duration"], "fps": video["fps"],
                               **counts(video, min_score)} for name, video in finished.items()},
             "failed": {readable(path): why for path, why in failed.items()}}
+
+
+@contextmanager
+def workplace(out: Path) -> Iterator[Path]:
+    """A folder in `out` for this process alone, removed at the end like those of processes that were killed."""
+    for old in (path for path in out.glob(".taps-*-*") if path.name.split("-")[1].isdigit()):
+        if is_left(old / "lock", int(old.name.split("-")[1])):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".taps-{os.getpid()}-", dir=out))
+    try:
+        with open(folder / "lock", "wb") as lock:
+            hold(lock)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- which videos ---------------------------------------------------------------------------------------------------
@@ -189,10 +209,11 @@ def probed(jobs: Sequence[Job], failed: dict[str, str], quiet: bool) -> Iterator
 # --- one video ------------------------------------------------------------------------------------------------------
 
 
-def load_detector(run: str | Path, weights: str, quiet: bool) -> Detector:
-    """The run's model on the fastest device, with its backbone."""
+def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, quiet: bool) -> Detector:
+    """The run's model on the fastest device, with its backbone, and the config it is to predict with."""
     run = Path(run)
-    _, config, _ = load_model(run)
+    _, trained, _ = load_model(run)
+    config = replace_late(postprocess(trained, post) if post else trained, dict(fields))
     if config.features:
         raise OwnVideoError(f"{run} was trained on features that others computed ({config.features}): nothing here can "
                             f"compute them from a video. Train a run on taps of a backbone (features='')")
@@ -205,7 +226,9 @@ def load_detector(run: str | Path, weights: str, quiet: bool) -> Detector:
     described = source.recipe.describe()
     model, _, classes = load_model(run, backbone=described)
     file = run / "model.safetensors" if run.is_dir() else run
-    key = json.dumps([FORMAT, taps.file_id(str(file)), described], sort_keys=True)
+    changed = {name: getattr(config, name) for name in LATE
+               if name not in IDLE and getattr(config, name) != getattr(trained, name)}
+    key = json.dumps([FORMAT, taps.file_id(str(file)), described, *([changed] if changed else [])], sort_keys=True)
     live = source.source if isinstance(source, Resampled) else source
     return Detector(model.to(device), config, classes, live, hashlib.sha256(key.encode()).hexdigest())
 

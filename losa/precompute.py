@@ -34,10 +34,11 @@ def extract_all(config: Config, *, videos: str | Path | None = None, export: str
     cache, live = backbone_taps(config, device)
     done = extract(cache, live, chosen, num_workers=decode_workers(config, device), quiet=quiet)
     failed |= done.failed
-    if export is not None:
+    kept = [video for video in chosen if video.id not in failed and cache.has(video)]
+    if export is not None and kept:
         resampled = config.snippet_frames or config.snippets_per_video
         source = Resampled(cache, config.snippet_frames, config.snippets_per_video) if resampled else cache
-        export_features(source, [video for video in chosen if video.id not in failed], export, quiet=quiet)
+        export_features(source, kept, export, quiet=quiet)
     if not quiet:
         print(done if done.done or done.failed else f"taps cache: all {len(chosen)} videos are in {cache.folder}")
         if failed:

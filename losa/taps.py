@@ -102,16 +102,24 @@ class LiveTaps:
         self.backbone, self.recipe, self.threads = backbone, recipe, 1
         self.chunk = chunk or max(8, 64 // recipe.clip_length)  # clips in one pass of the backbone
         self._chosen = (None, np.empty(0, np.int64))  # frame indices of the video read last
+        self._read = None  # file, indices and pictures of the frames read last, which the next stretch may share
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "backbone": None}  # a worker decodes only
+        return {**self.__dict__, "backbone": None, "_read": None}  # a worker decodes only
 
-    def reader(self, video: Video):
-        """The open file (`losa.video.Reader`), of this process alone."""
-        return opened(str(video.path), self.threads)
+    def reader(self, video: Video, alive=None):
+        """The open file (`losa.video.Reader`), of this process alone.
+
+        alive: called now and then from here on, while the file is opened and read; None leaves that as it is.
+        """
+        reader = opened(str(video.path), self.threads)
+        if alive is not None:
+            reader.alive = alive
+        return reader
 
     def close(self) -> None:
         """Closes every file this process has open."""
+        self._read = None
         _readers.clear()
 
     def backend(self, video: Video) -> str:
@@ -152,6 +160,7 @@ class LiveTaps:
         alive: called now and then, while frames are read.
         """
         r = self.recipe
+        self.reader(video, alive)
         indices = self.frame_indices(video)
         first = max(0, (start * r.tubelet - r.clip_length) // r.clip_stride + 1)
         last = min(-(-stop * r.tubelet // r.clip_stride), len(backbones.clip_starts(len(indices), r.clip_length,
@@ -161,14 +170,31 @@ class LiveTaps:
         return {"frames": self.read(video, part, alive or (lambda: None)), "lead": lead, "length": stop - start}
 
     def read(self, video: Video, indices: np.ndarray, alive) -> Tensor:
-        """The frames at these indices at the backbone's size, few of them at their own size at a time."""
-        reader, at, few, frames = self.reader(video), 0, 1, []
-        while at < len(indices):
+        """The frames at these indices (in order) at the backbone's size, few of them at their own size at a time.
+
+        What the stretch before ended with is not decoded again: some files can only be read forward, from the start.
+        """
+        unique, place = np.unique(indices, return_inverse=True)
+        frames = self._shared(video, unique)
+        reader, at, few = self.reader(video), sum(map(len, frames)), 1
+        while at < len(unique):
             alive()
-            native = reader.read(indices[at:at + few])
+            native = reader.read(unique[at:at + few])
             frames.append(backbones.resize_frames(native, self.recipe.input_size, self.recipe.resize))
             at, few = at + few, min(FEW_FRAMES, max(1, NATIVE_BYTES // native[0].numel()))
-        return torch.cat(frames)
+        found, length, stride = torch.cat(frames), self.recipe.clip_length, self.recipe.clip_stride
+        most = length + (-(-length // stride) - 2) * stride + 1  # shared by clips of two stretches, and a repeated one
+        self._read = (video.path, unique[-most:], found[-most:].clone())
+        return found if len(unique) == len(indices) else found[torch.from_numpy(place)]
+
+    def _shared(self, video: Video, indices: np.ndarray) -> list[Tensor]:
+        """Frames of the stretch read last that this one begins with, if any."""
+        path, known, frames = self._read or (None, indices, None)
+        first = int(np.searchsorted(known, indices[0]))
+        count = min(len(known) - first, len(indices))
+        if path != video.path or count < 1 or not np.array_equal(known[first:first + count], indices[:count]):
+            return []
+        return [frames[first:first + count]]
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
         """Taps (K, C, t, g, g) and last layer (C, t), float32 on the backbone's device."""
@@ -236,7 +262,8 @@ def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool
     done = extract(cache, live, videos, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
     if done.failed:
         raise CacheError(f"{len(done.failed)} of {len(videos)} videos have no taps; the others are in {cache.folder}. "
-                         f"Repair them, or leave them out with `losa prepare`:\n{listed(done.failed)}")
+                         f"Repair them, or leave them out with `losa prepare ... --decode`, which reads every file to "
+                         f"its end:\n{listed(done.failed)}")
 
 
 def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False):

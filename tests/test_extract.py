@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +13,19 @@ import numpy as np
 import pytest
 import torch
 from clock import ClockBackbone, ClockReader, clock_video, serve
+from video_files import OPEN_GOP, write_video
 
 from losa import extract as extract_module
+from losa import video as video_module
 from losa.backbone import VideoViT, freeze_backbone
 from losa.config import PRESETS, Config
 from losa.data import load_annotations
-from losa.extract import decode_apart, expected_frames, extract, pieces
+from losa.extract import RowFile, decode_apart, expected_frames, extract, pieces, remove_left
 from losa.features import NpyFeatures
+from losa.leftovers import hold
 from losa.precompute import extract_all, folder_videos
 from losa.taps import CachedTaps, CacheError, LiveTaps, TapRecipe, fill
+from losa.video import VideoError
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
 
@@ -87,7 +93,7 @@ def test_files_are_equal_byte_by_byte_whoever_decodes(tiny, videos, tmp_path, mo
 def test_a_video_that_fails_is_listed_and_the_rest_goes_on(tiny, videos, tmp_path, monkeypatch, what, why):
     monkeypatch.setattr(extract_module, "PIECE_FRAMES", 64)
     cache, live = setup(tiny, tmp_path / "c", what=what, where=videos[1].id, since=32)
-    with pytest.raises(CacheError, match=f"(?s)1 of 4 videos have no taps.*{videos[1].id}: .*{why}"):
+    with pytest.raises(CacheError, match=f"(?s)1 of 4 videos have no taps.*--decode.*{videos[1].id}: .*{why}"):
         fill(cache, live, videos, quiet=True, num_workers=2, limit_s=3 if what == "hang" else 60)
     assert [cache.has(v) for v in videos] == [True, False, True, True]
     assert len(contents(tmp_path / "c")) == 6  # and nothing half done
@@ -99,6 +105,14 @@ def test_a_video_that_fails_is_listed_and_the_rest_goes_on(tiny, videos, tmp_pat
 def test_a_slow_video_that_gives_signs_is_not_ended(tiny, videos, tmp_path):
     cache, live = setup(tiny, tmp_path, what="slow", where=videos[0].id)
     assert not extract(cache, live, videos[:1], num_workers=1, limit_s=2, quiet=True).failed
+
+
+def test_signs_are_given_from_the_opening_on(monkeypatch):
+    """Before the first message: to open some files is to decode them."""
+    reader, signs = serve(monkeypatch, ClockReader(np.arange(100) / 25, 25.0)), []
+    monkeypatch.setattr(LiveTaps, "num_snippets", lambda *_: reader.alive() or 8)
+    next(pieces(clock_live(), clock_video(4.0), lambda: signs.append(1)))
+    assert signs == [1]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -157,6 +171,33 @@ def test_one_file_under_two_names_is_computed_once(tiny, videos, tmp_path):
     cache, live = setup(tiny, tmp_path)
     other = replace(videos[0], id="other")
     assert len(extract(cache, live, (videos[0], other), quiet=True).done) == 1 and cache.has(other)
+
+
+def test_what_fails_is_listed_under_all_its_names(tiny, videos, tmp_path):
+    cache, live = setup(tiny, tmp_path, what=ValueError("no such thing"), where=videos[0].id)
+    other, gone = replace(videos[0], id="other"), replace(videos[0], id="gone", path=tmp_path / "gone.mp4")
+    done = extract(cache, live, (videos[0], gone, other, videos[1]), quiet=True)
+    assert done.failed.keys() == {videos[0].id, "gone", "other"} and done.done == (videos[1].id,)
+    assert done.failed["other"] == done.failed[videos[0].id] == "no such thing"
+
+
+def test_what_killed_processes_had_begun_is_removed_and_nothing_else(tiny, videos, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    cache, live = setup(tiny, tmp_path)
+    begun = [tmp_path / f"{digit * 32}.{pid}.tmp" for digit, pid in
+             zip("abcd", (ended.pid, ended.pid, os.getppid(), os.getpid()), strict=True)]
+    others = [tmp_path / name for name in (f"notes.{ended.pid}.tmp", "x.tmp", f"{'a' * 32}.npy")]
+    for path in (*begun[:3], *others):
+        path.write_bytes(b"x")
+    ours = RowFile(begun[3].with_name(f"{'d' * 32}.npy"), 1, 1)
+    with open(begun[1], "r+b") as elsewhere:  # of a process that only another machine knows
+        hold(elsewhere)
+        extract(cache, live, (), quiet=True)
+        assert sorted(tmp_path.iterdir()) == sorted([*begun[1:], *others])
+    remove_left(tmp_path)
+    assert not begun[1].exists() and ours.temporary.exists()
+    ours.discard()
 
 
 def test_workers_end_when_nobody_listens(tiny, videos):
@@ -220,6 +261,24 @@ def test_a_long_video_comes_in_small_pieces(monkeypatch):
     assert sum(m["length"] for m in messages[1:-1]) == messages[0]["total"] == 28800
 
 
+@pytest.mark.parametrize("fields", [dict(clip_stride=4), dict(clip_stride=6), dict(sample_fps=50.0)], ids=str)
+def test_a_file_that_is_read_forward_is_read_once(tmp_path, monkeypatch, fields):
+    """Pieces share frames where clips overlap or frames repeat; each used to decode from the start again."""
+    monkeypatch.setattr(extract_module, "PIECE_FRAMES", 32)
+    path = write_video(tmp_path / "open.mp4", num_frames=100, options=OPEN_GOP)
+    video, live = replace(clock_video(4.0, fps=25.0), path=path), clock_live(**fields)
+    assert live.backend(video) == "av"
+    begun, decode = [], video_module.decode
+    monkeypatch.setattr(video_module, "decode", lambda *args, **more: (begun.append(args), decode(*args, **more))[1])
+    got, at = [m for m in pieces(live, video) if "frames" in m], 0
+    assert len(got) > 3 and len(begun) == 1
+    live.close()
+    for message in got:
+        fresh = clock_live(**fields).fetch(video, at, at + message["length"])
+        assert torch.equal(fresh["frames"], message["frames"]) and fresh["lead"] == message["lead"]
+        at += message["length"]
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +297,29 @@ def test_a_folder_of_videos_becomes_features_for_others(tiny, videos, tmp_path, 
     two = replace(videos[1], id="sub/two")
     assert source.num_snippets(two) == len(np.load(tmp_path / "out" / "sub" / "two.npy")) > 10
     assert extract_all(config, videos=folder) == failed and "all 2 videos are in" in capsys.readouterr().out
+
+
+def test_copies_of_a_bad_file_cost_no_export(tiny, videos, tmp_path, monkeypatch):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name, video in (("good", videos[0]), ("bad", videos[1]), ("copy", videos[1])):
+        shutil.copy(video.path, folder / f"{name}.mp4")
+    read = LiveTaps.read
+
+    def fails_later(self, video, indices, alive):
+        if video.id in ("bad", "copy") and indices[0] > 0:
+            raise VideoError(video.path, "is damaged in its middle")
+        return read(self, video, indices, alive)
+
+    monkeypatch.setattr(LiveTaps, "read", fails_later)
+    monkeypatch.setattr(extract_module, "PIECE_FRAMES", 16)
+    config = PRESETS["tiny"](tiny, cache=str(tmp_path / "c"), frame_stride=4)
+    failed = extract_all(config, videos=folder, export=tmp_path / "out", quiet=True)
+    assert failed == {"bad": "is damaged in its middle", "copy": "is damaged in its middle"}
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["card.json", "good.npy"]
+    (folder / "good.mp4").unlink()
+    assert set(extract_all(config, videos=folder, export=tmp_path / "none", quiet=True)) == {"bad", "copy"}
+    assert not (tmp_path / "none").exists()
 
 
 def test_annotated_videos_are_extracted_and_what_cannot_be_is_said(tiny, videos, tmp_path):

@@ -221,7 +221,7 @@ def test_the_recipe_of_another_rate_is_another():
 
 def test_config_names_a_folder_of_features(tmp_path):
     videos, truth = write(tmp_path, (50, 60))
-    config = Config(features=str(tmp_path), feature_stride=4, taps="none")
+    config = Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none")
     source = open_taps(config, videos, quiet=True)
     assert isinstance(source, NpyFeatures) and source.recipe.dim == 5 and source.recipe.layers == ()
     assert source.recipe.clip_length // source.recipe.tubelet == 1 and source.decode_counts(videos) == {}
@@ -282,7 +282,7 @@ def test_real_annotations_with_features_in_the_reference_layout(shared_data, tmp
         np.save(tmp_path / f"{video.id}.npy", np.zeros((max(length, 1), 3), np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        source = open_taps(Config(features=str(tmp_path), feature_stride=4, taps="none"), videos)
+        source = open_taps(Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none"), videos)
     assert len(videos) == 412 and source.time_axis == -2
     for video in videos:
         fps = data[video.id]["fps"]

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,8 @@ from video_files import write_video
 
 from losa import extract, own, taps
 from losa.card import read_card
-from losa.config import PRESETS
+from losa.config import PRESETS, ConfigError, postprocess
+from losa.leftovers import hold
 from losa.model import CheckpointError, load_model, save_model
 from losa.own import OwnVideoError, find_videos, predict_files, subtitle_path
 from losa.run import run as train_and_test
@@ -142,7 +145,7 @@ def test_interrupted_it_writes_what_it_has_and_continues(run, world, tmp_path, m
     with pytest.raises(KeyboardInterrupt, match="after 1 of 3 videos; the same command continues there"):
         predict_files(folder, run, tmp_path / "out", quiet=True)
     assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())["results"]) == 1
-    assert not (tmp_path / "out" / ".taps").exists()
+    assert not list((tmp_path / "out").glob(".taps*"))
     found = predict_files(folder, run, tmp_path / "out", quiet=True)
     assert len(found["videos"]) == 3 and asked == ["test_0000", "test_0001", "test_0001", "test_0002"]
     next((tmp_path / "out" / ".finished").iterdir()).write_text("{")
@@ -180,19 +183,69 @@ def test_two_hours_may_hold_more_than_a_clip(run):
 
 def test_a_video_that_fails_later_stops_no_other(run, world, tmp_path, monkeypatch):
     real = own.predict_video
+    troubles = {"b": RuntimeError("out of memory\n  on the accelerator"), "d": OSError(28, "no room")}
 
     def fails(model, source, video, config):
-        if video.id == "b":
-            raise RuntimeError("out of memory\n  on the accelerator")
+        if video.id in troubles:
+            raise troubles[video.id]
         return real(model, source, video, config)
 
     monkeypatch.setattr(own, "predict_video", fails)
-    for name, path in zip("abc", world, strict=False):
+    for name, path in zip("abcd", world, strict=False):
         shutil.copy(path, tmp_path / f"{name}.mp4")
-    with pytest.warns(UserWarning, match="1 of 3"):
+    with pytest.warns(UserWarning, match="2 of 4"):
         found = predict_files(tmp_path, run, tmp_path / "out", quiet=True)
     assert list(found["videos"]) == ["a", "c"] and list(found["failed"].values()) == [
-        "out of memory on the accelerator"]
+        "out of memory on the accelerator", "[Errno 28] no room"]
+
+
+def test_two_at_once_leave_each_other_alone(run, world, tmp_path, monkeypatch):
+    """The second one works through the same folder while the first has taps of a video on the disk."""
+    real, results = own.predict_video, []
+
+    def predict_video(*words):
+        if not results:
+            results.append(None)
+            results.append(predict_files(world[0], run, tmp_path, quiet=True))
+        return real(*words)
+
+    monkeypatch.setattr(own, "predict_video", predict_video)
+    assert predict_files(world[0], run, tmp_path, quiet=True) == results[1] and not results[1]["failed"]
+    assert not list(tmp_path.glob(".taps*"))
+
+
+def test_taps_of_a_killed_process_are_removed_and_of_a_living_one_kept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folders = [tmp_path / name for name in (f".taps-{ended.pid}-a", f".taps-{ended.pid}-b", f".taps-{os.getppid()}-c",
+                                            ".taps-mine-d")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "lock").touch()
+    with open(folders[1] / "lock", "wb") as elsewhere:
+        hold(elsewhere)  # as a process of another machine does, whose number is another's here
+        with own.workplace(tmp_path) as ours:
+            assert ours.is_dir()
+    assert not folders[0].exists() and all(folder.exists() for folder in folders[1:]) and not ours.exists()
+
+
+def test_predictions_may_be_made_otherwise_than_the_run_did(run, world, tmp_path):
+    config, kept = load_model(run)[1], tmp_path / "out" / ".finished"
+
+    def predicted(**how):
+        found = predict_files(world[0], run, tmp_path / "out", quiet=True, **how)["videos"]["test_0000"]
+        return found["num_segments"], json.loads((tmp_path / "out" / "predictions.json").read_text())
+
+    as_trained, _ = predicted()
+    few, written = predicted(fields={"max_segments": 3})
+    assert few == 3 < as_trained and written["external_data"]["config"]["max_segments"] == 3
+    _, written = predicted(post="opentad", fields={"tiou": [0.5]})
+    expected = postprocess(config, "opentad").replace(tiou=[0.5], cache="")
+    assert written["external_data"]["config"] == expected.to_dict()
+    assert len(list(kept.iterdir())) == 3
+    assert predicted(fields={"tiou": [0.4], "num_workers": 1})[0] == as_trained and len(list(kept.iterdir())) == 3
+    with pytest.raises(ConfigError, match="head_dim: fixed when the run was trained"):
+        predicted(fields={"head_dim": 8})
 
 
 def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
