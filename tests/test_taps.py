@@ -11,12 +11,14 @@ from clock import ClockBackbone, ClockReader, clock_video, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
+from video_files import copy_packets, write_video
 
 from losa import taps as taps_module
 from losa.backbone import VideoViT, freeze_backbone, taps
 from losa.config import PRESETS, Config
 from losa.data import load_annotations
 from losa.features import Resampled
+from losa.probe import Signs
 from losa.taps import CachedTaps, CacheError, LiveTaps, TapRecipe, content_id, fill, mapped, open_taps, verify
 from losa.windows import Windows, loader
 
@@ -193,6 +195,19 @@ def test_a_window_is_a_piece_of_the_whole_wherever_it_starts(fields, first, leng
         parts = source.features(source.fetch(video, start, stop))
         for part, every, dim in zip(parts, whole(source, video), (2, 1), strict=True):
             assert torch.equal(part, every.narrow(dim, start, stop - start))
+
+
+def test_whoever_waits_hears_of_a_file_that_is_decoded_to_be_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(Signs, "EVERY_S", 0.0)
+    write_video(tmp_path / "long.mp4", 100)
+    signs, video = [], replace(clock_video(4.0), path=copy_packets(tmp_path / "long.mp4", tmp_path / "long.ts"))
+    live = clock_source(dict(frames_per_video=4), ClockBackbone(1, 1))
+    live.reader(video, lambda: signs.append(1))
+    assert live.num_snippets(video) == 4 and len(signs) >= 100
+    del signs[:]
+    live.fetch(video, 0, 4)
+    assert len(signs) > 60
+    live.close()
 
 
 def test_frames_per_video_reads_so_many_over_the_whole_video(monkeypatch):
