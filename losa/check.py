@@ -175,7 +175,7 @@ def find_videos(entries: Sequence[Entry], source: Path, folder: Path, findings: 
     for path, info in infos.items():
         if info.risks:
             findings.add("video files are read in sequence", f"{path}: {', '.join(info.risks)}")
-        if getattr(info, "starts_at", 0.0) > 0.1:
+        if info.starts_at > 0.1:
             findings.add("videos start later than their sound", f"{path}: {info.starts_at:.2f} s later")
         if info.variable_rate:
             findings.add("video files have a variable frame rate", f"{path}: {info.fps:.2f} fps on average")

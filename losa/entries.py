@@ -90,8 +90,8 @@ def finder(folder: Path) -> Callable[[str], list[Path]]:
 
 def open_all(paths: Iterable[Path], decode: bool = False) -> tuple[dict[Path, VideoInfo], dict[Path, str]]:
     """{path: info} of every usable file, {path: why} of the others; with `decode` every frame has to come out."""
-    if decode:  # an hour for a file: long ones take minutes
-        return probe_many(paths, limit_s=3600, desc="reading videos to their end", work=read_through)
+    if decode:
+        return probe_many(paths, desc="reading videos to their end", work=read_through)
     return probe_many(paths)
 
 

@@ -90,7 +90,8 @@ def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = No
     told = {kind: item for kind, item in (sheet.findings | found).items() if kind in READ | LOOKED_UP}
     lines = [_line((READ | LOOKED_UP)[kind], item.count, item.examples) for kind, item in told.items()]
     lines += [_line(kind, item.count, item.examples) for kind, item in changes.items()]
-    unread = [f"{short(name)} ({count})" for name, count in sheet.unread.most_common()]
+    unread = sorted(sheet.unread.items(), key=lambda item: (-item[1], item[0]))
+    unread = [f"{short(name)} ({count})" for name, count in unread]
     what = f"{'columns' if sheet.layout == 'CSV' else 'keys'} not carried over"
     return lines + ([f"{len(unread)} {what}: {shortened(unread, 10)}"] if unread else [])
 

@@ -12,7 +12,6 @@ from losa.check import check
 from losa.data import load_annotations, load_csv, prepare
 from losa.repair import fix
 from losa.rows import AnnotationError
-from losa.video import VideoInfo
 
 
 def write(path, text, encoding="utf-8"):
@@ -201,7 +200,6 @@ def write_late(path, first):
         container.mux(video.encode(None))
 
 
-@pytest.mark.skipif(not hasattr(VideoInfo, "starts_at"), reason="VideoInfo does not say when the video starts")
 def test_a_video_that_starts_later_than_its_sound_is_told(folder, tmp_path):
     write_late(folder / "late.mp4", 37)
     write_late(folder / "prompt.mp4", 0)
