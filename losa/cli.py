@@ -152,13 +152,14 @@ def predict(what: Annotated[Path, typer.Argument(help="A video or a folder of vi
             fields: Set = None) -> None:
     """Find actions in your videos (--run RUN --out DIR), or predict and evaluate an annotated subset of a run.
 
-    For videos: JSON, CSV, subtitles and a page to look at. For a subset: fields of prediction may be replaced, e.g.
-    --post opentad or -s nms_sigma=0.7, without training again.
+    For videos: JSON, CSV, subtitles and a page to look at. Fields of prediction may be replaced, e.g. --post opentad
+    or -s nms_sigma=0.7, without training again.
     """
     if run is not None:
         from losa.own import predict_files
 
-        found = interruptible(predict_files, what, run, out, weights=weights, min_score=min_score)
+        found = interruptible(predict_files, what, run, out, weights=weights, min_score=min_score, post=post,
+                              fields=parse_fields(fields))
         shown = sum(video["num_shown"] for video in found["videos"].values())
         print(f"{len(found['videos'])} videos, {shown} segments of score {min_score} or more: open {out / 'index.html'}"
               + ("" if shown else "\nnothing is that sure: look at the page for the best scores, try --min-score 0.05"))

@@ -186,8 +186,8 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
               if before["config"].get(k) != v and k not in LATE}
     if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
         what = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in differ.items())
-        raise TrainingError(f"{out} holds a run with other settings {f'({what})' if what else 'of annotations or backbone'}; "
-                            "choose another folder or delete it")
+        what = f"({what})" if what else "of annotations or backbone"
+        raise TrainingError(f"{out} holds a run with other settings {what}; choose another folder or delete it")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, facts)
     write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))
