@@ -244,7 +244,8 @@ def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder
     found = check(annotations, videos, decode=decode)
     print(found.table())
     if fix is not None:
-        print("\nwhat the clean copy changes:", *clean(annotations, fix, videos), f"\nwhat is left in {fix}:", sep="\n")
+        changes = clean(annotations, fix, videos, decode=decode)
+        print("\nwhat the clean copy changes:", *changes, f"\nwhat is left in {fix}:", sep="\n")
         found = check(fix, videos, decode=decode)
         print(found.table())
     raise SystemExit(found.exit_code)

@@ -88,7 +88,7 @@ def test_a_finished_run_is_read_back_and_another_config_is_refused(tiny, tmp_pat
     assert run(config, tmp_path / "run", quiet=True) == first
     assert (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns == stamp
     assert json.loads((tmp_path / "run" / "result.json").read_text())["config"] == config.to_dict()
-    with pytest.raises(TrainingError, match=r"holds a run with other settings \{'seed': \(0, 9\)\}"):
+    with pytest.raises(TrainingError, match=r"holds a run with other settings \(seed was 0, now 9\)"):
         run(config.replace(seed=9), tmp_path / "run", quiet=True)
 
 
