@@ -151,3 +151,12 @@ def test_training_curves_skip_epochs_without_validation():
     rows = [{"epoch": i, "cls_loss": 1.0, "reg_loss": 0.5, **({"val_map": 0.1 * i} if i % 2 else {})} for i in range(4)]
     (line,) = figures.training_curves({"run": rows}).axes[1].lines
     assert line.get_xdata().tolist() == [1, 3] and line.get_ydata() == pytest.approx([10, 30])
+
+
+def test_one_legend_stands_for_several_timelines_and_says_only_what_is_there():
+    bare = timeline({"found": FOUND}, 30, classes=CLASSES, legend=False)
+    assert bare.axes[0].get_legend() is None
+    sure = timeline({"truth": TRUTH, "same": TRUTH}, 30, classes=CLASSES, legend=CLASSES)
+    assert "fainter: lower score" not in [t.get_text() for t in sure.axes[0].get_legend().get_texts()]
+    (listed,) = [a for a in sure.axes[0].artists if hasattr(a, "get_texts")]
+    assert [t.get_text() for t in listed.get_texts()] == list(CLASSES)

@@ -17,6 +17,7 @@ from losa import demo as demos
 from losa.config import PRESETS, Config
 from losa.data import load_annotations
 from losa.evaluate import evaluate, read_ground_truth, read_predictions
+from widgets.own_video import first_lines, given_paths
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -110,10 +111,10 @@ def test_training_notebook_gives_what_the_package_gives(executed, finished):
 
 def test_own_video_notebook_repairs_what_it_made_wrong(executed):
     """The clean data set is the world's own again, but for the broken file's video and the end that was clipped."""
-    folder = executed / "own"
-    typed = (folder / "example" / "labels.csv").read_text().splitlines()
+    folder = executed / "own" / "example"
+    typed = (folder / "world" / "labels.csv").read_text().splitlines()
     assert len(typed) != len((folder / "labels_clean.csv").read_text().splitlines())
-    *whole, broken = load_annotations(folder / "example" / "annotations.json").videos
+    *whole, broken = load_annotations(folder / "world" / "annotations.json").videos
     made = load_annotations(folder / "annotations.json")
     assert {v.id for v in made.videos} == {v.id for v in whole} and broken.id not in {v.id for v in made.videos}
     expected = {(v.id, *np.round(segment, 2)) for v in whole for segment in v.segments}
@@ -125,11 +126,31 @@ def test_own_video_notebook_repairs_what_it_made_wrong(executed):
 
 
 def test_own_video_notebook_leaves_what_one_can_look_at(executed):
-    folder = executed / "own"
+    folder = executed / "own" / "example"
     new = {v.id for v in load_annotations(folder / "new" / "annotations.json").videos}
     assert set(read_predictions(folder / "found" / "predictions.json")) == new
     assert {path.stem for path in (folder / "found" / "subtitles").glob("*.srt")} == new
     assert "<html" in (folder / "found" / "index.html").read_text()
+
+
+def test_paths_are_seen_from_where_the_notebook_runs_and_what_is_forgotten_is_told(tmp_path):
+    for name in ("films", "t.csv"):
+        (tmp_path / name).mkdir()
+    assert given_paths(tmp_path, videos="films", labels="t.csv") == [tmp_path / "films", tmp_path / "t.csv", None]
+    assert given_paths(tmp_path, videos="", labels="") == [None, None, None]
+    with pytest.raises(ValueError, match="set the parameter `labels`"):
+        given_paths(tmp_path, videos="films", labels="")
+    with pytest.raises(ValueError, match="set the parameter `videos`"):
+        given_paths(tmp_path, videos="", labels="t.csv")
+    with pytest.raises(FileNotFoundError, match="nowhere.csv: neither in"):
+        given_paths(tmp_path, videos="films", labels="nowhere.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_of_any_encoding_is_shown(tmp_path, encoding):
+    lines = ["Datei;Beginn;Ende;Art", "über.mp4;1,5;2,5;Öffnen", "b.mp4;1;2"]
+    (tmp_path / "t.csv").write_bytes("\r\n".join(lines).encode(encoding))
+    assert first_lines(tmp_path / "t.csv", 2).splitlines() == lines[:2]
 
 
 def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):

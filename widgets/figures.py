@@ -5,7 +5,7 @@ A record is `{"segment": [start, end], "label": text, "score": number}`, times i
 Colours mean the same in every figure and page of the project: `class_colours` for classes, `run_colours` for runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -91,17 +91,20 @@ def opacity(score: float) -> float:
 
 # ------------------------------------------------------------------------------------------ timelines
 def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classes: Sequence[str],
-             min_score: float = 0.25, tiou: float = 0.5, title: str = "", ax: Axes | None = None) -> Figure:
+             min_score: float = 0.25, tiou: float = 0.5, title: str = "", ax: Axes | None = None,
+             legend: bool | Collection[str] = True) -> Figure:
     """One lane per track over `duration` seconds; the first track is the ground truth of the others.
 
     Colour is the class, opacity the score. A prediction that finds a ground truth at `tiou` is solid, another
     one hatched. Predictions below `min_score` are left out. A single track is not judged: predictions alone may
     be shown, too. A given `ax` is drawn into, legend below it.
+    legend: False leaves it out; or the classes in it, where it stands for several timelines.
     """
     shown = {name: [r for r in records if score_of(r) >= min_score] for name, records in tracks.items()}
     used = [c for c in classes if any(r["label"] == c for records in shown.values() for r in records)]
+    used = used if isinstance(legend, bool) else [c for c in classes if c in legend]
     per_row = 8
-    legend_height = 0.27 * (-(-len(used) // per_row) + 1)
+    legend_height = 0.27 * (-(-len(used) // per_row) + 1) if legend else 0.0
     truth_name = next(iter(tracks))
     lanes = {name: stack_rows(records) for name, records in shown.items()}
     heights = {name: max(rows, default=0) * 0.6 + 1 for name, rows in lanes.items()}
@@ -128,8 +131,10 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     handles = [Patch(facecolor=colours[c], label=c) for c in used]
     meaning = [Patch(facecolor="#777777", label=f"right (tIoU at least {tiou:g})"),
                Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")] if len(tracks) > 1 else []
-    meaning.append(Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score"))
-    place_legends(ax, handles, meaning, per_row, legend_height)
+    if any(score_of(r) < 0.95 for records in shown.values() for r in records):
+        meaning.append(Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score"))
+    if legend:
+        place_legends(ax, handles, meaning, per_row, legend_height)
     return ax.figure
 
 
