@@ -50,5 +50,5 @@ def wrapped(frame: pd.DataFrame) -> Styler:
     """The table without its index, to the left, long cells and lists over several lines."""
     texts = frame.map(lambda cell: "\n".join(map(str, cell)) if isinstance(cell, list | tuple) else cell)
     props = ("text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; "
-             "max-width: 34em; min-width: 4em")
+             "max-width: 34em; min-width: 5em")
     return texts.style.hide().format(escape="html").set_table_styles([{"selector": "th, td", "props": props}])
