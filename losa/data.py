@@ -205,7 +205,7 @@ def save_annotations(annotations: Annotations, path: str | Path) -> Path:
     for video in annotations.videos:
         file = None if video.path is None else os.path.relpath(video.path.resolve(), path.parent.resolve())
         database[video.id] = {
-            "subset": video.subset, "duration": float(video.duration),
+            "subset": video.subset, "duration": round(float(video.duration), 6),
             **({} if video.fps is None else {"fps": float(video.fps)}),
             **({} if file is None else {"path": Path(file).as_posix()}),
             **({"start": float(video.start)} if video.start else {}),

@@ -142,7 +142,8 @@ def _as_csv(entries: list[Entry]) -> str:
     writer.writerow([*COLUMNS, "subset"])
     for entry in entries:
         for label, start, end in entry.instances or [("", "", "")]:
-            writer.writerow([entry.name or entry.id, label, start, end, entry.subset])
+            times = [round(time, 6) if label else "" for time in (start, end)]
+            writer.writerow([entry.name or entry.id, label, *times, entry.subset])
     return file.getvalue()
 
 
@@ -156,7 +157,7 @@ def _as_json(sheet: Sheet, entries: list[Entry], source: Path, out: Path, folder
         own |= path is not None and ".." in path.split("/")
         database[entry.id] = {
             "subset": entry.subset,
-            **({"duration": entry.duration} if entry.duration is not None else {}),
+            **({"duration": round(entry.duration, 6)} if entry.duration is not None else {}),
             **({"fps": entry.fps} if entry.fps is not None else {}),
             **({"path": path} if path else {}),
             **({"start": entry.start} if entry.start else {}),
