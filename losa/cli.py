@@ -161,7 +161,8 @@ def predict(what: Annotated[Path, typer.Argument(help="A video or a folder of vi
         found = interruptible(predict_files, what, run, out, weights=weights, min_score=min_score, post=post,
                               fields=parse_fields(fields))
         shown = sum(video["num_shown"] for video in found["videos"].values())
-        print(f"{len(found['videos'])} videos, {shown} segments of score {min_score} or more: open {out / 'index.html'}"
+        many = "1 video" if len(found["videos"]) == 1 else f"{len(found['videos'])} videos"
+        print(f"{many}, {shown} segments of score {min_score} or more: open {out / 'index.html'}"
               + ("" if shown else "\nnothing is that sure: look at the page for the best scores, try --min-score 0.05"))
         if found["failed"]:
             raise SystemExit(1)
