@@ -62,13 +62,13 @@ def test_only_what_is_in_view_is_loaded_until_one_scrolls(page):
 
 
 def test_the_slider_counts_what_is_there_not_what_is_drawn(page):
-    said = page.locator(".lane-name small")
-    assert said.nth(0).inner_text() == "82 segments, the 60 strongest drawn"
-    assert said.nth(1).inner_text() == "2 segments" and said.nth(2).inner_text() == "none"
+    said = page.locator(".lane-name small")  # text_content: inner_text is empty until a panel is drawn
+    assert said.nth(0).text_content() == "82 segments, the 60 strongest drawn"
+    assert said.nth(1).text_content() == "2 segments" and said.nth(2).text_content() == "none"
     page.locator("#min-score").fill("0.5")
-    assert said.nth(0).inner_text() == "2 segments"
+    assert said.nth(0).text_content() == "2 segments"
     page.locator("#min-score").fill("0.95")
-    assert said.nth(1).inner_text() == "none; the best score is 0.90" and not page.locator(".seg:visible").count()
+    assert said.nth(1).text_content() == "none; the best score is 0.90" and not page.locator(".seg:visible").count()
 
 
 def test_a_video_that_was_moved_away_says_so_when_it_is_played(page):
