@@ -135,8 +135,7 @@ def checksum(path: str | Path) -> str:
             digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     elif path.is_file():
         with path.open("rb") as stream:
-            while piece := stream.read(1 << 20):
-                digest.update(piece)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     else:
         return UNKNOWN
     return digest.hexdigest()

@@ -66,9 +66,8 @@ class Detector(NamedTuple):
 
     def cached(self, folder: Path) -> tuple[taps.CachedTaps, object]:
         """A cache in `folder`, and the source of features that reads it."""
-        cache, c = taps.CachedTaps(folder, self.live.recipe), self.config
-        resampled = c.snippet_frames or c.snippets_per_video
-        return cache, Resampled(cache, c.snippet_frames, c.snippets_per_video) if resampled else cache
+        cache = taps.CachedTaps(folder, self.live.recipe)
+        return cache, taps.interpolated(cache, self.config)
 
 
 class Job(NamedTuple):

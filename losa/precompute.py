@@ -7,11 +7,10 @@ import numpy as np
 from losa.config import Config
 from losa.data import Video, load_annotations
 from losa.extract import extract, listed
-from losa.features import Resampled
 from losa.features import export as export_features
 from losa.own import find_videos
 from losa.probe_many import probe_many
-from losa.taps import backbone_taps, best_device, decode_workers
+from losa.taps import backbone_taps, best_device, decode_workers, interpolated
 
 
 def extract_all(config: Config, *, videos: str | Path | None = None, export: str | Path | None = None,
@@ -36,8 +35,7 @@ def extract_all(config: Config, *, videos: str | Path | None = None, export: str
     failed |= done.failed
     kept = [video for video in chosen if video.id not in failed and cache.has(video)]
     if export is not None and kept:
-        resampled = config.snippet_frames or config.snippets_per_video
-        source = Resampled(cache, config.snippet_frames, config.snippets_per_video) if resampled else cache
+        source = interpolated(cache, config)
         export_features(source, kept, export, quiet=quiet)
     if not quiet:
         print(done if done.done or done.failed else f"taps cache: all {len(chosen)} videos are in {cache.folder}")

@@ -22,7 +22,15 @@ from losa.predict import judged_by, predict, save_raw, seen_by, suppress, truth_
 from losa.segments import write_predictions
 from losa.taps import best_device, content_id, file_id, open_taps
 from losa.train import train
-from losa.truth import Records, choose_test_set, leave_out, read_block_list, read_ground_truth
+from losa.truth import (
+    Records,
+    choose_test_set,
+    leave_out,
+    named_part,
+    other_counts,
+    read_block_list,
+    read_ground_truth,
+)
 from losa.video import probe
 from losa.world import SIZE
 
@@ -117,13 +125,11 @@ def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Recor
     if config.test_set and config.ground_truth:
         chosen = choose_test_set(chosen, config.test_set)
     elif config.test_set:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)
-                chosen = choose_test_set(chosen, config.test_set)
-        except UserWarning as told:
-            raise ConfigError(f"{told} These are {config.annotations}, cleaned: give the file as it was published, "
-                              "-s ground_truth=FILE, or give up the name, -s test_set=") from None
+        chosen = named_part(chosen, config.test_set)
+        differs = other_counts(chosen, config.test_set)
+        if differs:
+            raise ConfigError(f"{differs} These are {config.annotations}, cleaned: give the file as it was published, "
+                              "-s ground_truth=FILE, or give up the name, -s test_set=")
     return chosen, truth.keys() - chosen.keys()
 
 

@@ -279,6 +279,11 @@ def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", q
         source, live = backbone_taps(config, device)
         if live is not None:
             fill(source, live, videos, quiet, num_workers=decode_workers(config, device))
+    return interpolated(source, config)
+
+
+def interpolated(source, config: Config):
+    """The source itself, or Resampled where the config asks for other snippets than its own."""
     if config.snippet_frames or config.snippets_per_video:
         return Resampled(source, config.snippet_frames, config.snippets_per_video)
     return source

@@ -202,23 +202,34 @@ def choose_test_set(truth: Records, name: str) -> Records:
 
     Raises ValueError for an unknown name.
     """
+    chosen = named_part(truth, name)
+    differs = other_counts(chosen, name)
+    if differs:
+        warnings.warn(differs, stacklevel=2)
+    return chosen
+
+
+def named_part(truth: Records, name: str) -> Records:
+    """The truth less what the test set of this name leaves out, not counted. ValueError for an unknown name."""
     if name not in TEST_SETS:
         near = get_close_matches(name, TEST_SETS, n=1)
         raise ValueError(
             f'no test set "{name}"{f"; did you mean {near[0]}?" if near else ""}. Known: {", ".join(TEST_SETS)}.'
         )
-    wanted = TEST_SETS[name]
-    chosen = leave_out(truth, wanted.left_out)
-    found = (len(chosen), count_instances(chosen))
-    if found[0] != wanted.num_videos or wanted.num_instances not in (None, found[1]):
-        instances = f" with {wanted.num_instances:,} instances" if wanted.num_instances else ""
-        warnings.warn(
-            f"{name}: this ground truth gives {found[0]:,} videos with {found[1]:,} instances, where {wanted.who} "
-            f"have {wanted.num_videos:,} videos{instances}: not the same test set."
-            + (f" ({wanted.advice}.)" if wanted.advice else ""),
-            stacklevel=2,
-        )
-    return chosen
+    return leave_out(truth, TEST_SETS[name].left_out)
+
+
+def other_counts(chosen: Records, name: str) -> str:
+    """What the counts of a truth have against being this test set; empty where they are as published."""
+    wanted, found = TEST_SETS[name], (len(chosen), count_instances(chosen))
+    if found[0] == wanted.num_videos and wanted.num_instances in (None, found[1]):
+        return ""
+    instances = f" with {wanted.num_instances:,} instances" if wanted.num_instances else ""
+    return (
+        f"{name}: this ground truth gives {found[0]:,} videos with {found[1]:,} instances, where {wanted.who} "
+        f"have {wanted.num_videos:,} videos{instances}: not the same test set."
+        + (f" ({wanted.advice}.)" if wanted.advice else "")
+    )
 
 
 def leave_out(records: Records, ids: Iterable[str]) -> Records:

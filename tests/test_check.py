@@ -1,12 +1,10 @@
 import json
 import re
 import warnings
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
-from video_files import X264, draw_number, write_video
+from video_files import write_late, write_video
 
 from losa.check import check
 from losa.data import load_annotations, load_csv, prepare
@@ -179,25 +177,6 @@ def test_a_file_damaged_in_its_middle_is_found_by_reading_it_to_its_end(folder, 
         kept = prepare(folder, table, tmp_path / "out", decode=True)
     assert [video.id for video in kept.videos] == ["one"]
     assert "hurt" in (tmp_path / "out" / "skipped.csv").read_text()
-
-
-def write_late(path, first):
-    """Writes an mp4 of 4 s of silence and 50 frames at 25 fps, of which the first is shown at `first` / 25 s."""
-    with av.open(str(path), "w") as container:
-        video, sound = (container.add_stream("libx264", rate=25, options=X264),
-                        container.add_stream("aac", rate=16000, layout="mono"))  # fmt: skip
-        video.height, video.width = draw_number(0).shape[:2]
-        video.pix_fmt, video.codec_context.time_base = "yuv420p", Fraction(1, 25)
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 64000), np.int16), format="s16", layout="mono")
-        silence.sample_rate, silence.pts = 16000, 0
-        for piece in av.AudioResampler(format=sound.format, layout="mono", rate=16000).resample(silence):
-            container.mux(sound.encode(piece))
-        container.mux(sound.encode(None))
-        for number in range(50):
-            frame = av.VideoFrame.from_ndarray(draw_number(number), format="rgb24")
-            frame.pts, frame.time_base = number + first, Fraction(1, 25)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
 
 
 def test_a_video_that_starts_later_than_its_sound_is_told(folder, tmp_path):
