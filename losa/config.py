@@ -13,7 +13,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 # Fields that say how a trained model is used and judged; the others are fixed once it is trained.
-LATE = ("ground_truth", "block_list", "test_set", "cache", "weights", "num_workers", "window_overlap",
+LATE = ("ground_truth", "block_list", "test_set", "cache", "weights", "num_workers", "micro_batch",
+        "checkpointing", "log_with", "window_overlap",
         "pre_nms_score", "pre_nms_topk", "topk_per_level", "min_length", "nms_sigma", "min_score",
         "max_segments", "class_wise_nms", "voting", "voting_weight", "classifier", "classifier_topk",
         "classifier_fusion", "protocol", "tiou")
@@ -55,6 +56,11 @@ class Config(BaseModel):
     taps: Literal["all", "half", "last", "none"] | list[int] = "all"  # tapped blocks
     grid: int = Field(1, ge=1)  # a tap keeps grid x grid positions in space
     compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of the frozen backbone
+    copies: int = Field(1, ge=0)  # cached copies of a training video, all but the first augmented; 0 = new every epoch
+    # way of adapting: the same data, head and schedule for all
+    mode: Literal["losa", "head_only", "side_tokens", "inside", "full"] = "losa"  # see losa/modes.py
+    checkpointing: bool = False  # inside, full: compute activations again in the backward pass instead of keeping them
+    backbone_lr_scale: float = Field(0.1, gt=0)  # inside, full: learning rate in the backbone, x learning_rate
     # adapters and gated fusion
     ranges: Literal["short", "long", "both"] = "both"
     short_window: int = Field(4, ge=1)  # snippets each way that short-range attention sees
@@ -79,7 +85,9 @@ class Config(BaseModel):
     seed: int = Field(0, ge=0)
     epochs: int = Field(30, ge=1)  # after warm-up
     warmup_epochs: int = Field(3, ge=0)
-    batch_size: int = Field(4, ge=1)
+    batch_size: int = Field(4, ge=1)  # videos in one step, over all processes
+    micro_batch: int | None = Field(None, ge=1)  # of them at a time in each process, gradients added up; None = all
+    start: str = ""  # folder of a finished run whose weights, where names and shapes agree, training starts from
     window: int = Field(384, ge=8)  # snippets in one training sample, at most
     crop_ratio: tuple[float, float] = (0.9, 1.0)  # share of a short video kept by random cropping
     learning_rate: float = Field(2e-3, gt=0)
@@ -94,6 +102,8 @@ class Config(BaseModel):
     num_workers: int = Field(0, ge=0)
     val_every: int = Field(5, ge=1)  # epochs between validations
     save_every: int = Field(50, ge=1)  # steps between saved states
+    track_test: bool = False  # log test mAP beside val mAP, to show what choosing an epoch by it would claim
+    log_with: str = ""  # a tracker that accelerate offers: tensorboard, wandb, mlflow, trackio, ...
     # prediction
     window_overlap: float = Field(0.5, ge=0, lt=1)
     pre_nms_score: float = Field(0.001, ge=0)
@@ -133,8 +143,15 @@ class Config(BaseModel):
             (self.classifier and not self.class_agnostic,
              f"classifier={self.classifier!r} gives segments their classes, so they are learnt without: write "
              f"class_agnostic=True instead of {self.class_agnostic}"),
-            (self.features and self.taps != "none",
-             f"features={self.features!r} are the last layer alone; write taps='none' instead of {self.taps!r}"),
+            (self.features and (self.tapped != "none" or self.mode == "full"),
+             f"features={self.features!r} are the last layer alone; write taps='none' instead of {self.taps!r} and "
+             f"mode='head_only' instead of {self.mode!r}"),
+            (self.mode in ("side_tokens", "inside") and self.taps == "none",
+             f"mode={self.mode!r} adapts the blocks that taps names; taps='none' names none"),
+            (self.mode == "side_tokens" and self.grid != 1,
+             f"mode='side_tokens' reads every token; leave grid at 1, not {self.grid}"),
+            (self.copies == 0 and self.cache and self.mode not in ("inside", "full"),
+             f"copies=0 draws new pixels in every epoch, cache={self.cache!r} keeps them; write cache=''"),
             (self.short_scope == "clip" and (self.snippet_frames or self.snippets_per_video),
              "short_scope='clip' needs the backbone's own snippets; leave snippet_frames and snippets_per_video out"),
             (any(w < 0 or (w and w % 2 == 0) for w in self.head_windows),
@@ -152,6 +169,11 @@ class Config(BaseModel):
         if found:
             raise ValueError("; ".join(found))
         return self
+
+    @property
+    def tapped(self) -> str | list[int]:
+        """`taps`, or "none" in the modes whose model has no adapters beside the backbone."""
+        return self.taps if self.mode in ("losa", "side_tokens") else "none"
 
     @property
     def head_windows(self) -> list[int]:
@@ -203,8 +225,8 @@ def explain(error: ValidationError) -> str:
 
 
 def head_only(config: Config) -> Config:
-    """The same run with an empty list of taps: what head-only transfer does."""
-    return config.replace(taps="none")
+    """The same run without adapters: what head-only transfer does."""
+    return config.replace(mode="head_only")
 
 
 def widened_head(config: Config, head_dim: int) -> Config:

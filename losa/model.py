@@ -93,12 +93,20 @@ class CheckpointError(ValueError):
     """A checkpoint belongs to another backbone or class list, or cannot be read."""
 
 
-def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...], backbone: dict) -> None:
-    """Writes model.safetensors whose metadata rebuild the model: config, classes and the backbone's facts."""
+TUNED = "tuned."  # in a checkpoint, before the names of what was trained inside the backbone
+
+
+def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...], backbone: dict,
+               tuned: nn.Module | None = None) -> None:
+    """Writes model.safetensors whose metadata rebuild the model: config, classes and the backbone's facts.
+
+    tuned: what was trained inside the backbone, if anything (`losa.modes`).
+    """
     described = {"config": config.to_dict(), "classes": classes, "backbone": backbone}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary,
+    state = model.state_dict() | ({TUNED + k: v for k, v in tuned.state_dict().items()} if tuned is not None else {})
+    save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary,
               metadata={k: json.dumps(v) for k, v in described.items()})
     os.replace(temporary, path)
 
@@ -134,5 +142,5 @@ def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
                                   f"use the backbone and sampling it was trained with")
     model = build(config, dim=own["dim"], num_taps=len(own["layers"]), num_classes=len(own_classes),
                   clip_snippets=own["clip_length"] // own["tubelet"])
-    model.load_state_dict(load_file(path))
+    model.load_state_dict({k: v for k, v in load_file(path).items() if not k.startswith(TUNED)})
     return model.eval(), config, own_classes

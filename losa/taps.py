@@ -65,7 +65,7 @@ class TapRecipe:
         if stride > length or stride % tubelet:
             raise ValueError(f"clip_stride={stride} must be a multiple of the tubelet {tubelet} and at most the clip's "
                              f"{length} frames")
-        layers = () if config.taps == "none" else backbones.tap_layers(config.taps, backbone.depth)
+        layers = () if config.tapped == "none" else backbones.tap_layers(config.tapped, backbone.depth)
         return cls(backbones.weights_id(backbone), backbone.dim, layers, config.grid, length, tubelet, stride,
                    config.sample_fps, config.frame_stride, config.frames_per_video, backbone.input_size,
                    config.resize, backbone.mean, backbone.std, config.compute_dtype)
@@ -273,7 +273,7 @@ def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", q
     chooses among them.
     """
     if config.features:
-        layers = () if config.taps == "none" else None
+        layers = () if config.tapped == "none" else None
         source = NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers)
     else:
         source, live = backbone_taps(config, device)

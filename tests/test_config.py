@@ -47,8 +47,8 @@ def test_a_config_survives_json_and_cannot_be_changed(tmp_path):
 def test_presets_are_complete_and_ablations_replace_fields():
     config = PRESETS["tiny"]("runs/x", seed=4)
     assert config.seed == 4 and config.annotations == "runs/x/world/annotations.json"
-    assert head_only(config).taps == "none" and widened_head(config, 96).head_dim == 96
-    assert head_only(config).replace(taps="all") == config
+    assert head_only(config).tapped == "none" and widened_head(config, 96).head_dim == 96
+    assert head_only(config).replace(mode="losa") == config
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -121,5 +121,6 @@ def test_comparing_two_trainings_names_what_was_trained_otherwise(thumos, tiny, 
         *said.other_differences}
     elsewhere = {"annotations", "cache", "features", "weights", "backbone", "ground_truth", "block_list", "test_set",
                  "test_subset", "val_subset", "classifier", "classifier_topk", "classifier_fusion", "protocol", "tiou",
-                 "seed", "num_workers", "val_every", "save_every"}
+                 "seed", "num_workers", "val_every", "save_every", "micro_batch", "checkpointing", "track_test",
+                 "log_with"}
     assert {*POST, *SAMPLING, *METHOD, *elsewhere} == set(Config.model_fields)
