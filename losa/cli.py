@@ -8,22 +8,15 @@ from typing import Annotated
 
 import typer
 
-from losa.config import PRESETS, Config, ConfigError, postprocess
+from losa.config import Config
+from losa.measure import bench_app, study_app
+from losa.options import ConfigFile, Folder, Post, Preset, Set, choose_config, interruptible, parse_fields
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=(
     "Temporal action localization with long-short-range adapters beside a frozen backbone.\n\n"
     "First try: `losa demo`. Own videos: `losa check`, `losa prepare`, `losa train`, `losa predict`."))
-bench_app = typer.Typer(no_args_is_help=True, help="Measure what the ways of adapting cost on this machine.")
 app.add_typer(bench_app, name="bench")
-study_app = typer.Typer(no_args_is_help=True, help="Make the tables of the README.")
 app.add_typer(study_app, name="study")
-
-Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
-    "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. `losa fields` lists them."))]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="A config.json to start from.")]
-Preset = Annotated[str, typer.Option(help=f"Complete settings to start from: {', '.join(PRESETS)}.")]
-Folder = Annotated[Path, typer.Option("--data", help="With --preset: folder with annotations.json, for the taps too.")]
-Post = Annotated[str, typer.Option(help="Post-processing of a peer: actionformer or opentad.")]
 
 
 @app.command()
@@ -253,106 +246,42 @@ def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder
 
 
 @app.command()
+def sweep(notebook: Annotated[Path, typer.Argument(help="A notebook with a parameters cell, e.g. "
+                                                   "notebooks/02_train.ipynb.")],
+          grid: Annotated[Path, typer.Option(help="YAML or JSON: lists of values by parameter (all combinations), or a "
+                                             "list of such.")],
+          out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are not run again.")],
+          jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time, one thread each.")] = 1,
+          retry: Annotated[bool, typer.Option("--retry", help="Run failed ones again.")] = False,
+          timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is stopped.")] = None,
+          ) -> None:
+    """Run a notebook once per combination of parameters. Stopped, it continues; exit code 1 if a run failed."""
+    from losa.sweep import sweep
+
+    found = interruptible(sweep, notebook, grid, out, jobs=jobs, retry=retry, timeout_s=timeout)
+    print(found)
+    print(f"next: losa report {out}")
+    if found.exit_code:
+        raise SystemExit(found.exit_code)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a sweep, or of any runs.")],
+           out: Annotated[Path | None, typer.Option(help="Page to write; default: report.html in the folder.")] = None,
+           ) -> None:
+    """All runs under a folder as one offline page and as runs.csv and runs.parquet: table, intervals, Pareto."""
+    from losa.report import report
+
+    print(report(folder, out))
+
+
+@app.command()
 def sheet(out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("runs/sheet.png")) -> None:
     """One picture of everything in the embedded world: classes, fillers, near-twins, difficulties."""
     from losa.world import contact_sheet
 
     out.parent.mkdir(parents=True, exist_ok=True)
     print(contact_sheet(out))
-
-
-@bench_app.command()
-def memory(format: Annotated[str, typer.Option(help="table or json.")] = "table",
-           num_clips: Annotated[int, typer.Option(help="Clips of 16 frames in the window.")] = 4) -> None:
-    """Saved-for-backward memory of head-only, LoSA and full fine-tuning at ViT-B; ViT-g where there is a GPU."""
-    from losa.bench import memory
-
-    found = memory(num_clips)
-    if format == "json":
-        print(json.dumps(found))
-        return
-    print(f"{found['backbone']}, {num_clips} clips, {found['machine']}")
-    for mode, row in found["modes"].items():
-        print(f"{mode:10} {row['saved_mib']:10.1f} MiB  x{row['ratio']:<8} {row['trainable_parameters']:12,} trainable")
-    for mode, row in found.get("gpu", {}).get("modes", {}).items():
-        print(f"gpu {found['gpu']['backbone']} {mode:10} {row}")
-
-
-@study_app.command()
-def presets(out: Annotated[Path, typer.Option(help="Folder of worlds, taps and runs.")] = Path("runs/study"),
-            seeds: Annotated[str, typer.Option(help="Data and training seeds, with commas.")] = "101,102,103",
-            size: Annotated[str, typer.Option(help="Size of each world.")] = "demo",
-            num_processes: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = 2,
-            fields: Set = None) -> None:
-    """Head-only, LoSA and two controls on both presets, with paired differences. Stopped, it continues."""
-    from losa.study import study
-
-    print(interruptible(study, out, seeds=tuple(map(int, seeds.split(","))), size=size, num_processes=num_processes,
-                        **parse_fields(fields, taken=("seed", "backbone", "annotations", "cache"))))
-
-
-@study_app.command()
-def folds(out: Annotated[Path, typer.Argument(help="Folder with the annotations.json of `losa prepare`.")],
-          backbone: Annotated[str, typer.Option(help="E.g. timm/vit_small_patch14_dinov2.lvd142m")],
-          weights: Annotated[str, typer.Option(help="Its safetensors file, or random.")],
-          seeds: Annotated[str, typer.Option(help="Training seeds, with commas.")] = "0,1,2",
-          num_processes: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = 2,
-          fields: Set = None) -> None:
-    """Leave-one-video-out on a few videos of your own: head-only, LoSA and two kinds of chance."""
-    from losa.folds import leave_one_out
-
-    config = Config.make(**{"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
-                            "backbone": backbone, "weights": weights,
-                            **parse_fields(fields, taken=("seed", "backbone", "weights"))})
-    print(interruptible(leave_one_out, config, out / "folds", seeds=tuple(map(int, seeds.split(","))),
-                        num_processes=num_processes))
-
-
-@bench_app.command()
-def speed(format: Annotated[str, typer.Option(help="table or json.")] = "table",
-          predictions: Annotated[Path | None, typer.Option(help="Predictions for mAP; default: random ones.")] = None,
-          ground_truth: Annotated[Path | None, typer.Option(help="Their ground truth.")] = None,
-          subset: Annotated[str, typer.Option(help="Its subset.")] = "Test") -> None:
-    """mAP against a plain loop, soft-NMS, decode against plain decord, what limits extraction: ratios in one run."""
-    from losa.speed import speed, speed_table
-
-    found = speed(predictions, ground_truth, subset)
-    print(json.dumps(found) if format == "json" else speed_table(found))
-
-
-def choose_config(config: Path | None, preset: str, data: Path, post: str, fields: list[str] | None) -> Config:
-    """The config that a command's options describe. Raises ConfigError for an unknown preset."""
-    if preset and preset not in PRESETS:
-        raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
-    start = Config.load(config) if config else PRESETS[preset](data) if preset else Config()
-    return (postprocess(start, post) if post else start).replace(**parse_fields(fields))
-
-
-def interruptible(function, *words, **named):
-    """What the function returns; an interrupt ends the command with its message (typer would swallow it)."""
-    try:
-        return function(*words, **named)
-    except KeyboardInterrupt as stop:
-        raise SystemExit(f"stopped {stop or '; the same command continues there'}") from None
-
-
-def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:
-    """{"seed": 3} for ["seed=3"]: values are JSON where they parse as JSON, text otherwise.
-
-    `taken` fields are the command's to set.
-    """
-    fields = {}
-    for pair in pairs or []:
-        name, sign, value = pair.partition("=")
-        if not sign:
-            raise typer.BadParameter(f"--set takes field=value, got {pair!r}; see `losa train --help`")
-        if name in taken:
-            raise typer.BadParameter(f"{name} is set by this command's own options, see --help")
-        try:
-            fields[name] = json.loads(value)
-        except json.JSONDecodeError:
-            fields[name] = value
-    return fields
 
 
 def main() -> None:

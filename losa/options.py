@@ -1,0 +1,51 @@
+"""What several commands take: options, `-s field=value`, and the config that they describe."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from losa.config import PRESETS, Config, ConfigError, postprocess
+
+Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
+    "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. `losa fields` lists them."))]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A config.json to start from.")]
+Preset = Annotated[str, typer.Option(help=f"Complete settings to start from: {', '.join(PRESETS)}.")]
+Folder = Annotated[Path, typer.Option("--data", help="With --preset: folder with annotations.json, for the taps too.")]
+Post = Annotated[str, typer.Option(help="Post-processing of a peer: actionformer or opentad.")]
+
+
+def choose_config(config: Path | None, preset: str, data: Path, post: str, fields: list[str] | None) -> Config:
+    """The config that a command's options describe. Raises ConfigError for an unknown preset."""
+    if preset and preset not in PRESETS:
+        raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
+    start = Config.load(config) if config else PRESETS[preset](data) if preset else Config()
+    return (postprocess(start, post) if post else start).replace(**parse_fields(fields))
+
+
+def interruptible(function, *words, **named):
+    """What the function returns; an interrupt ends the command with its message (typer would swallow it)."""
+    try:
+        return function(*words, **named)
+    except KeyboardInterrupt as stop:
+        raise SystemExit(f"stopped {stop or '; the same command continues there'}") from None
+
+
+def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:
+    """{"seed": 3} for ["seed=3"]: values are JSON where they parse as JSON, text otherwise.
+
+    `taken` fields are the command's to set.
+    """
+    fields = {}
+    for pair in pairs or []:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"--set takes field=value, got {pair!r}; see `losa train --help`")
+        if name in taken:
+            raise typer.BadParameter(f"{name} is set by this command's own options, see --help")
+        try:
+            fields[name] = json.loads(value)
+        except json.JSONDecodeError:
+            fields[name] = value
+    return fields
