@@ -300,3 +300,7 @@ def main() -> None:
         if not type(error).__module__.startswith(("losa", "builtins")):
             raise
         raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
