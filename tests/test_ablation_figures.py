@@ -1,0 +1,144 @@
+"""Figures of ablations: the numbers in them against means and fronts counted by hand, failed runs left out."""
+
+import itertools
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.colors import to_hex
+
+from widgets.ablation_figures import (
+    cost_bars,
+    explore,
+    front,
+    gate_maps,
+    heat_maps,
+    interval_plot,
+    length_panels,
+    pareto_plot,
+    places,
+    said,
+)
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def runs() -> pd.DataFrame:
+    """Windows 1 and 4 by strides 1 and 4, two seeds; all of (4, 4) and one of (1, 1) failed."""
+    rows = [{"run": f"run {i}", "short_window": w, "long_stride": s, "gate": "tanh", "seed": seed,
+             "average_map": 0.5 + 0.01 * i, "val_map": 0.4, "train_seconds": 10.0 + i}
+            for i, (w, s, seed) in enumerate(itertools.product((1, 4), (1, 4), (0, 1)))]
+    for i in (1, 6, 7):
+        rows[i] |= {"average_map": NAN, "val_map": NAN, "train_seconds": NAN}
+    return pd.DataFrame(rows)
+
+
+def cells(ax) -> dict:
+    """Text and hatch of a matrix's cells by (column, row)."""
+    texts = {tuple(map(int, t.get_position())): t.get_text() for t in ax.texts}
+    hatches = {(round(p.get_x() + 0.5), round(p.get_y() + 0.5)): p.get_hatch() for p in ax.patches}
+    return {place: (text, hatches[place]) for place, text in texts.items()}
+
+
+points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=9)
+
+
+@given(points)
+def test_the_front_is_what_no_other_point_beats(items):
+    costs, gains = [c for c, _ in items], [g for _, g in items]
+    kept = front(costs, gains)
+    assert [costs[i] for i in kept] == sorted(costs[i] for i in kept)
+    unbeaten = {(c, g) for c, g in items
+                if not any((a, b) != (c, g) and a <= c and b >= g for a, b in items)}
+    assert {items[i] for i in kept} == unbeaten and len(kept) == len(unbeaten)
+
+
+def test_places_are_in_order_where_there_is_one():
+    assert places(pd.Series([16, 1, 4, 1])) == [1, 4, 16]
+    assert places(pd.Series(["tanh", None, "none", "tanh"])) == ["tanh", "none"]
+    assert [said(v) for v in (4.0, 0.5, True, "$x", [0, 5])] == ["4", "0.5", "True", r"\$x", "[0, 5]"]
+
+
+def test_heat_maps_show_means_and_no_failed_run(runs):
+    fig = heat_maps(runs, "short_window", "long_stride", {"average_map": "test", "val_map": "val"})
+    test, val = map(cells, fig.axes)
+    assert {place: text for place, (text, _) in test.items()} == {
+        (0, 0): "50.0", (0, 1): "52.5\n± 0.7", (1, 0): "54.5\n± 0.7", (1, 1): ""}
+    assert [hatch for _, hatch in test.values()].count("////") == 1 and test[1, 1][1] == "////"
+    assert val[0, 1][0] == "40.0\n± 0.0"
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["1", "4"]
+    nothing = heat_maps(runs.assign(average_map=NAN), "short_window", "long_stride", {"average_map": ""})
+    assert {hatch for _, hatch in cells(nothing.axes[0]).values()} == {"////"}
+
+
+def test_a_dot_is_full_where_its_interval_leaves_zero_out():
+    rows = pd.DataFrame([
+        {"axis": "ranges", "setting": "short", "difference": 3.0, "seeds_low": 1.0, "seeds_high": 5.0,
+         "videos_low": -1.0, "videos_high": 7.0},
+        {"axis": "taps", "setting": "last", "difference": -2.0, "seeds_low": NAN, "seeds_high": NAN,
+         "videos_low": -3.0, "videos_high": -1.0}])
+    fig = interval_plot(rows, {"seeds": "over seeds", "videos": "over videos"}, baseline="the default")
+    for ax, full in zip(fig.axes, ([True, False], [False, True]), strict=True):
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        assert [dot.get_xdata()[0] for dot in dots] == [3.0, -2.0]
+        assert [to_hex(dot.get_markerfacecolor()) != "#ffffff" for dot in dots] == full
+    spans = [tuple(line.get_xdata()) for line in fig.axes[0].lines if line.get_linewidth() == 2]
+    assert spans == [(1.0, 5.0)]  # one run tells no spread
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["ranges = short", "taps = last"]
+
+
+def test_length_panels_join_the_means():
+    parts = pd.DataFrame([{"short_window": w, "length": length, "average_map": value}
+                          for w, length, value in ((4, "XS", 0.5), (4, "XS", 0.7), (16, "XS", 0.4), (1, "XS", NAN),
+                                                   (1, "S", 0.2), (4, "M", NAN))])
+    fig = length_panels(parts, "short_window", {"XS": "short", "S": "longer", "M": "none"}, baseline={"XS": 0.3})
+    assert [ax.get_title() for ax in fig.axes] == ["short", "longer"]
+    dots, mean, baseline = fig.axes[0].lines
+    assert sorted(dots.get_ydata()) == pytest.approx([40, 50, 70])
+    assert mean.get_xdata().tolist() == [1, 2] and mean.get_ydata() == pytest.approx([60, 40])
+    assert baseline.get_ydata() == pytest.approx([30, 30])
+
+
+def test_gate_maps_leave_out_what_is_not_there():
+    gates = pd.DataFrame([{"setting": "both", "range": "short", "block": 0, "gate": 0.2},
+                          {"setting": "both", "range": "short", "block": 0, "gate": 0.4},
+                          {"setting": "both", "range": "long", "block": 5, "gate": -0.5},
+                          {"setting": "short", "range": "short", "block": 5, "gate": 0.1}])
+    short, long = map(cells, gate_maps(gates).axes)
+    assert {p: t for p, (t, _) in short.items()} == {(0, 0): "0.30", (1, 0): "", (0, 1): "", (1, 1): "0.10"}
+    assert long[1, 0][0] == "-0.50" and [hatch for _, hatch in long.values()].count("////") == 3
+    gate_maps(gates[:0]).draw_without_rendering()
+
+
+def test_pareto_shows_means_per_group_and_marks_the_beaten(runs):
+    modes = runs.assign(mode=["losa", "losa", "full", "full", "inside", "inside", "broken", "broken"])
+    fig = pareto_plot(modes, "mode", {"train_seconds": "training (s)"})
+    drawn = {line.get_marker(): (line.get_xdata()[0], line.get_ydata()[0]) for line in fig.axes[0].lines[1:2]}
+    assert drawn == {"o": (10, pytest.approx(50))}  # losa: the seed that finished
+    assert len(fig.axes[0].lines) == 1 + 3  # the front and three modes; nothing for the one that failed
+    beaten = pareto_plot(modes.assign(train_seconds=-runs["train_seconds"] + 30), "mode", {"train_seconds": "s"})
+    assert [line.get_marker() for line in beaten.axes[0].lines[1:]] == ["s", "s", "o"]
+
+
+def test_cost_bars_say_how_many_times_the_first():
+    fig = cost_bars({"head_only": 2.0, "full": 1000.0, "full, checkpointing": 30.0}, "MiB")
+    bars = fig.axes[0].patches
+    assert [bar.get_width() for bar in bars] == [2, 1000, 30]
+    assert [t.get_text() for t in fig.axes[0].texts] == ["2.0  (1.0 x)", "1,000.0  (500.0 x)", "30.0  (15.0 x)"]
+    assert bars[1].get_facecolor() == bars[2].get_facecolor() and bars[2].get_hatch()
+
+
+def test_exploring_shows_every_finished_run_on_every_axis(runs):
+    fig = explore(runs, ["short_window", "gate"])
+    finished = runs.dropna(subset=["average_map"])
+    assert sorted(y for trace in fig.data for y in trace.y) == pytest.approx(sorted(100 * finished["average_map"]))
+    for button in fig.layout.updatemenus[0].buttons:
+        xs, layout = button.args[0]["x"], button.args[1]
+        assert sum(map(len, xs)) == len(finished) == 5
+        assert {v for x in xs for v in x} == set(layout["xaxis.categoryarray"])
+    name, text = finished.iloc[0]["run"], fig.data[0].text[0]
+    assert name in text and "gate = tanh" in text and "short_window = 1" in text
+    assert "http" not in fig.to_json().replace("http://www.w3.org", "")
+    assert len(explore(runs.assign(average_map=NAN), ["gate"]).data) == 0

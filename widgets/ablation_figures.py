@@ -1,0 +1,246 @@
+"""Figures of ablations: matplotlib for keeping, plotly for exploring. Knows data frames and dicts only.
+
+A frame has one row per run: its settings in columns, `average_map` and `val_map` as fractions, what it cost, `status`.
+Figures show percent or points of mAP. Runs that failed have no numbers; they are left out, never drawn as zero.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, TwoSlopeNorm, to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, ink_on, plain, run_colours
+
+GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A7F1C", "#7A5195", "#56B4E9", "#E69F00")
+
+
+# ------------------------------------------------------------------------------------------ pure functions
+def places(values: pd.Series) -> list:
+    """The different values of a column: numbers in order, anything else as it first appears."""
+    found = list(values.dropna().unique())
+    return sorted(found) if all(isinstance(v, int | float | np.number) for v in found) else found
+
+
+def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
+    """Indices of the points that none beats: no other costs at most as much and gains at least as much; by cost."""
+    best, kept = -np.inf, []
+    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -gains[i])):
+        if gains[i] > best:
+            best = gains[i]
+            kept.append(i)
+    return kept
+
+
+def said(value: object) -> str:
+    """A setting's value in few characters: 4.0 as 4, 8 blocks as their list."""
+    return f"{value:g}" if isinstance(value, int | float | np.number) and not isinstance(value, bool) else plain(value)
+
+
+# ------------------------------------------------------------------------------------------ for keeping
+def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) -> Figure:
+    """mAP (%) at every pair of settings, a panel per column of `values` {column: title}: the mean over its runs.
+
+    Below the mean of several runs: their standard deviation. A place without a finished run is hatched. Each panel
+    has its own range of colours.
+    """
+    xs, ys = places(frame[x]), places(frame[y])
+    fig, axes = plt.subplots(1, len(values), figsize=(WIDTH, 0.62 * len(ys) + 1.2), squeeze=False, sharey=True,
+                             layout="constrained")
+    plt.close(fig)
+    for ax, (column, title) in zip(axes[0], values.items(), strict=True):
+        cells = (100 * frame[column]).groupby([frame[y], frame[x]]).agg(["mean", "std", "count"])
+        mean, std = (cells[name].unstack().reindex(index=ys, columns=xs).to_numpy(float) for name in ("mean", "std"))
+        texts = [["" if np.isnan(m) else f"{m:.1f}" + ("" if np.isnan(s) else f"\n± {s:.1f}")
+                  for m, s in zip(*row, strict=True)] for row in zip(mean, std, strict=True)]
+        low, high = (np.nanmin(mean), np.nanmax(mean)) if np.isfinite(mean).any() else (0, 1)
+        draw_cells(ax, mean, texts, Normalize(low - 0.5 * (high - low) - 0.1, high), "Blues")
+        ax.set(xlabel=x, title=title)
+        ax.set_xticks(range(len(xs)), [said(v) for v in xs])
+        bare(ax)
+    axes[0, 0].set(ylabel=y)
+    axes[0, 0].set_yticks(range(len(ys)), [said(v) for v in ys])
+    return fig
+
+
+def draw_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], norm: Normalize, colours: str) -> None:
+    """Draws a matrix as coloured cells, each with its text; hatched where it has no value."""
+    shade = plt.get_cmap(colours)
+    for (row, column), value in np.ndenumerate(values):
+        missing = bool(np.isnan(value))
+        face = "white" if missing else to_hex(shade(norm(value)))
+        ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=face, edgecolor=FAINT if missing else "white",
+                               hatch="////" if missing else None, linewidth=0.8))
+        ax.text(column, row, texts[row][column], ha="center", va="center", fontsize=8, color=ink_on(face))
+    ax.set(xlim=(-0.5, values.shape[1] - 0.5), ylim=(values.shape[0] - 0.5, -0.5))
+
+
+def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str) -> Figure:
+    """How many points of mAP each setting gains over the baseline, one panel per kind of interval {kind: title}.
+
+    rows: `axis`, `setting`, `difference` and, for each kind, `<kind>_low` and `<kind>_high`, all in points; an
+    interval that cannot be told is NaN. A dot is full where the interval leaves zero out, else hollow.
+    """
+    axes_names = list(dict.fromkeys(rows["axis"]))
+    colours = {name: GROUPS[i % len(GROUPS)] for i, name in enumerate(axes_names)}
+    tops = np.arange(len(rows)) + 0.6 * np.array([axes_names.index(name) for name in rows["axis"]])
+    fig, panels = plt.subplots(1, len(kinds), figsize=(WIDTH, 0.3 * (tops.max(initial=0) + 1) + 1.3), squeeze=False,
+                               sharex=True, sharey=True, layout="constrained")
+    plt.close(fig)
+    for ax, (kind, title) in zip(panels[0], kinds.items(), strict=True):
+        ax.axvline(0, color=INK, linewidth=0.8)
+        lows, highs = (rows[f"{kind}_{end}"].to_numpy(float) for end in ("low", "high"))
+        for top, name, middle, low, high in zip(tops, rows["axis"], rows["difference"], lows, highs, strict=True):
+            known = np.isfinite(low) and np.isfinite(high)
+            if known:
+                ax.plot([low, high], [top, top], color=colours[name], linewidth=2, solid_capstyle="butt")
+            clear = known and (low > 0 or high < 0)
+            ax.plot([middle], [top], "o", color=colours[name], markersize=6,
+                    markerfacecolor=colours[name] if clear else "white", markeredgewidth=1.4)
+        ax.set(title=title, xlabel=f"points of average mAP over {plain(baseline)}")
+        bare(ax, grid="x")
+    labels = [f"{plain(a)} = {said(s)}" for a, s in zip(rows["axis"], rows["setting"], strict=True)]
+    panels[0, 0].set_yticks(tops, labels)
+    panels[0, 0].set_ylim(tops.max(initial=0) + 0.7, -0.7)
+    marks = [Line2D([], [], marker="o", color="#777777", markeredgewidth=1.4, label="interval without 0"),
+             Line2D([], [], marker="o", color="#777777", markerfacecolor="white", markeredgewidth=1.4,
+                    label="with 0, or no interval: one run tells no spread")]
+    fig.legend(handles=marks, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    return fig
+
+
+def length_panels(parts: pd.DataFrame, x: str, titles: Mapping[str, str], *,
+                  baseline: Mapping[str, float] | None = None, name: str = "baseline") -> Figure:
+    """AP (%) of instances of each length against one setting, a panel per length of `titles` {length: title}.
+
+    parts: columns `x`, `length`, `average_map`, a row per run and length. The line is the mean over runs, faint dots
+    are the runs. baseline: AP of another model per length, dashed.
+    """
+    xs = places(parts[x])
+    known = parts.dropna(subset=["average_map"])
+    shown = {length: title for length, title in titles.items() if (known["length"] == length).any()}
+    fig, axes = plt.subplots(1, max(len(shown), 1), figsize=(WIDTH, 3.0), squeeze=False, sharey=True,
+                             layout="constrained")
+    plt.close(fig)
+    for ax, (length, title) in zip(axes[0], shown.items(), strict=False):
+        mine = known[known["length"] == length]
+        at = mine[x].map(xs.index)
+        ax.plot(at, 100 * mine["average_map"], "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
+        mean = 100 * mine["average_map"].groupby(at).mean()
+        ax.plot(mean.index, mean, "o-", color=PALETTE[0], label="mean over seeds")
+        if baseline is not None and length in baseline:
+            ax.axhline(100 * baseline[length], color="#777777", linestyle="--", label=plain(name))
+        ax.set(xlabel=x, title=title, xlim=(-0.4, len(xs) - 0.6))
+        ax.set_xticks(range(len(xs)), [said(v) for v in xs])
+        bare(ax, grid="y")
+    axes[0, 0].set(ylabel="AP (%)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    return fig
+
+
+def gate_maps(gates: pd.DataFrame) -> Figure:
+    """How far each gate is open in each setting, a panel per range, a column per tapped block; the mean over runs.
+
+    gates: columns `setting`, `range`, `block`, `gate`. Blue adds the adapter, red takes it away, white is closed,
+    hatched: no such adapter.
+    """
+    settings, blocks, ranges = (places(gates[name]) for name in ("setting", "block", "range"))
+    fig, axes = plt.subplots(1, max(len(ranges), 1), figsize=(WIDTH, 0.3 * len(settings) + 1.1), squeeze=False,
+                             sharey=True, layout="constrained")
+    plt.close(fig)
+    most = max(float(gates["gate"].abs().max()), 1e-3) if len(gates) else 1.0
+    for ax, kind in zip(axes[0], ranges, strict=False):
+        mine = gates[gates["range"] == kind].groupby(["setting", "block"])["gate"].mean().unstack()
+        values = mine.reindex(index=settings, columns=blocks).to_numpy(float)
+        texts = [["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in values]
+        draw_cells(ax, values, texts, TwoSlopeNorm(0, -most, most), "RdBu")
+        ax.set(xlabel="tapped block", title=f"{kind} range")
+        ax.set_xticks(range(len(blocks)), [said(b) for b in blocks])
+        bare(ax)
+    axes[0, 0].set_yticks(range(len(settings)), [said(s) for s in settings])
+    return fig
+
+
+def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value: str = "average_map") -> Figure:
+    """mAP (%) against each cost {column: axis title}, one point per value of `by`, the mean over its runs.
+
+    Whiskers go from the least to the most of its runs. The line joins what nothing beats: cheaper and at least as
+    good. Costs are on a logarithmic axis.
+    """
+    known = frame.dropna(subset=[value])
+    names = places(known[by])
+    colours = run_colours(names)
+    fig, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 3.3), squeeze=False, sharey=True, layout="constrained")
+    plt.close(fig)
+    for ax, (column, title) in zip(axes[0], costs.items(), strict=True):
+        groups = known.dropna(subset=[column]).groupby(by)
+        here = [name for name in names if name in groups.groups]
+        x, y = (groups[c].mean().reindex(here).to_numpy(float) * scale for c, scale in ((column, 1), (value, 100)))
+        best = front(x, y)
+        ax.plot(x[best], y[best], color=FAINT, linewidth=1.2, zorder=1)
+        for i, name in enumerate(here):
+            runs = 100 * groups[value].get_group(name)
+            ax.vlines(x[i], runs.min(), runs.max(), color=colours[name], linewidth=1.6)
+            ax.plot([x[i]], [y[i]], "o" if i in best else "s", color=colours[name], markersize=7 if i in best else 5.5,
+                    markerfacecolor=colours[name] if i in best else "white", markeredgewidth=1.4)
+        ax.set(xscale="log", xlabel=title)
+        ax.margins(x=0.12)
+        bare(ax, grid="y")
+    axes[0, 0].set(ylabel="average mAP (%)")
+    marks = [Line2D([], [], marker="o", linestyle="", color=colours[name], label=said(name)) for name in names]
+    marks += [Line2D([], [], marker="s", linestyle="", color="#777777", markerfacecolor="white", label="beaten")]
+    fig.legend(handles=marks, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    return fig
+
+
+def cost_bars(costs: Mapping[str, float], unit: str) -> Figure:
+    """One bar per name on a logarithmic axis, its value and how many times the first one's at its end.
+
+    A name with a comma, as in "full, checkpointing", has the colour of what stands before it, and a hatch.
+    """
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(costs) + 0.9), layout="constrained")
+    plt.close(fig)
+    kinds, first = [name.split(",")[0] for name in costs], next(iter(costs.values()))
+    colours = run_colours(list(dict.fromkeys(kinds)))
+    bars = ax.barh([plain(name) for name in costs], list(costs.values()), color=[colours[k] for k in kinds], height=0.7,
+                   hatch=["////" if "," in name else "" for name in costs], edgecolor="white", linewidth=0)
+    ax.bar_label(bars, [f"{v:,.1f}  ({v / first:,.1f} x)" for v in costs.values()], fontsize=8, padding=3)
+    ax.set(xscale="log", xlabel=unit, ylim=(len(costs) - 0.5, -0.5))
+    ax.margins(x=0.25)
+    bare(ax, grid="x")
+    return fig
+
+
+# ------------------------------------------------------------------------------------------ for exploring
+def explore(frame: pd.DataFrame, fields: Sequence[str], *, value: str = "average_map") -> go.Figure:
+    """Every finished run as a dot (mAP in %), a menu chooses which of `fields` is the horizontal axis.
+
+    Hovering tells the run's name and all of `fields`. Colour and symbol are the seed.
+    """
+    known = frame.dropna(subset=[value]).reset_index(drop=True)
+    seeds = places(known["seed"])
+    orders = {field: [said(v) for v in places(known[field])] for field in fields}
+    told = ["<br>".join([str(row["run"]), *(f"{f} = {said(row[f])}" for f in fields)]) for _, row in known.iterrows()]
+    fig = go.Figure()
+    for i, seed in enumerate(seeds):
+        mine = known.index[known["seed"] == seed]
+        fig.add_scatter(x=[said(v) for v in known.loc[mine, fields[0]]], y=(100 * known.loc[mine, value]).tolist(),
+                        mode="markers", name=f"seed {said(seed)}", text=[told[j] for j in mine],
+                        hovertemplate="%{y:.1f}<br>%{text}<extra></extra>",
+                        marker={"size": 10, "color": GROUPS[i % len(GROUPS)], "symbol": i % 8, "opacity": 0.75})
+    buttons = [{"label": field, "method": "update", "args": [
+        {"x": [[said(v) for v in known.loc[known["seed"] == seed, field]] for seed in seeds]},
+        {"xaxis.title.text": field, "xaxis.categoryarray": orders[field]}]} for field in fields]
+    fig.update_layout(
+        template="plotly_white", height=420, width=900, margin={"t": 60, "b": 50, "l": 60, "r": 20},
+        yaxis_title="average mAP on test (%)", xaxis={"title": {"text": fields[0]}, "type": "category",
+                                                      "categoryorder": "array", "categoryarray": orders[fields[0]]},
+        updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.15, "yanchor": "top"}])
+    return fig
