@@ -1,4 +1,4 @@
-"""Frozen vision transformers that hand out what their intermediate blocks saw.
+"""Vision transformers, frozen unless `losa.modes` trains them, that hand out what their intermediate blocks saw.
 
 Two kinds share one contract: a VideoMAE-shaped ViT over clips (`VideoViT`) and any timm image ViT run
 frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_per_clip .tubelet .mean .std .norm_eps
@@ -106,7 +106,7 @@ class VideoViT(nn.Module):
 
     def normalise(self, clips: Tensor) -> Tensor:
         """uint8 (N, 3, L, H, W) -> the stem's float input at this model's dtype."""
-        dtype = self.blocks[0].norm1.weight.dtype
+        dtype = next(self.blocks.parameters()).dtype
         mean, std = (torch.tensor(v, device=clips.device, dtype=torch.float32).view(1, 3, 1, 1, 1)
                      for v in (self.mean, self.std))
         x = (clips.float() / 255 - mean) / std
@@ -290,6 +290,13 @@ def taps(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence
     grow with the video; where clips overlap their outputs are averaged; the last clip repeats its last
     frame. Runs on the backbone's device and dtype; results are float32 there.
     """
+    return taps_with_gradient(backbone, frames, layers, grid=grid, clip_stride=clip_stride, chunk=chunk)
+
+
+def taps_with_gradient(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence[int], *, grid: int = 1,
+                       clip_stride: int | None = None, chunk: int = 8) -> tuple[Float[Tensor, "K C T g h"],
+                                                                                Float[Tensor, "C T"]]:
+    """The same as `taps`, through which gradient reaches the backbone's parameters that ask for it."""
     length, tubelet = backbone.frames_per_clip, backbone.tubelet
     starts = clip_starts(len(frames), length, clip_stride or length)
     device = next(backbone.parameters()).device

@@ -1,0 +1,215 @@
+"""The ways of adapting, side by side: what each one trains in the backbone, and the features it gives.
+
+losa, head_only: the frozen backbone's taps, as `losa.taps` hands them out. side_tokens: the same, every token kept,
+adapted one by one (`losa.tokens`; the idea of AdaTAD's frozen variant, arXiv 2311.17241). inside: small adapters
+after the tapped blocks, the backbone itself frozen, gradient through all of it (AdaTAD's idea; width, place of the
+convolution and that it stays within a clip are ours). full: every weight of the backbone trains.
+
+`inside` and `full` cannot be cached: `features` runs the backbone each time, with gradient where torch's grad mode
+is on. The backbone stays in eval mode even then: batch norm keeps its pretrained statistics, no dropout, so that
+what a batch holds beside a video changes nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from losa import backbone as backbones
+from losa.config import Config
+from losa.data import Video
+from losa.model import TUNED, CheckpointError
+from losa.taps import LiveTaps, backbone_taps, interpolated, open_taps
+
+KEPT_BYTES = 2 * 2**30  # of decoded frames, at most, that stay in memory from one epoch to the next
+
+
+def open_source(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False,
+                run: str | Path | None = None):
+    """The source of features of a config's mode, in the place of `losa.taps.open_taps`.
+
+    Its `tuned` is the module that holds exactly the parameters trained inside the backbone, None where there are
+    none; it has no forward of its own and stays in eval mode. Its recipe names the pretrained backbone.
+    run: a run's folder or model.safetensors that `tuned` is loaded from, as at test time; nothing to the other modes.
+    Raises CheckpointError if what was tuned is not in there or does not fit.
+    """
+    if config.mode in ("inside", "full"):
+        live, _ = backbone_taps(config.replace(cache="", grid=1), device)
+        source = TunedTaps(live.backbone, live.recipe, config)
+        if run is not None:
+            load_tuned(source.tuned, run)
+        tuned, source = source.tuned, interpolated(source, config)
+    else:
+        if config.mode == "side_tokens":
+            config = config.replace(mode="losa", grid=tokens_per_side(config))
+        tuned, source = None, open_taps(config, videos, device=device, quiet=quiet)
+    source.tuned = tuned
+    return source
+
+
+def tokens_per_side(config: Config) -> int:
+    """Tokens along a side of the backbone's map."""
+    backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size,
+                                       clip_length=config.clip_length)
+    return backbone.input_size // backbone.patch
+
+
+class TunedTaps(LiveTaps):
+    """Features of a backbone that trains with the model: no taps, the last layer with its graph.
+
+    Decoded frames of a video stay in memory, since every epoch reads them again, until `keep_bytes` are full; from
+    then on further videos are decoded anew.
+    """
+
+    def __init__(self, backbone: nn.Module, recipe, config: Config, keep_bytes: int = KEPT_BYTES):
+        super().__init__(backbone, recipe)
+        self.tuned = tune(backbone, config)
+        self.keep_bytes, self._kept, self._native = keep_bytes, {}, {}
+
+    def __getstate__(self) -> dict:
+        return {**super().__getstate__(), "tuned": None, "_kept": {}}
+
+    def frame_indices(self, video: Video) -> np.ndarray:
+        """Native frame of every sampled frame of the video; looked up in its file once."""
+        which = (video.path, video.start, video.duration)
+        if which not in self._native:
+            self._native[which] = super().frame_indices(video)
+        return self._native[which]
+
+    def read(self, video: Video, indices: np.ndarray, *how) -> Tensor:
+        """The frames at these native indices, from memory where they are there."""
+        frames = self.whole(video, *how)
+        if frames is None:
+            return super().read(video, indices, *how)
+        return frames[torch.from_numpy(np.searchsorted(np.unique(self.frame_indices(video)), indices))]
+
+    def whole(self, video: Video, *how) -> Tensor | None:
+        """All sampled frames of a video, each once; None where there is no room for them."""
+        which, size = (video.path, video.start, video.duration), self.recipe.input_size
+        if which not in self._kept:
+            native = np.unique(self.frame_indices(video))
+            used = sum(frames.nbytes for frames in self._kept.values())
+            if used + len(native) * 3 * size * size > self.keep_bytes:
+                return None
+            self._kept[which] = super().read(video, native, *how)
+        return self._kept[which]
+
+    def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
+        """No taps (0, C, t, 1, 1) and the last layer (C, t), float32, with gradient where grad mode is on."""
+        r, device = self.recipe, next(self.backbone.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=r.compute_dtype == "bfloat16"):
+            tapped, last = backbones.taps_with_gradient(self.backbone, fetched["frames"], (), clip_stride=r.clip_stride,
+                                                        chunk=self.chunk)
+        span = slice(fetched["lead"], fetched["lead"] + fetched["length"])
+        return tapped[:, :, span], last[:, span]
+
+
+# --- what trains in the backbone ------------------------------------------------------------------------------------
+
+
+def tune(backbone: nn.Module, config: Config) -> nn.Module:
+    """Changes a frozen backbone so that what `config.mode` trains in it does; the module of exactly those parameters.
+
+    Adapters' weights come from a generator of their own, seeded by `config.seed`.
+    """
+    blocks = backbone.blocks if hasattr(backbone, "blocks") else backbone.model.blocks
+    layers = backbones.tap_layers(config.taps, backbone.depth) if config.mode == "inside" else ()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        adapters = {i: InsideAdapter(backbone.dim, config.adapter_dim, backbone.frames_per_clip // backbone.tubelet)
+                    for i in layers}
+    for i, block in enumerate(blocks):
+        blocks[i] = Tuned(block, adapters.get(i), config.checkpointing)
+    if config.mode == "full":
+        return backbone.requires_grad_(True)
+    device = next(backbone.parameters()).device
+    return nn.ModuleDict({str(i): adapter for i, adapter in adapters.items()}).to(device).eval()
+
+
+class Tuned(nn.Module):
+    """A block of the backbone, then its adapter if it has one.
+
+    again: what happens inside is not kept for the backward pass but computed again there.
+    """
+
+    def __init__(self, block: nn.Module, adapter: nn.Module | None = None, again: bool = False):
+        super().__init__()
+        self.block, self.adapter, self.again = block, adapter, again
+
+    def forward(self, x: Float[Tensor, "N P C"], **given) -> Float[Tensor, "N P C"]:
+        """given: what the backbone hands to its blocks beside the tokens, such as rotary positions."""
+        if self.again and torch.is_grad_enabled():
+            return checkpoint(self.step, x, use_reentrant=False, preserve_rng_state=False, **given)
+        return self.step(x, **given)
+
+    def step(self, x: Tensor, **given) -> Tensor:
+        x = self.block(x, **given)
+        return x if self.adapter is None else x + self.adapter(x)
+
+
+class InsideAdapter(nn.Module):
+    """What is added to a block's tokens: down, a depthwise convolution through the clip's time, up from zero.
+
+    With the zero up-projection it starts with, the block is as it was. Tokens may follow one another as (t, y, x)
+    or, with steps = 1 (images), in any way, prefix tokens included: the convolution then sees no neighbour.
+    """
+
+    def __init__(self, dim: int, adapter_dim: int, steps: int):
+        super().__init__()
+        self.steps = steps
+        self.down, self.up = nn.Linear(dim, adapter_dim), nn.Linear(adapter_dim, dim)
+        self.time = nn.Parameter(torch.randn(3, adapter_dim) * 0.02)
+        self.mix = nn.Linear(adapter_dim, adapter_dim)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: Float[Tensor, "N P C"]) -> Float[Tensor, "N P C"]:
+        x = F.gelu(self.down(x)).unflatten(1, (self.steps, -1))  # (N, t, tokens of a step, d)
+        before, after = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1], F.pad(x, (0, 0, 0, 0, 0, 1))[:, 1:]
+        through = before * self.time[0] + x * (1 + self.time[1]) + after * self.time[2]
+        return self.up((x + self.mix(through)).flatten(1, 2))
+
+
+# --- its weights ----------------------------------------------------------------------------------------------------
+
+
+def load_tuned(tuned: nn.Module, run: str | Path) -> None:
+    """Puts what a run trained inside the backbone into `tuned`. Raises CheckpointError if it is not there or differs.
+    """
+    path = Path(run) / "model.safetensors" if Path(run).is_dir() else Path(run)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model at {path}; train one with `losa train`, or name a run's folder")
+    state = {name.removeprefix(TUNED): value for name, value in load_file(path).items() if name.startswith(TUNED)}
+    try:
+        tuned.load_state_dict(state)
+    except RuntimeError as error:
+        why = f"{len(state)} tensors of a tuned backbone do not fit: {str(error).splitlines()[1].strip()[:200]}"
+        raise CheckpointError(f"{path}: {why if state else 'nothing was tuned inside the backbone'}; give a run of the "
+                              f"same mode, backbone, taps and adapter_dim") from None
+
+
+@contextmanager
+def swapped(tuned: nn.Module | None, other: nn.Module | None) -> Iterator[None]:
+    """`tuned` computes with the weights and buffers of `other`, say its moving average, until the end; None: nothing.
+    """
+    exchange(tuned, other)
+    try:
+        yield
+    finally:
+        exchange(tuned, other)
+
+
+def exchange(one: nn.Module | None, other: nn.Module | None) -> None:
+    """Exchanges the values of two modules of the same kind; no tensor is copied."""
+    if one is None or other is None:
+        return
+    values = other.state_dict(keep_vars=True)
+    for name, value in one.state_dict(keep_vars=True).items():
+        value.data, values[name].data = values[name].data, value.data
