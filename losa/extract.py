@@ -5,15 +5,11 @@ over a piece while the workers decode the next ones. A video that fails, kills i
 too long is listed with the reason, and the rest goes on. What is finished stays: the same call continues there.
 """
 
-import json
 import multiprocessing
-import os
-import re
 import shutil
 import signal
 import sys
 import time
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -26,17 +22,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from losa.cache_files import CacheError, RowFile, filling, remove_left
 from losa.data import Video
-from losa.files import write_text
-from losa.leftovers import hold, is_left
 from losa.video import VideoError, probe
 
 PIECE_FRAMES = 256  # decoded and computed at a time, so that memory does not grow with the video
 NUM_PROBED = 16  # files opened at most to guess how large the cache becomes
-
-
-class CacheError(RuntimeError):
-    """A cached file is damaged, values cannot be kept in fp16, or videos could not be computed."""
 
 
 @dataclass(frozen=True)
@@ -58,98 +49,60 @@ class Extraction:
                 f"{self.waiting:.0%} waiting for decoded frames; {len(self.failed)} videos failed")
 
 
-class RowFile:
-    """One .npy of fp16 rows that grows in order and appears under its name, with its card, once it is whole."""
-
-    def __init__(self, path: Path, num_rows: int, row_size: int):
-        self.path, self.num_rows, self.row_size, self.written, self.crc32 = path, num_rows, row_size, 0, 0
-        self.temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
-        self.file = open(self.temporary, "wb")  # noqa: SIM115 - open for as long as the video takes
-        hold(self.file)
-        header = {"descr": "<f2", "fortran_order": False, "shape": (num_rows, row_size)}
-        np.lib.format.write_array_header_1_0(self.file, header)
-
-    def append(self, rows: np.ndarray) -> None:
-        data = np.ascontiguousarray(rows, dtype="<f2").tobytes()
-        self.file.write(data)
-        self.crc32, self.written = zlib.crc32(data, self.crc32), self.written + len(rows)
-
-    def finish(self, card: dict) -> int:
-        """Bytes of the finished file; the card is written last."""
-        if self.written != self.num_rows:
-            raise CacheError(f"{self.written} of {self.num_rows} snippets arrived")
-        self.file.close()
-        os.replace(self.temporary, self.path)
-        write_text(self.path.with_suffix(".json"), json.dumps({**card, "crc32": self.crc32}, indent=1))
-        return self.path.stat().st_size
-
-    def discard(self) -> None:
-        self.file.close()
-        self.temporary.unlink(missing_ok=True)
-
-
-def remove_left(folder: Path) -> None:
-    """Removes what killed processes had begun to write; nothing of it could be continued."""
-    for path in folder.glob("*.tmp"):
-        begun = re.fullmatch(r"[0-9a-f]{32}\.(\d+)\.tmp", path.name)
-        if begun and is_left(path, int(begun[1])):
-            with suppress(OSError):
-                path.unlink()
-
-
 # --- the call -------------------------------------------------------------------------------------------------------
 
 
-def extract(cache, live, videos: Sequence[Video], *, num_workers: int = 0, limit_s: int | float = 120,
+def extract(cache, live, videos: Sequence[Video], *, copy: int = 0, num_workers: int = 0, limit_s: int | float = 120,
             quiet: bool = False) -> Extraction:
     """Computes what the `cache` (CachedTaps) lacks of these videos with `live` (LiveTaps); says what failed.
 
-    How large the files become is printed before the first byte is written. Copies of a file are computed once; where
-    that fails, each is listed.
+    How large the files become is printed before the first byte is written. One file under several names is computed
+    once; where that fails, each is listed. Of several processes one computes, the others wait and take what it did.
+    copy: which copy of the videos, see `losa.copies`.
     num_workers: decoding processes; 0 decodes in this one, where a decode that hangs cannot be ended.
     limit_s: a worker that gives no sign for so long is ended and its video listed as failed.
     Raises CacheError before anything is done if the disk is too small.
     """
     began = time.monotonic()
     remove_left(cache.folder)
-    copies, failed = missing_videos(cache, videos, quiet)
-    if not copies:
-        return Extraction((), failed, 0, 0, 0.0, 0.0, 0.0)
-    missing = [same[0] for same in copies.values()]
-    num_frames = announce_size(cache, live, missing, quiet)
+    wanted, failed = missing_videos(cache, videos, quiet, copy)
+    nothing = Extraction((), failed, 0, 0, 0.0, 0.0, 0.0)
+    if not wanted:
+        return nothing
+    frames = dict(zip(wanted, announce_size(cache, live, [same[0] for same in wanted.values()], quiet), strict=True))
     cache.folder.mkdir(parents=True, exist_ok=True)
-    job = _Job(cache, live, missing, failed)
-    live.threads = max(1, num_workers // len(missing))
-    messages = decode_apart(live, missing, num_workers, limit_s) if num_workers else decode_here(live, missing)
-    try:
-        with tqdm(total=num_frames, desc="taps", unit="frame", unit_scale=True, disable=quiet) as bar:
-            for index, message in job.timed(messages):
-                bar.update(job.take(index, message))
-                bar.set_postfix_str(f"{len(job.done)} of {len(missing)} videos, {len(job.failed)} failed", False)
-    finally:
-        messages.close()
-        job.close()
-    for first, *others in copies.values():
+
+    def left() -> dict[Path, list[Video]]:
+        return {path: same for path, same in wanted.items() if not path.with_suffix(".json").is_file()}
+
+    with filling(cache.folder, cache.stored.text, lambda: bool(left()), quiet) as mine:
+        wanted = left() if mine else {}
+        if not wanted:
+            return nothing
+        job = _Job(cache, live, [same[0] for same in wanted.values()], failed, copy)
+        job.work(sum(frames[path] for path in wanted), num_workers, limit_s, quiet)
+    for first, *others in wanted.values():
         failed |= {video.id: failed[first.id] for video in others if first.id in failed}
     seconds = time.monotonic() - began
     return Extraction(tuple(job.done), failed, job.num_frames, job.num_bytes, seconds, job.waited / seconds,
                       job.worked / seconds)
 
 
-def missing_videos(cache, videos: Sequence[Video], quiet: bool) -> tuple[dict[Path, list[Video]], dict[str, str]]:
+def missing_videos(cache, videos: Sequence[Video], quiet: bool,
+                   copy: int = 0) -> tuple[dict[Path, list[Video]], dict[str, str]]:
     """Videos whose taps are not there yet, by the file they go to, and {id: why} of those that cannot be read."""
     missing, failed = {}, {}
     for video in tqdm(videos, desc="looking for cached taps", unit="video", delay=2, leave=False, disable=quiet):
         try:
-            if not cache.has(video):
-                missing.setdefault(cache.path(video), []).append(video)
+            if not cache.has(video, copy):
+                missing.setdefault(cache.path(video, copy), []).append(video)
         except (OSError, ValueError) as error:
             failed[video.id] = _reason(error)
     return missing, failed
 
 
-def announce_size(cache, live, videos: Sequence[Video], quiet: bool) -> int:
-    """Sampled frames to come. Prints the size of their taps; raises CacheError if the disk has no room for it."""
+def announce_size(cache, live, videos: Sequence[Video], quiet: bool) -> list[int]:
+    """Sampled frames to come of each video. Prints the size of their taps; CacheError if the disk has no room."""
     frames, guessed = expected_frames(live.recipe, videos)
     snippets = sum(-(-num // live.recipe.tubelet) for num in frames)
     size = snippets * cache.row_size() * 2 / 2**20
@@ -162,7 +115,7 @@ def announce_size(cache, live, videos: Sequence[Video], quiet: bool) -> int:
         about = f" (about: {guessed} frame rates are guessed)" if guessed else ""
         print(f"taps cache: {len(videos)} videos, {snippets:,} snippets, {size:,.1f} MiB in {cache.folder}{about}",
               flush=True)
-    return sum(frames)
+    return frames
 
 
 def expected_frames(recipe, videos: Sequence[Video]) -> tuple[list[int], int]:
@@ -187,11 +140,27 @@ def expected_frames(recipe, videos: Sequence[Video]) -> tuple[list[int], int]:
 class _Job:
     """Receives frames in pieces, runs the backbone over them and writes the rows; keeps the accounts."""
 
-    def __init__(self, cache, live, videos: list[Video], failed: dict[str, str]):
-        self.cache, self.live, self.videos, self.failed = cache, live, videos, failed
+    def __init__(self, cache, live, videos: list[Video], failed: dict[str, str], copy: int):
+        self.cache, self.live, self.videos, self.failed, self.copy = cache, live, videos, failed, copy
         self.files, self.cards, self.pending, self.done = {}, {}, None, []
         self.num_frames = self.num_bytes = 0
         self.waited = self.worked = 0.0
+
+    def work(self, num_frames: int, num_workers: int, limit_s: int | float, quiet: bool) -> None:
+        """Decodes, computes and writes all of it, under a progress bar over `num_frames`."""
+        self.live.threads = max(1, num_workers // len(self.videos))
+        messages = (decode_apart(self.live, self.videos, num_workers, limit_s, self.copy) if num_workers else
+                    decode_here(self.live, self.videos, self.copy))
+        try:
+            with tqdm(total=num_frames, desc=f"taps, copy {self.copy}" if self.copy else "taps", unit="frame",
+                      unit_scale=True, disable=quiet) as bar:
+                for index, message in self.timed(messages):
+                    bar.update(self.take(index, message))
+                    bar.set_postfix_str(f"{len(self.done)} of {len(self.videos)} videos, {len(self.failed)} failed",
+                                        False)
+        finally:
+            messages.close()
+            self.close()
 
     def timed(self, messages: Iterator) -> Iterator:
         """The same messages; what passes until the next one comes is waiting, the rest is work."""
@@ -220,9 +189,10 @@ class _Job:
             if "total" in message:
                 self.cards[index] = {"video": video.id, "num_snippets": message["total"],
                                      "sampled_fps": message["sampled_fps"], "decode": message["decode"]}
-                self.files[index] = RowFile(self.cache.path(video), message["total"], self.cache.row_size())
+                self.files[index] = RowFile(self.cache.path(video, self.copy), message["total"], self.cache.row_size())
             elif "done" in message and index in self.files:
-                card = {**self.cards[index], "recipe": self.cache.stored.describe()}
+                which = {"copy": self.copy} if self.copy else {}
+                card = {**self.cards[index], **which, "recipe": self.cache.stored.describe()}
                 self.num_bytes += self.files[index].finish(card)
                 self.done.append(self.videos[index].id)
                 del self.files[index]
@@ -263,7 +233,7 @@ def as_fp16(rows: Tensor, video_id: str) -> np.ndarray:
 # --- decoding -------------------------------------------------------------------------------------------------------
 
 
-def pieces(live, video: Video, alive=None) -> Iterator[dict]:
+def pieces(live, video: Video, alive=None, copy: int = 0) -> Iterator[dict]:
     """What a video has to say: its length and rate, its frames in order, and that this is all.
 
     alive: called now and then, while the file is opened and frames are read.
@@ -277,31 +247,32 @@ def pieces(live, video: Video, alive=None) -> Iterator[dict]:
     for start in range(0, total, step):
         stop = min(total, start + step)
         new = min(stop * r.tubelet, num_frames) - start * r.tubelet
-        yield {**live.fetch(video, start, stop, alive), "new": new}
+        yield {**live.fetch(video, start, stop, copy, alive), "new": new}
     yield {"done": True}
 
 
-def decode_here(live, videos: Sequence[Video]) -> Iterator[tuple[int, dict]]:
+def decode_here(live, videos: Sequence[Video], copy: int = 0) -> Iterator[tuple[int, dict]]:
     """(index of the video, message) of every piece of every video, decoded in this process."""
     for index, video in enumerate(videos):
         try:
-            yield from ((index, message) for message in pieces(live, video))
+            yield from ((index, message) for message in pieces(live, video, copy=copy))
         except (VideoError, ValueError, OSError, IndexError, RuntimeError) as error:
             yield index, {"why": _reason(error)}
         live.close()
 
 
-def decode_apart(live, videos: Sequence[Video], num_workers: int, limit_s: int | float) -> Iterator[tuple[int, dict]]:
+def decode_apart(live, videos: Sequence[Video], num_workers: int, limit_s: int | float,
+                 copy: int = 0) -> Iterator[tuple[int, dict]]:
     """The same messages from worker processes, a video each; those of one video in order."""
     todo, workers = deque(range(len(videos))), []
     try:
         for _ in range(min(num_workers, len(videos))):
-            workers.append(_Worker(live, videos))
+            workers.append(_Worker(live, videos, copy))
         while todo or any(worker.index is not None for worker in workers):
             for i, worker in enumerate(workers):
                 if worker.index is None and todo:
                     if not worker.process.is_alive():
-                        workers[i] = worker = _Worker(live, videos)
+                        workers[i] = worker = _Worker(live, videos, copy)
                     worker.give(todo.popleft(), limit_s)
             busy = [worker for worker in workers if worker.index is not None]
             left = min(worker.deadline for worker in busy) - time.monotonic()
@@ -318,11 +289,11 @@ def decode_apart(live, videos: Sequence[Video], num_workers: int, limit_s: int |
 class _Worker:
     """A process that decodes; `index` is the video it is at, None when it has nothing to do."""
 
-    def __init__(self, live, videos: Sequence[Video]):
+    def __init__(self, live, videos: Sequence[Video], copy: int):
         # A forked child shares the parent's memory at no cost; it uses no accelerator and one thread.
         context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(live, videos, theirs, self.pipe), daemon=True)
+        self.process = context.Process(target=_serve, args=(live, videos, copy, theirs, self.pipe), daemon=True)
         self.process.start()
         theirs.close()
         self.index, self.deadline = None, 0.0
@@ -365,7 +336,7 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(live, videos: Sequence[Video], pipe, theirs) -> None:
+def _serve(live, videos: Sequence[Video], copy: int, pipe, theirs) -> None:
     """What a worker does: decodes the videos it is told, until the other end is closed."""
     theirs.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
@@ -374,7 +345,7 @@ def _serve(live, videos: Sequence[Video], pipe, theirs) -> None:
         while True:
             index = pipe.recv()
             try:
-                for message in pieces(live, videos[index], lambda: pipe.send(None)):
+                for message in pieces(live, videos[index], lambda: pipe.send(None), copy):
                     frames = message.pop("frames", None)
                     pipe.send(message if frames is None else {**message, "shape": tuple(frames.shape)})
                     if frames is not None:

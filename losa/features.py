@@ -167,8 +167,11 @@ class NpyFeatures:
         """Empty: who decoded the videos is not known."""
         return {}
 
-    def fetch(self, video: Video, start: int, stop: int) -> dict:
-        """Rows (K + 1, t, C) in float32."""
+    def fetch(self, video: Video, start: int, stop: int, copy: int = 0) -> dict:
+        """Rows (K + 1, t, C) in float32. FeatureError for a copy: there are no pixels to change."""
+        if copy:
+            raise FeatureError(f"copy {copy} of video {video.id!r} was asked for, but features in {self.folder} are "
+                               f"of the video as it is; write copies=1")
         stored = load_rows(str(self.paths[video.id]))
         part = stored[..., start:stop].T[None] if self.time_axis == -1 else stored[..., start:stop, :]
         rows = torch.from_numpy(np.array(part, dtype=np.float32))
@@ -214,7 +217,7 @@ class Resampled:
     def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
         return self.source.decode_counts(videos)
 
-    def fetch(self, video: Video, start: int, stop: int) -> dict:
+    def fetch(self, video: Video, start: int, stop: int, copy: int = 0) -> dict:
         """What the source fetches around the window, and where in it each snippet lies."""
         total = self.source.num_snippets(video)
         at = ((np.arange(start, stop) + 0.5) / self.factor(video) - 0.5).clip(0, total - 1)
@@ -223,7 +226,7 @@ class Resampled:
         share = torch.from_numpy((at - left).astype(np.float32))
         left, right = (torch.from_numpy(index) for index in (left, right))
         first = int(left[0])
-        inner = self.source.fetch(video, first, int(right[-1]) + 1)
+        inner = self.source.fetch(video, first, int(right[-1]) + 1, copy)
         return {"inner": inner, "left": left - first, "right": right - first, "share": share}
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from losa import backbone as backbones
+from losa.cache_files import FORMAT, CacheError, check_cache, mapped, read_card, verify  # noqa: F401 - ours to give
 from losa.config import Config
+from losa.copies import DRAWN, cut_and_mirror, draw_change, phase, recolour
 from losa.data import Video
-from losa.extract import CacheError, extract, listed
-from losa.features import NpyFeatures, Resampled
+from losa.extract import extract, listed
+from losa.features import FeatureError, NpyFeatures, Resampled
 from losa.segments import Grid
 from losa.video import Reader, sample_indices
 
-FORMAT = 2  # version of the files below; part of the key
 MAX_OPEN = 8  # video files a process holds open
 FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound (3 GB for a long video)
 NATIVE_BYTES = 2**27  # of frames at the video's own size in memory at a time
@@ -83,14 +84,17 @@ class TapRecipe:
     def with_layers(self, layers: tuple[int, ...]) -> "TapRecipe":
         return replace(self, layers=layers)
 
-    def key(self, video: Video) -> str:
+    def key(self, video: Video, copy: int = 0) -> str:
+        """Name of the file with the taps of a video, or of a further copy of it (see `losa.copies`)."""
         if video.path is None:
             raise ValueError(f"video {video.id!r} has no file; run `losa prepare` on the folder of videos")
         content = [content_id(str(video.path)), float(video.start), float(video.duration)]
-        return hashlib.sha256(f"{json.dumps(content)} {self._stored}".encode()).hexdigest()[:32]
+        if copy:  # what it changes is drawn by the video's id
+            content += [copy, zlib.crc32(video.id.encode()), DRAWN]
+        return hashlib.sha256(f"{json.dumps(content)} {self.text}".encode()).hexdigest()[:32]
 
     @cached_property
-    def _stored(self) -> str:
+    def text(self) -> str:
         """What the files depend on, as text."""
         return json.dumps(asdict(replace(self, snippet_frames=None, snippets_per_video=None)), sort_keys=True)
 
@@ -102,7 +106,7 @@ class LiveTaps:
         self.backbone, self.recipe, self.threads = backbone, recipe, 1
         self.chunk = chunk or max(8, 64 // recipe.clip_length)  # clips in one pass of the backbone
         self._chosen = (None, np.empty(0, np.int64))  # frame indices of the video read last
-        self._read = None  # file, indices and pictures of the frames read last, which the next stretch may share
+        self._read = None  # source, indices and pictures of the frames read last, which the next stretch may share
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "backbone": None, "_read": None}  # a worker decodes only
@@ -154,45 +158,52 @@ class LiveTaps:
         except ValueError as error:
             raise ValueError(f"video {video.id!r} ({video.path}): {error}; run `losa prepare` again") from None
 
-    def fetch(self, video: Video, start: int, stop: int, alive=None) -> dict:
+    def fetch(self, video: Video, start: int, stop: int, copy: int = 0, alive=None) -> dict:
         """Frames (n, 3, S, S) uint8 of the clips that touch snippets [start, stop), with where to crop.
 
+        copy: which copy of the video, see `losa.copies`. One whose clips begin before the video does repeats its first
+        frame there, and `lead` leaves those snippets out.
         alive: called now and then, while frames are read.
         """
         r = self.recipe
         self.reader(video, alive)
-        indices = self.frame_indices(video)
+        indices, shift = self.frame_indices(video), phase(copy, r.clip_stride // r.tubelet)
+        indices = np.concatenate([indices[:1].repeat(shift * r.tubelet), indices])
+        start, stop = start + shift, stop + shift
         first = max(0, (start * r.tubelet - r.clip_length) // r.clip_stride + 1)
         last = min(-(-stop * r.tubelet // r.clip_stride), len(backbones.clip_starts(len(indices), r.clip_length,
                                                                                     r.clip_stride))) - 1
         part = indices[first * r.clip_stride:last * r.clip_stride + r.clip_length]
         lead = start - first * r.clip_stride // r.tubelet
-        return {"frames": self.read(video, part, alive or (lambda: None)), "lead": lead, "length": stop - start}
+        return {"frames": self.read(video, part, alive or (lambda: None), copy), "lead": lead, "length": stop - start}
 
-    def read(self, video: Video, indices: np.ndarray, alive) -> Tensor:
+    def read(self, video: Video, indices: np.ndarray, alive, copy: int = 0) -> Tensor:
         """The frames at these indices (in order) at the backbone's size, few of them at their own size at a time.
 
         What the stretch before ended with is not decoded again: some files can only be read forward, from the start.
         """
         unique, place = np.unique(indices, return_inverse=True)
-        frames = self._shared(video, unique)
+        change = draw_change(video.id, copy)
+        frames = self._shared((video.path, change), unique)
         reader, at, few = self.reader(video), sum(map(len, frames)), 1
         while at < len(unique):
             alive()
             native = reader.read(unique[at:at + few])
-            frames.append(backbones.resize_frames(native, self.recipe.input_size, self.recipe.resize))
+            seen = cut_and_mirror(native, change) if change else native
+            small = backbones.resize_frames(seen, self.recipe.input_size, self.recipe.resize)
+            frames.append(recolour(small, change) if change else small)
             at, few = at + few, min(FEW_FRAMES, max(1, NATIVE_BYTES // native[0].numel()))
         found, length, stride = torch.cat(frames), self.recipe.clip_length, self.recipe.clip_stride
         most = length + (-(-length // stride) - 2) * stride + 1  # shared by clips of two stretches, and a repeated one
-        self._read = (video.path, unique[-most:], found[-most:].clone())
+        self._read = ((video.path, change), unique[-most:], found[-most:].clone())
         return found if len(unique) == len(indices) else found[torch.from_numpy(place)]
 
-    def _shared(self, video: Video, indices: np.ndarray) -> list[Tensor]:
-        """Frames of the stretch read last that this one begins with, if any."""
-        path, known, frames = self._read or (None, indices, None)
+    def _shared(self, source: tuple, indices: np.ndarray) -> list[Tensor]:
+        """Frames of the stretch read last that this one begins with, if any; source: file and change of pixels."""
+        before, known, frames = self._read or (None, indices, None)
         first = int(np.searchsorted(known, indices[0]))
         count = min(len(known) - first, len(indices))
-        if path != video.path or count < 1 or not np.array_equal(known[first:first + count], indices[:count]):
+        if before != source or count < 1 or not np.array_equal(known[first:first + count], indices[:count]):
             return []
         return [frames[first:first + count]]
 
@@ -215,15 +226,15 @@ class CachedTaps:
         self.folder, self.stored = Path(folder), recipe
         self.recipe = recipe if layers is None else recipe.with_layers(layers)
 
-    def path(self, video: Video) -> Path:
-        return self.folder / f"{self.stored.key(video)}.npy"
+    def path(self, video: Video, copy: int = 0) -> Path:
+        return self.folder / f"{self.stored.key(video, copy)}.npy"
 
-    def has(self, video: Video) -> bool:
+    def has(self, video: Video, copy: int = 0) -> bool:
         """True once the description, which is written last, is there."""
-        return self.path(video).with_suffix(".json").is_file()
+        return self.path(video, copy).with_suffix(".json").is_file()
 
-    def card(self, video: Video) -> dict:
-        return read_card(str(self.path(video).with_suffix(".json")), video.id)
+    def card(self, video: Video, copy: int = 0) -> dict:
+        return read_card(str(self.path(video, copy).with_suffix(".json")), video.id)
 
     def time_grid(self, video: Video) -> Grid:
         return Grid(self.card(video)["sampled_fps"], self.stored.tubelet)
@@ -231,9 +242,9 @@ class CachedTaps:
     def num_snippets(self, video: Video) -> int:
         return self.card(video)["num_snippets"]
 
-    def fetch(self, video: Video, start: int, stop: int) -> dict:
-        card = self.card(video)
-        path = str(self.path(video))
+    def fetch(self, video: Video, start: int, stop: int, copy: int = 0) -> dict:
+        card = self.card(video, copy)
+        path = str(self.path(video, copy))
         verify(path, card["crc32"], card["num_snippets"], self.row_size())
         return {"rows": torch.from_numpy(np.array(mapped(path)[start:stop]))}
 
@@ -256,10 +267,10 @@ class CachedTaps:
         return torch.cat([tapped.permute(0, 3, 4, 1, 2).flatten(0, 3), last]).T
 
 
-def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool = False, *, num_workers: int = 0,
-         limit_s: int | float = 120) -> None:
+def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool = False, *, copy: int = 0,
+         num_workers: int = 0, limit_s: int | float = 120) -> None:
     """Computes what the cache lacks, see `extract`. Raises CacheError that lists what failed after all good ones."""
-    done = extract(cache, live, videos, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
+    done = extract(cache, live, videos, copy=copy, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
     if done.failed:
         raise CacheError(f"{len(done.failed)} of {len(videos)} videos have no taps; the others are in {cache.folder}. "
                          f"Repair them, or leave them out with `losa prepare ... --decode`, which reads every file to "
@@ -270,15 +281,22 @@ def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", q
     """The source of features a config asks for: CachedTaps (filled for `videos`), LiveTaps, or NpyFeatures.
 
     Resampled where the config interpolates. With a cache, "all" layers are stored once whatever `taps` the config
-    chooses among them.
+    chooses among them. Further copies, as the config asks for, are of the videos to train on alone.
     """
     if config.features:
+        if config.copies != 1:
+            raise FeatureError(f"copies={config.copies} change pixels, features={config.features!r} have none; write "
+                               f"copies=1")
         layers = () if config.tapped == "none" else None
         source = NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers)
     else:
         source, live = backbone_taps(config, device)
         if live is not None:
-            fill(source, live, videos, quiet, num_workers=decode_workers(config, device))
+            workers = decode_workers(config, device)
+            fill(source, live, videos, quiet, num_workers=workers)
+            trained = [video for video in videos if video.subset == config.train_subset]
+            for copy in range(1, config.copies):
+                fill(source, live, trained, quiet, copy=copy, num_workers=workers)
     return interpolated(source, config)
 
 
@@ -360,30 +378,3 @@ def digest(path: str, size: int, changed: int) -> str:
 def best_device() -> str:
     """"cuda" where there is one, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@lru_cache(maxsize=2**15)
-def read_card(path: str, video_id: str) -> dict:
-    try:
-        return json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise CacheError(f"no cached taps of video {video_id!r} at {path}; `open_taps` computes them") from None
-
-
-@cache
-def verify(path: str, crc32: int, num_snippets: int, row_size: int) -> None:
-    """Checks one file, once per process. Raises CacheError if its rows are not as they were written."""
-    try:
-        rows = mapped(path)
-        good = rows.shape == (num_snippets, row_size) and zlib.crc32(np.ascontiguousarray(rows)) == crc32
-    except (OSError, ValueError):
-        good = False
-    if not good:
-        mapped.cache_clear()
-        raise CacheError(f"cached taps {path} are damaged; delete that file and its .json, they are computed anew")
-
-
-@lru_cache(maxsize=64)
-def mapped(path: str) -> np.ndarray:
-    """The rows of one file, memory-mapped; few at a time, since each holds a file open."""
-    return np.load(path, mmap_mode="r")

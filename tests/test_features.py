@@ -168,7 +168,7 @@ class Rows:
     def time_grid(self, video):
         return self.grid
 
-    def fetch(self, video, start, stop):
+    def fetch(self, video, start, stop, copy=0):
         assert 0 <= start < stop <= self.rows.shape[1]
         return {"rows": self.rows[:, start:stop]}
 
