@@ -1,15 +1,14 @@
 """The main job, end to end: the embedded world, head-only transfer and LoSA side by side, one page to look at."""
 
 import json
-import os
 import time
-import uuid
 from pathlib import Path
 
 from losa.config import PRESETS, head_only
 from losa.data import load_annotations
 from losa.evaluate import read_predictions
 from losa.files import write_text
+from losa.kernels import private_kernels
 from losa.page import demo_page
 from losa.predict import truth_of
 from losa.run import peak_memory_mb, read_result, run
@@ -82,22 +81,3 @@ def execute_notebook(out: Path) -> Path | None:
     papermill.execute_notebook(str(NOTEBOOK), str(out / NOTEBOOK.name), parameters={"run_dir": str(out.resolve())},
                                progress_bar=False, kernel_manager_class=private_kernels())
     return out / NOTEBOOK.name
-
-
-def private_kernels() -> type:
-    """A kernel manager that talks over unix sockets, not TCP; the usual one where there are none or paths are long."""
-    from jupyter_client.manager import AsyncKernelManager
-    from jupyter_core.paths import jupyter_runtime_dir
-
-    folder, name = Path(jupyter_runtime_dir()), str(uuid.uuid4())
-    if os.name == "nt" or len(str(folder / f"kernel-{name}.json-ipc-1")) > 100:
-        return AsyncKernelManager
-    folder.mkdir(parents=True, exist_ok=True)
-
-    class PrivateKernelManager(AsyncKernelManager):
-        def __init__(self, *words, **named):
-            kernel = str(uuid.uuid4())
-            super().__init__(*words, transport="ipc", kernel_id=kernel,
-                             connection_file=str(folder / f"kernel-{kernel}.json"), **named)
-
-    return PrivateKernelManager
