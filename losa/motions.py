@@ -93,6 +93,8 @@ TWINS = {  # never labelled, in no trimmed clip: nearly a class
     "hail": Motion("near-twin of wave; one arm overhead, still", (1.5, 3.5),
                    ((0.2, dict(armN=156)), (0.8, dict(armN=152)))),
 }
+# The "context" world: the same motion has another label if the signal ended 3 to 8 seconds before; else none is near.
+ANSWERS, SIGNAL, DELAY, SILENCE = {"kick": "answered_kick"}, "clap", (3.0, 8.0), 10.0
 DIFFICULTIES = {  # how it is filmed; drawn per shot
     "cut": "a shot lasts 5-13 s; the next one has another place, zoom, side and light, whatever is going on",
     "zoom": "the performer is 0.74 to 1.12 times the usual size",

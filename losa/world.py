@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -19,131 +18,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
-from losa.motions import ACTIONS, ALL, BEND, CHANNELS, CLASSES, DIFFICULTIES, OTHERS, STAND, TWINS
+from losa.motions import ACTIONS, ALL, ANSWERS, CHANNELS, CLASSES, DIFFICULTIES, OTHERS, STAND, TWINS
+from losa.scripts import CLIP_FRAMES, FPS, KINDS, SPLITS, VERSION, Event, Script, script_clip, script_video
 
-VERSION = 2  # of the look and the scripts: a folder made by another version is refused, not mixed
-FPS, SIZE, CLIP_FRAMES = 12, 96, 16
-SPLITS = ("train", "val", "test")
+SIZE = 96
 SIZES = {"tiny": (6, 3, 3), "demo": (80, 20, 40), "full": (200, 40, 80)}  # videos in train, val, test
-
-
-@dataclass
-class Event:
-    """One motion from frame `start` to frame `end` (exclusive), with how it is done."""
-
-    name: str
-    start: int
-    end: int
-    amplitude: float = 1.0
-    swap: bool = False
-    period: float = 1.0
-    hold: dict | None = None  # a pose kept from start to end, instead of a motion
-
-
-@dataclass
-class Shot:
-    """One camera setting from frame `start` on."""
-
-    start: int
-    zoom: float
-    x: float
-    mirror: int
-    seed: int
-
-
-@dataclass
-class Script:
-    """All that happens in a video: drawn, it is the same frames every time."""
-
-    num_frames: int
-    seed: int
-    events: list[Event] = field(default_factory=list)
-    shots: list[Shot] = field(default_factory=list)
-
-    @property
-    def labelled(self) -> list[Event]:
-        """The labelled events, by time."""
-        return [e for e in sorted(self.events, key=lambda e: e.start) if e.name in ACTIONS]
-
-
-# ------------------------------------------------------------------------------------------ scripts
-def _event(rng: np.random.Generator, name: str, start: int, num: int | None = None) -> Event:
-    motion = ALL[name]
-    num = num or round(rng.uniform(*motion.seconds) * FPS)
-    period = rng.uniform(*motion.period) if motion.cycle else 1.0
-    cycles = max(1, round(num / FPS / period)) if motion.cycle else 1
-    return Event(name, start, start + num, rng.uniform(0.8, 1.15), bool(rng.random() < 0.5), num / cycles)
-
-
-def _shots(rng: np.random.Generator, num_frames: int) -> list[Shot]:
-    shots, start = [], 0
-    while start < num_frames:
-        shots.append(Shot(start, rng.uniform(0.74, 1.12), rng.uniform(0.38, 0.62), int(rng.choice((-1, 1))),
-                          int(rng.integers(1 << 31))))
-        start += int(rng.uniform(5, 13) * FPS)
-    return shots
-
-
-def _fill(rng: np.random.Generator, start: int, end: int, names: Sequence[str]) -> list[Event]:
-    """Fillers between frames `start` and `end`, with a rest before and after each."""
-    events = []
-    while True:
-        start += round(rng.uniform(0.35, 1.4) * FPS)
-        event = _event(rng, str(rng.choice(names)), start)
-        if event.end + 4 > end:
-            return events
-        events.append(event)
-        start = event.end
-
-
-def script_video(seed: int, split: str, index: int, seconds: tuple[float, float] = (44.0, 63.0)) -> Script:
-    """The script of one untrimmed video of `seconds` (shortest, longest); labelled for 28 to 30 % of the time."""
-    rng = np.random.default_rng([VERSION, seed, SPLITS.index(split), index])
-    most = max(2, round(seconds[1] / 10))
-    units = [c for c in CLASSES if c != "rise"]  # every sit is followed by its rise
-    while True:
-        names = [str(n) for n in rng.choice(units, rng.integers(max(1, most - 2), most + 1))]
-        acts = [_event(rng, n, 0) for n in names]
-        rises = [_event(rng, "rise", 0) if n == "sit" else None for n in names]
-        holds = [round(rng.uniform(1.0, 4.0) * FPS) if rise else 0 for rise in rises]
-        labelled = sum(e.end for e in acts) + sum(r.end for r in rises if r)
-        num_frames = round(labelled / rng.uniform(0.28, 0.30))
-        free = num_frames - labelled - sum(holds)
-        if seconds[0] * FPS <= num_frames <= seconds[1] * FPS and free > 12 * (len(acts) + 1):
-            break
-    shares = rng.dirichlet(np.full(len(acts) + 1, 2.0))
-    gaps = [8 + int(share * (free - 8 * len(shares))) for share in shares]
-    fillers = [*OTHERS, *TWINS]
-    script, now = Script(num_frames, int(rng.integers(1 << 31))), 0
-    for gap, act, rise, hold in zip(gaps, acts, rises, holds, strict=False):
-        script.events += _fill(rng, now, now + gap, fillers)
-        now += gap
-        act.start, act.end = now, now + act.end
-        script.events.append(act)
-        now = act.end
-        if rise:
-            script.events.append(Event("seated", now, now + hold, act.amplitude, act.swap, hold=BEND))
-            script.events += _fill(rng, now, now + hold, ("clap", "scratch", "point", "hail"))
-            now += hold
-            rise.start, rise.end, rise.amplitude, rise.swap = now, now + rise.end, act.amplitude, act.swap
-            script.events.append(rise)
-            now = rise.end
-    script.events += _fill(rng, now, num_frames, fillers)
-    script.shots = _shots(rng, num_frames)
-    return script
-
-
-def script_clip(rng: np.random.Generator, name: str) -> tuple[Script, int]:
-    """A script around one instance of motion `name`, and the first frame of a clip that shows its middle part."""
-    pad = 2 * CLIP_FRAMES
-    event = _event(rng, name, pad)
-    script = Script(event.end + pad, int(rng.integers(1 << 31)), [event], _shots(rng, 1))
-    if name == "sit":
-        script.events.append(Event("seated", event.end, script.num_frames, event.amplitude, event.swap, hold=BEND))
-    if name == "rise":
-        script.events.append(Event("seated", 0, pad, event.amplitude, event.swap, hold=BEND))
-    centre = event.start + (event.end - event.start) * rng.uniform(0.3, 0.7)
-    return script, int(round(centre)) - CLIP_FRAMES // 2
 
 
 # ------------------------------------------------------------------------------------------ drawing
@@ -327,12 +206,15 @@ def _parallel(function, jobs: Sequence, num_workers: int | None, desc: str, show
 
 
 def make_world(out: Path | str, size: str | Sequence[int] = "demo", seed: int = 0,
-               num_workers: int | None = None) -> Path:
+               num_workers: int | None = None, *, kind: str = "plain") -> Path:
     """The path of `out`/annotations.json, after rendering the videos that are not there yet to `out`/videos.
 
     `size` is a name in SIZES or the numbers of (train, val, test) videos. Stopped half-way it goes on where it
-    was. Raises ValueError for an unknown size and for a folder that holds another world.
+    was. Of the kind "context", a kick is an "answered_kick" if somebody clapped 3 to 8 seconds before it. Raises
+    ValueError for an unknown size or kind and for a folder that holds another world.
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is unknown; give one of {', '.join(KINDS)}")
     if isinstance(size, str) and size not in SIZES:
         raise ValueError(f"size {size!r} is unknown; give one of {', '.join(SIZES)}, or three numbers of videos "
                          "such as (80, 20, 40)")
@@ -342,24 +224,26 @@ def make_world(out: Path | str, size: str | Sequence[int] = "demo", seed: int = 
     out, seconds = Path(out), (10.0, 15.0) if size == "tiny" else (44.0, 63.0)
     (out / "videos").mkdir(parents=True, exist_ok=True)
     made, marker = {"world": VERSION, "seed": seed, "seconds": list(seconds)}, out / "world.json"
+    made |= {"kind": kind} if kind != "plain" else {}
     if not marker.exists():
         _write_json(marker, made)
     elif (found := json.loads(marker.read_text())) != made:
         raise ValueError(f"{out} already holds another world, {found}, not {made}; choose another folder, or "
                          "delete that one")
-    scripts = {f"{split}_{index:04d}": script_video(seed, split, index, seconds)
+    scripts = {f"{split}_{index:04d}": script_video(seed, split, index, seconds, kind)
                for split, count in zip(SPLITS, counts, strict=True) for index in range(count)}
     jobs = [(out / f"videos/{name}.mp4", script) for name, script in scripts.items()]
     _parallel(_render_video, [job for job in jobs if not job[0].exists()], num_workers, "world: videos")
-    _write_json(out / "annotations.json", annotations(scripts))
+    classes = (*CLASSES, *ANSWERS.values()) if kind == "context" else CLASSES
+    _write_json(out / "annotations.json", annotations(scripts, classes))
     return out / "annotations.json"
 
 
-def annotations(scripts: dict[str, Script]) -> dict:
+def annotations(scripts: dict[str, Script], classes: Sequence[str] = CLASSES) -> dict:
     """The ActivityNet-layout ground truth of named scripts; `fillers` lists the unlabelled motions likewise."""
-    rows = lambda events: [{"label": e.name, "segment": [round(e.start / FPS, 4), round(e.end / FPS, 4)]}  # noqa: E731
+    rows = lambda events: [{"label": e.label or e.name, "segment": [round(e.start / FPS, 4), round(e.end / FPS, 4)]}  # noqa: E731
                            for e in events]
-    return {"version": f"losa world {VERSION}", "classes": list(CLASSES), "database": {
+    return {"version": f"losa world {VERSION}", "classes": list(classes), "database": {
         name: {"subset": name.split("_")[0], "duration": round(s.num_frames / FPS, 4), "fps": FPS,
                "path": f"videos/{name}.mp4", "annotations": rows(s.labelled),
                "fillers": rows(e for e in s.events if e.name not in ACTIONS and not e.hold)}

@@ -143,3 +143,33 @@ def test_the_contact_sheet_shows_every_motion(tmp_path):
     path = world.contact_sheet(tmp_path / "sheet.png")
     image = np.asarray(Image.open(path))
     assert image.std() > 10 and image.size > 8 * 96 * 96 * 3 * len(motions.ALL)
+
+
+def test_in_the_context_world_only_an_earlier_signal_tells_two_classes_apart():
+    answered, silent = 0, 0
+    for index in range(40):
+        events = world.script_video(7, "train", index, kind="context").events
+        ends = [e.end for e in events if e.name == motions.SIGNAL]
+        for kick in (e for e in events if e.name == "kick"):
+            waits = [(kick.start - end) / world.FPS for end in ends if end <= kick.start]
+            if kick.label == "answered_kick":
+                assert sum(2.95 <= wait <= 8.05 for wait in waits) >= 1
+                answered += 1
+            else:
+                assert kick.label == "" and all(wait > motions.SILENCE for wait in waits)
+                silent += 1
+    assert min(answered, silent) > 20 and 0.5 < answered / silent < 2
+
+
+def test_the_plain_world_knows_nothing_of_the_context_world(tmp_path):
+    path = world.make_world(tmp_path / "context", (1, 0, 0), seed=3, num_workers=0, kind="context")
+    assert json.loads(path.read_text())["classes"] == [*motions.CLASSES, "answered_kick"]
+    with pytest.raises(ValueError, match="another world"):
+        world.make_world(tmp_path / "context", (1, 0, 0), seed=3)
+    with pytest.raises(ValueError, match="'odd' is unknown; give one of plain, context"):
+        world.make_world(tmp_path / "odd", "tiny", kind="odd")
+    script = world.script_video(3, "test", 0)
+    assert "kind" not in json.loads((world.make_world(tmp_path / "plain", (1, 0, 0), seed=3).parent /
+                                     "world.json").read_text())
+    first = [(e.name, e.start) for e in script.events[:3]]  # as drawn before there were kinds:
+    assert (script.num_frames, first) == (679, [("bow", 12), ("catch", 65), ("point", 85)])
