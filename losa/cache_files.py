@@ -127,11 +127,12 @@ def card_format(path: Path) -> int | str:
 
 
 @lru_cache(maxsize=2**15)
-def read_card(path: str, video_id: str) -> dict:
+def read_card(path: str, video_id: str, copy: int = 0) -> dict:
     try:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
-        raise CacheError(f"no cached taps of video {video_id!r} at {path}; `open_taps` computes them") from None
+        which = f"copy {copy} of video {video_id!r}" if copy else f"video {video_id!r}"
+        raise CacheError(f"no cached taps of {which} at {path}; `open_taps` computes them") from None
 
 
 @cache

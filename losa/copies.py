@@ -59,8 +59,14 @@ def recolour(frames: UInt8[Tensor, "F 3 H W"], change: Change) -> UInt8[Tensor, 
 
 
 def phase(copy: int, num: int) -> int:
-    """Snippets by which the copy's clips begin earlier, of `num` that differ: 0, then half of it, a quarter, ..."""
-    share, step = 0.0, 0.5
-    while copy:
-        share, copy, step = share + step * (copy % 2), copy // 2, step / 2
-    return int(share * num)
+    """Snippets by which the copy's clips begin earlier: of the `num` that differ 0, then half of it, a quarter, ..."""
+    order, parts = [0], 1
+    while len(order) < num:
+        parts *= 2
+        order = list(dict.fromkeys([*order, *(i * num // parts for i in sorted(range(1, parts, 2), key=mirrored))]))
+    return order[copy % num]
+
+
+def mirrored(number: int) -> str:
+    """Its binary digits, the last one first."""
+    return f"{number:b}"[::-1]

@@ -234,7 +234,7 @@ class CachedTaps:
         return self.path(video, copy).with_suffix(".json").is_file()
 
     def card(self, video: Video, copy: int = 0) -> dict:
-        return read_card(str(self.path(video, copy).with_suffix(".json")), video.id)
+        return read_card(str(self.path(video, copy).with_suffix(".json")), video.id, copy)
 
     def time_grid(self, video: Video) -> Grid:
         return Grid(self.card(video)["sampled_fps"], self.stored.tubelet)

@@ -162,9 +162,9 @@ def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):
         frames.append(len(fetched["frames"]))
         return compute(self, fetched)
 
-    def read(self, video, start, stop):
+    def read(self, video, start, stop, copy=0):
         snippets.append(stop - start)
-        return fetch(self, video, start, stop)
+        return fetch(self, video, start, stop, copy)
 
     monkeypatch.setattr(taps.LiveTaps, "features", features)
     monkeypatch.setattr(taps.CachedTaps, "fetch", read)
