@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 from widgets.ablation_figures import (
+    beside,
     cost_bars,
     explore,
     front,
@@ -59,6 +60,13 @@ def test_places_are_in_order_where_there_is_one():
     assert places(pd.Series([16, 1, 4, 1])) == [1, 4, 16]
     assert places(pd.Series(["tanh", None, "none", "tanh"])) == ["tanh", "none"]
     assert [said(v) for v in (4.0, 0.5, True, "$x", [0, 5])] == ["4", "0.5", "True", r"\$x", "[0, 5]"]
+
+
+def test_runs_beside_the_default_differ_in_nothing_else(runs):
+    base = {"short_window": 4, "long_stride": 1, "gate": "tanh"}
+    assert beside(runs, base)["run"].tolist() == ["run 4", "run 5"]
+    assert beside(runs, base, "short_window")["run"].tolist() == ["run 0", "run 1", "run 4", "run 5"]
+    assert len(beside(runs, base, *base)) == len(runs) and beside(runs, base | {"gate": "none"}).empty
 
 
 def test_heat_maps_show_means_and_no_failed_run(runs):
