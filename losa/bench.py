@@ -1,6 +1,6 @@
 """What each way of adapting costs, measured: bytes saved for backward, and on a GPU peak memory and step time.
 
-head_only and losa run the backbone without gradient; full is the same backbone trained in one piece.
+head_only, losa and side_tokens run the backbone without gradient; through it, inside and full send it back.
 """
 
 import platform
@@ -14,38 +14,46 @@ from torch.autograd.graph import saved_tensors_hooks
 from losa import backbone as backbones
 from losa.config import Config
 from losa.model import LoSA, build
+from losa.modes import tune
 
-MODES = ("head_only", "losa", "full")
+MODES = ("head_only", "losa", "side_tokens", "inside", "full")
+ROWS = {**{mode: (mode, False) for mode in MODES},
+        **{f"{mode}, checkpointing": (mode, True) for mode in ("inside", "full")}}  # name: mode, checkpointing
 
 
 class Parts(NamedTuple):
     backbone: nn.Module
     model: LoSA
     layers: tuple[int, ...]
+    grid: int
+    tuned: nn.Module | None  # what trains in the backbone
+
+    def trained(self) -> list[nn.Parameter]:
+        """Parameters that learn."""
+        return [*self.model.parameters(), *(self.tuned.parameters() if self.tuned is not None else ())]
 
 
-def make_parts(mode: str, size: str, input_size: int, device: str) -> Parts:
-    """A randomly initialised backbone of a VideoMAE size and the model of one mode for it."""
+def make_parts(mode: str, size: str, input_size: int, device: str, checkpointing: bool = False,
+               dtype: torch.dtype = torch.float32) -> Parts:
+    """A randomly initialised backbone of a VideoMAE size and the model of one mode for it.
+
+    dtype: of weights that stay frozen.
+    """
     torch.manual_seed(0)
-    backbone = backbones.VideoViT(**backbones.VIDEOMAE[size], input_size=input_size).to(device)
-    if mode != "full":
-        backbones.freeze_backbone(backbone)
-    layers = backbones.tap_layers("all", backbone.depth) if mode == "losa" else ()
-    config = Config.make(taps="all" if mode == "losa" else "none", adapter_dim=backbone.dim // 4, head_dim=256,
+    backbone = backbones.freeze_backbone(backbones.VideoViT(**backbones.VIDEOMAE[size], input_size=input_size))
+    backbone.to(device, torch.float32 if mode == "full" else dtype)
+    config = Config.make(mode=mode, checkpointing=checkpointing, adapter_dim=backbone.dim // 4, head_dim=256,
                          head_levels=4)
+    layers = () if config.tapped == "none" else backbones.tap_layers(config.tapped, backbone.depth)
+    tuned = tune(backbone, config) if mode in ("inside", "full") else None
     model = build(config, dim=backbone.dim, num_taps=len(layers), num_classes=20, clip_snippets=8).to(device)
-    return Parts(backbone, model, layers)
+    return Parts(backbone, model, layers, input_size // backbone.patch if mode == "side_tokens" else 1, tuned)
 
 
-def forward(parts: Parts, mode: str, frames: Tensor, chunk: int) -> Tensor:
-    """A loss on one window; `full` keeps the backbone's graph, the others run it chunk by chunk without one."""
-    if mode == "full":
-        clips = frames.unflatten(0, (-1, 16)).transpose(1, 2)
-        _, last = parts.backbone.clip_taps(clips, (), 1)
-        last = last.transpose(0, 1).flatten(1)[None]
-        tapped = last.new_zeros(1, 0, last.shape[1], last.shape[2], 1, 1)
-    else:
-        tapped, last = (x[None] for x in backbones.taps(parts.backbone, frames, parts.layers, chunk=chunk))
+def forward(parts: Parts, frames: Tensor, chunk: int) -> Tensor:
+    """A loss on one window; where the backbone is frozen it runs chunk by chunk without a graph."""
+    run = backbones.taps if parts.tuned is None else backbones.taps_with_gradient
+    tapped, last = (x[None] for x in run(parts.backbone, frames, parts.layers, grid=parts.grid, chunk=chunk))
     mask = torch.ones(1, last.shape[2], dtype=torch.bool, device=last.device)
     output = parts.model(tapped, last, mask)
     return output.logits.float().square().mean() + output.offsets.float().mean()
@@ -67,18 +75,18 @@ def saved_mib(loss_of, weights: set[int]) -> float:
 
 
 def memory(num_clips: int = 4, size: str = "videomae_b", input_size: int = 224) -> dict:
-    """Saved-for-backward MiB and trainable parameters of head_only, losa and full on CPU; ratios to head_only.
+    """Saved-for-backward MiB and trainable parameters of every mode on CPU; ratios to head_only.
 
-    Where there is a GPU, the key "gpu" adds peak memory and step time for ViT-g.
+    The last two with and without checkpointing. Where there is a GPU, the key "gpu" adds peak memory and step time for
+    ViT-g.
     """
     frames = torch.randint(0, 256, (16 * num_clips, 3, input_size, input_size), dtype=torch.uint8)
     rows = {}
-    for mode in MODES:
-        parts = make_parts(mode, size, input_size, "cpu")
+    for name, (mode, checkpointing) in ROWS.items():
+        parts = make_parts(mode, size, input_size, "cpu", checkpointing)
         weights = {p.untyped_storage().data_ptr() for m in (parts.backbone, parts.model) for p in m.parameters()}
-        mib = saved_mib(lambda p=parts, m=mode: forward(p, m, frames, chunk=1), weights)
-        trained = [p for m in (parts.backbone, parts.model) for p in m.parameters() if p.requires_grad]
-        rows[mode] = {"saved_mib": round(mib, 2), "trainable_parameters": sum(p.numel() for p in trained)}
+        mib = saved_mib(lambda p=parts: forward(p, frames, chunk=1), weights)
+        rows[name] = {"saved_mib": round(mib, 2), "trainable_parameters": sum(p.numel() for p in parts.trained())}
     for row in rows.values():
         row["ratio"] = round(row["saved_mib"] / rows["head_only"]["saved_mib"], 2)
     facts = {"backbone": size, "num_clips": num_clips, "input_size": input_size, "device": "cpu", "dtype": "float32",
@@ -89,30 +97,27 @@ def memory(num_clips: int = 4, size: str = "videomae_b", input_size: int = 224) 
 def gpu_memory(num_clips: int = 48, size: str = "videomae_g", input_size: int = 224, steps: int = 5) -> dict:
     """Peak GPU memory and seconds per training step of each mode; a mode that does not fit says so."""
     rows = {}
-    for mode in MODES:
+    for name, (mode, checkpointing) in ROWS.items():
         try:
-            rows[mode] = gpu_step(mode, size, input_size, num_clips, steps)
+            rows[name] = gpu_step(mode, checkpointing, size, input_size, num_clips, steps)
         except torch.cuda.OutOfMemoryError:
-            rows[mode] = {"out_of_memory": True}
+            rows[name] = {"out_of_memory": True}
         torch.cuda.empty_cache()
     return {"device": torch.cuda.get_device_name(), "backbone": size, "num_clips": num_clips, "input_size": input_size,
             "dtype": "bfloat16", "modes": rows}
 
 
-def gpu_step(mode: str, size: str, input_size: int, num_clips: int, steps: int) -> dict:
-    parts = make_parts(mode, size, input_size, "cuda")
-    if mode != "full":
-        parts.backbone.to(torch.bfloat16)
+def gpu_step(mode: str, checkpointing: bool, size: str, input_size: int, num_clips: int, steps: int) -> dict:
+    parts = make_parts(mode, size, input_size, "cuda", checkpointing, torch.bfloat16)
     frames = torch.randint(0, 256, (16 * num_clips, 3, input_size, input_size), dtype=torch.uint8)
-    trained = [p for m in (parts.backbone, parts.model) for p in m.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=1e-5)
+    optimiser = torch.optim.AdamW(parts.trained(), lr=1e-5)
     torch.cuda.reset_peak_memory_stats()
     for step in range(steps + 1):
         if step == 1:
             torch.cuda.synchronize()
             began = time.perf_counter()
         with torch.autocast("cuda", torch.bfloat16):
-            loss = forward(parts, mode, frames.cuda(), chunk=8)
+            loss = forward(parts, frames, chunk=8)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()

@@ -65,13 +65,15 @@ class TunedTaps(LiveTaps):
     """Features of a backbone that trains with the model: no taps, the last layer with its graph.
 
     Decoded frames of a video stay in memory, since every epoch reads them again, until `keep_bytes` are full; from
-    then on further videos are decoded anew.
+    then on further videos are decoded anew, as are copies that differ in every epoch. Loading processes, which end
+    with the epoch, keep nothing of their own.
     """
 
     def __init__(self, backbone: nn.Module, recipe, config: Config, keep_bytes: int = KEPT_BYTES):
         super().__init__(backbone, recipe)
         self.tuned = tune(backbone, config)
-        self.keep_bytes, self._kept, self._native = keep_bytes, {}, {}
+        self.keep_bytes, self.keep_copies = keep_bytes, config.copies != 0
+        self._kept, self._native = {}, {}
 
     def __getstate__(self) -> dict:
         return {**super().__getstate__(), "tuned": None, "_kept": {}}
@@ -83,23 +85,22 @@ class TunedTaps(LiveTaps):
             self._native[which] = super().frame_indices(video)
         return self._native[which]
 
-    def read(self, video: Video, indices: np.ndarray, *how) -> Tensor:
+    def read(self, video: Video, indices: np.ndarray, alive, copy: int = 0) -> Tensor:
         """The frames at these native indices, from memory where they are there."""
-        frames = self.whole(video, *how)
-        if frames is None:
-            return super().read(video, indices, *how)
-        return frames[torch.from_numpy(np.searchsorted(np.unique(self.frame_indices(video)), indices))]
-
-    def whole(self, video: Video, *how) -> Tensor | None:
-        """All sampled frames of a video, each once; None where there is no room for them."""
-        which, size = (video.path, video.start, video.duration), self.recipe.input_size
+        native = np.unique(self.frame_indices(video))
+        which = (video.path, video.start, video.duration, copy, video.id if copy else "")
+        if which not in self._kept and self._keeps(native, copy):
+            self._kept[which] = super().read(video, native, alive, copy)
         if which not in self._kept:
-            native = np.unique(self.frame_indices(video))
-            used = sum(frames.nbytes for frames in self._kept.values())
-            if used + len(native) * 3 * size * size > self.keep_bytes:
-                return None
-            self._kept[which] = super().read(video, native, *how)
-        return self._kept[which]
+            return super().read(video, indices, alive, copy)
+        return self._kept[which][torch.from_numpy(np.searchsorted(native, indices))]
+
+    def _keeps(self, native: np.ndarray, copy: int) -> bool:
+        """Whether all sampled frames of one more video stay in memory."""
+        if torch.utils.data.get_worker_info() is not None or (copy and not self.keep_copies):
+            return False
+        used, new = sum(frames.nbytes for frames in self._kept.values()), len(native) * 3 * self.recipe.input_size ** 2
+        return used + new <= self.keep_bytes
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
         """No taps (0, C, t, 1, 1) and the last layer (C, t), float32, with gradient where grad mode is on."""
@@ -127,10 +128,10 @@ def tune(backbone: nn.Module, config: Config) -> nn.Module:
                     for i in layers}
     for i, block in enumerate(blocks):
         blocks[i] = Tuned(block, adapters.get(i), config.checkpointing)
+    backbone.to(next(backbone.parameters()).device).eval()
     if config.mode == "full":
         return backbone.requires_grad_(True)
-    device = next(backbone.parameters()).device
-    return nn.ModuleDict({str(i): adapter for i, adapter in adapters.items()}).to(device).eval()
+    return nn.ModuleDict({str(i): adapter for i, adapter in adapters.items()}).eval()
 
 
 class Tuned(nn.Module):
