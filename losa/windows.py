@@ -55,7 +55,7 @@ class Windows(Dataset):
         segments_grid = self.source.time_grid(video).to_grid(video.segments)
         start, length = choose_window(rng, total, segments_grid, self.window, self.crop_ratio, self.align)
         inside, kept = clip_segments(segments_grid, start, start + length, total)
-        return {"video": video.id, "fetched": self.source.fetch(video, start, start + length),
+        return {"video": video.id, "length": length, "fetched": self.source.fetch(video, start, start + length),
                 "segments_grid": torch.from_numpy(inside - start).float(),
                 "labels": torch.from_numpy(video.labels[kept])}
 
