@@ -5,10 +5,13 @@ nothing. Source: LoSA (arXiv 2404.01282), sections on the short-range and long-r
 windows, strided long-range keys and every size here are our choices.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from losa.temporal import DepthwiseConv3, attend, attend_in_blocks, attend_locally, mean_pool, split_heads, zero_masked
 
@@ -60,11 +63,20 @@ class TemporalAdapter(nn.Module):
         return (x if self.space is None else self.space(x)).mean((2, 3))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        valid = mask
-        if self.span == "long":
-            stride = max(self.long_stride, -(-mask.shape[1] // self.long_keys))
-            (k, valid), (v, _) = mean_pool(k, mask, stride), mean_pool(v, mask, stride)
-        q, k, v = (split_heads(f(x), self.num_heads) for f, x in ((self.to_q, q), (self.to_k, k), (self.to_v, v)))
+        k, v, valid = self.pooled(k, v, mask)
+        return self.attend_heads(self.to_q(q), self.to_k(k), self.to_v(v), valid)
+
+    def pooled(self, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Keys, values and which are valid: as they are, or averages over stretches for the long range."""
+        if self.span == "short":
+            return k, v, mask
+        stride = max(self.long_stride, -(-mask.shape[1] // self.long_keys))
+        (k, valid), (v, _) = mean_pool(k, mask, stride), mean_pool(v, mask, stride)
+        return k, v, valid
+
+    def attend_heads(self, q: Tensor, k: Tensor, v: Tensor, valid: Tensor) -> Tensor:
+        """Attention of projected queries (B, T, d) to projected keys and values (B, S, d)."""
+        q, k, v = (split_heads(x, self.num_heads) for x in (q, k, v))
         if self.span == "long":
             return attend(q, k, v, valid)
         if self.scope == "clip":
@@ -92,3 +104,123 @@ ADAPTERS = {"temporal": TemporalAdapter}  # name one here to use it in a sweep; 
 def spans(ranges: Literal["short", "long", "both"]) -> tuple[str, ...]:
     """The adapter spans a config's `ranges` asks for, in the order of the gates' R axis."""
     return ("short", "long") if ranges == "both" else (ranges,)
+
+
+# --- all adapters of a model at once -----------------------------------------------------------------------
+
+
+def alike(rows: Sequence[Sequence[nn.Module]]) -> bool:
+    """Whether these K rows of R adapters can be run by `run_together`: ours, the same but for weights and span."""
+    flat = [adapter for row in rows for adapter in row]
+    if not flat or any(type(adapter) is not TemporalAdapter for adapter in flat):
+        return False
+    return all(settings(a) == settings(flat[0]) and [a.span for a in row] == [a.span for a in rows[0]]
+               for row in rows for a in row)
+
+
+def settings(a: TemporalAdapter) -> tuple:
+    return (a.num_heads, a.window, a.scope, a.clip_snippets, a.long_stride, a.long_keys, a.space is None,
+            a.ask is None, a.down.weight.shape)
+
+
+def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, "B K C T g h"],
+                 last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "G B T d"]:
+    """What all adapters of a model hold before their up-projections, G = R x K: `forward` in few batched kernels.
+
+    Needs `alike(rows)`. LayerNorm's scale and shift are folded into the down-projection after it, so that the
+    normalised tap is computed once for both ranges and nothing of it is kept for the backward pass twice.
+    """
+    every, num_taps = by_range(rows), len(rows)
+    shape, valid = mask.shape, mask[:, :, None, None].to(last.dtype)
+    x = reduce_together(every, taps, mask)  # (B, T, G, d), the layout of convolutions in channels-last memory
+    y = asked = normed(every, "attention_norm", x) * valid
+    if every[0].ask is not None:
+        plain = F.layer_norm(zero_masked(last.transpose(1, 2), mask), last.shape[1:2])
+        asked = folded_linear(every, "ask.0", "ask.1", plain.flatten(0, 1)[None]).view_as(x) * valid
+    convolved = [conv_together(every, i, z) for i, z in enumerate((asked, y, y))]
+    attended = []
+    split = [z.split(num_taps, 2) for z in convolved]  # not slices: their backward would fill whole tensors
+    for at, adapter in enumerate(rows[0]):
+        mine = slice(at * num_taps, (at + 1) * num_taps)
+        q, k, v = (z[at].permute(2, 0, 1, 3).flatten(0, 1) for z in split)  # (K * B, T, d)
+        k, v, seen = adapter.pooled(k, v, mask.repeat(num_taps, 1))
+        q, k, v = (linear(every[mine], name, z.reshape(num_taps, -1, z.shape[2])).view_as(z)
+                   for name, z in (("to_q", q), ("to_k", k), ("to_v", v)))
+        attended.append(adapter.attend_heads(q, k, v, seen).reshape(num_taps, -1, q.shape[2]))
+    x = x.flatten(0, 1).transpose(0, 1)  # (G, B * T, d), the layout of matrix products
+    x = x + linear(every, "to_out", torch.cat(attended))
+    hidden = F.gelu(linear(every, "mlp.1", normed(every, "mlp.0", x.transpose(0, 1)).transpose(0, 1)))
+    return (x + linear(every, "mlp.3", hidden)).unflatten(1, shape)
+
+
+def up_together(rows: Sequence[Sequence[TemporalAdapter]], hidden: Float[Tensor, "G B T d"],
+                mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
+    """What each adapter gives: the up-projections of what `run_together` found."""
+    x = linear(by_range(rows), "up", hidden.flatten(1, 2)).unflatten(1, hidden.shape[1:3])
+    x = x.masked_fill(~mask[..., None], 0).unflatten(0, (-1, len(rows)))  # (R, K, B, T, C)
+    return x.permute(2, 1, 0, 4, 3)
+
+
+def up_and_add(rows: Sequence[Sequence[TemporalAdapter]], hidden: Float[Tensor, "G B T d"],
+               gates: Float[Tensor, "K R _"]) -> Float[Tensor, "B T C"]:
+    """The sum over all adapters of gate x what it gives, in one product; gates per adapter, or also per channel."""
+    every = by_range(rows)
+    gates = gates.transpose(0, 1).flatten(0, 1)  # (G, 1 or C)
+    weight = stacked(every, "up.weight").transpose(1, 2) * gates[:, None]  # (G, d, C)
+    bias = (stacked(every, "up.bias") * gates).sum(0)
+    return torch.addbmm(bias, hidden.flatten(1, 2), weight).unflatten(0, hidden.shape[1:3])
+
+
+def by_range(rows: Sequence[Sequence[nn.Module]]) -> list[nn.Module]:
+    """The adapters range after range (R x K): the order of `run_together`."""
+    return [adapter for column in zip(*rows, strict=True) for adapter in column]
+
+
+def stacked(adapters: Sequence[nn.Module], name: str) -> Float[Tensor, "G ..."]:
+    """One parameter of all adapters."""
+    return torch.stack([adapter.get_parameter(name) for adapter in adapters])
+
+
+def linear(adapters: Sequence[nn.Module], name: str, x: Float[Tensor, "G N i"]) -> Float[Tensor, "G N o"]:
+    """Each adapter's linear layer of its own rows."""
+    weight = stacked(adapters, f"{name}.weight").transpose(1, 2)
+    if adapters[0].get_submodule(name).bias is None:
+        return torch.bmm(x, weight)
+    return torch.baddbmm(stacked(adapters, f"{name}.bias").unsqueeze(1), x, weight)
+
+
+def normed(adapters: Sequence[nn.Module], name: str, x: Float[Tensor, "*N G d"]) -> Float[Tensor, "*N G d"]:
+    """Each adapter's LayerNorm."""
+    return torch.addcmul(stacked(adapters, f"{name}.bias"), F.layer_norm(x, x.shape[-1:]),
+                         stacked(adapters, f"{name}.weight"))
+
+
+def folded_linear(adapters: Sequence[nn.Module], norm: str, name: str,
+                  x: Float[Tensor, "K N C"]) -> Float[Tensor, "N G d"]:
+    """Each adapter's LayerNorm and linear layer of rows that are normalised already; K = 1: the same for all."""
+    weight = stacked(adapters, f"{name}.weight")  # (G, d, C)
+    bias = stacked(adapters, f"{name}.bias") + (weight @ stacked(adapters, f"{norm}.bias").unsqueeze(2)).squeeze(2)
+    weight = (weight * stacked(adapters, f"{norm}.weight").unsqueeze(1)).unflatten(0, (-1, len(x)))  # (R, K, d, C)
+    y = torch.bmm(x, weight.permute(1, 3, 0, 2).flatten(2))  # (K, N, R * d)
+    y = y.unflatten(2, (len(weight), -1)).permute(1, 2, 0, 3)  # (N, R, K, d)
+    return y.reshape(x.shape[1], *bias.shape) + bias
+
+
+def reduce_together(adapters: Sequence[TemporalAdapter], taps: Tensor, mask: Tensor) -> Float[Tensor, "B T G d"]:
+    """`TemporalAdapter.reduce` of all."""
+    size, num_taps, dim, steps, *grid = taps.shape
+    x = taps.permute(0, 3, 4, 5, 1, 2).masked_fill(~mask[:, :, None, None, None, None], 0)
+    x = F.layer_norm(x, (dim,)).flatten(0, 3).transpose(0, 1)  # (K, B * T * g * h, C)
+    x = folded_linear(adapters, "norm", "down", x).unflatten(0, (size, steps, *grid))
+    if adapters[0].space is not None:
+        x = torch.stack([adapter.space(z) for adapter, z in zip(adapters, x.unbind(4), strict=True)], 4)
+    return x.flatten(2, 3).mean(2) if grid != [1, 1] else x[:, :, 0, 0]
+
+
+def conv_together(adapters: Sequence[TemporalAdapter], which: int,
+                  x: Float[Tensor, "B T G d"]) -> Float[Tensor, "B T G d"]:
+    """Convolution `which` (of q, k, v) of all adapters, as one over G x d channels."""
+    weight = stacked(adapters, f"convs.{which}.weight").transpose(1, 2).flatten(0, 1)  # (G * d, 3)
+    image = x.flatten(2).transpose(1, 2).unsqueeze(2)
+    y = F.conv2d(image, weight[:, None, None], padding=(0, 1), groups=len(weight))
+    return y.squeeze(2).transpose(1, 2).view_as(x)

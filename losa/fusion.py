@@ -36,9 +36,17 @@ class GatedFusion(nn.Module):
                 mask: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "B C T"], Float[Tensor, "B K R T"]]:
         last, adapted = hide(last, mask), hide(adapted, mask)
         gates = self.gates(last, adapted)  # broadcasts to (B, K, R, C, T)
-        fused = self.norm((last + (gates * adapted).sum((1, 2))).transpose(1, 2)).transpose(1, 2)
         shown = gates.mean(3).expand(*adapted.shape[:3], last.shape[2])
-        return hide(fused, mask), shown
+        return self.join(last, (gates * adapted).sum((1, 2)), mask), shown
+
+    def join(self, last: Float[Tensor, "B C T"], added: Float[Tensor, "B C T"],
+             mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B C T"]:
+        """The fused features, where gates x adapted have been summed already."""
+        return hide(self.norm((hide(last, mask) + added).transpose(1, 2)).transpose(1, 2), mask)
+
+    def static_gates(self) -> Float[Tensor, "K R _"] | None:
+        """The gates where they are the same for all features, one per tap and range or also per channel."""
+        return self.gate.tanh() if self.kind in ("tanh", "channel") else None
 
     def gates(self, last: Tensor, adapted: Tensor) -> Tensor:
         if self.kind == "none":

@@ -16,6 +16,7 @@ so `p.ndim > 1` is the whole rule for weight decay.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -69,7 +70,15 @@ def regression_ranges(num_levels: int) -> list[tuple[float, float]]:
 
 
 def points(num_snippets: int, num_levels: int, device: torch.device | str | None = None) -> Points:
-    """Returns the points of a window: at i x stride, without a half offset, strides 1, 2, 4, ..."""
+    """Returns the points of a window: at i x stride, without a half offset, strides 1, 2, 4, ...
+
+    The tensors are kept for the next call and shared: change none of them.
+    """
+    return cached_points(num_snippets, num_levels, device)
+
+
+@lru_cache(maxsize=64)
+def cached_points(num_snippets: int, num_levels: int, device: torch.device | str | None) -> Points:
     positions, strides, ranges = [], [], []
     for level, level_range in enumerate(regression_ranges(num_levels)):
         at = torch.arange(0, num_snippets, 2**level, dtype=torch.float32, device=device)
@@ -79,7 +88,6 @@ def points(num_snippets: int, num_levels: int, device: torch.device | str | None
     return Points(torch.cat(positions), torch.cat(strides), torch.cat(ranges))
 
 
-@torch.no_grad()
 def assign(
     points: Points,
     segments_grid: Float[Tensor, "M 2"],
@@ -87,32 +95,11 @@ def assign(
     num_classes: int,
     radius: float = 1.5,
 ) -> Targets:
-    """Returns the targets of one window's points (`meta_archs.py`, `label_points_single_video`).
-
-    A point takes a segment if it lies strictly inside it and strictly within `radius` strides of its centre,
-    and if the farther of the two boundaries is within the point's range (both ends included). Of several the
-    shortest wins; segments at most 1e-3 longer add their class.
-    """
-    at, strides, ranges = points
-    num_points = len(at)
-    if len(labels) == 0:
-        nothing = at.new_zeros(num_points, num_classes)
-        return Targets(nothing, at.new_zeros(num_points, 2), torch.zeros_like(at, dtype=torch.bool))
-    starts, ends = segments_grid.to(at).unbind(-1)
-    left, right = at[:, None] - starts, ends - at[:, None]  # (P, M)
-    from_centre = (at[:, None] - (starts + ends) / 2).abs()
-    inside = (torch.minimum(left, right) > 0) & (from_centre < radius * strides[:, None])
-    farther = torch.maximum(left, right)
-    in_range = (farther >= ranges[:, :1]) & (farther <= ranges[:, 1:])
-    lengths = (ends - starts).expand_as(left).masked_fill(~(inside & in_range), math.inf)
-    shortest, winner = lengths.min(dim=1)
-    positive = shortest < math.inf
-    shared = (lengths <= shortest[:, None] + 1e-3) & positive[:, None]
-    classes = (shared.to(at.dtype) @ F.one_hot(labels.long(), num_classes).to(at)).clamp(max=1)
-    offsets = torch.stack((left, right), -1)[torch.arange(num_points, device=at.device), winner]
-    return Targets(classes, (offsets / strides[:, None]).where(positive[:, None], 0.0), positive)
+    """Returns the targets of one window's points, see `assign_batch`."""
+    return Targets(*(part[0] for part in assign_batch(points, [segments_grid], [labels], num_classes, radius)))
 
 
+@torch.no_grad()
 def assign_batch(
     points: Points,
     segments_grid: Sequence[Float[Tensor, "_ 2"]],
@@ -120,12 +107,32 @@ def assign_batch(
     num_classes: int,
     radius: float = 1.5,
 ) -> Targets:
-    """Returns the targets of a batch: `assign` for each window's segments and labels, stacked."""
-    each = [
-        assign(points, window_segments, window_labels, num_classes, radius)
-        for window_segments, window_labels in zip(segments_grid, labels, strict=True)
-    ]
-    return Targets(*(torch.stack(parts) for parts in zip(*each, strict=True)))
+    """Returns the targets of a batch, of each window's segments (`meta_archs.py`, `label_points_single_video`).
+
+    A point takes a segment if it lies strictly inside it and strictly within `radius` strides of its centre,
+    and if the farther of the two boundaries is within the point's range (both ends included). Of several the
+    shortest wins; segments at most 1e-3 longer add their class.
+    """
+    at, strides, ranges = points
+    listed = max(1, *map(len, labels))  # windows are padded with segments that no point takes
+    segments = at.new_zeros(len(labels), listed, 2)
+    named = at.new_zeros(len(labels), listed, num_classes)
+    for i, (window_segments, window_labels) in enumerate(zip(segments_grid, labels, strict=True)):
+        segments[i, :len(window_labels)] = window_segments.to(at)
+        named[i, :len(window_labels)] = F.one_hot(window_labels.long(), num_classes).to(at)
+    starts, ends = segments[:, None].unbind(-1)  # (B, 1, M)
+    left, right = at[:, None] - starts, ends - at[:, None]  # (B, P, M)
+    from_centre = (at[:, None] - (starts + ends) / 2).abs()
+    inside = (torch.minimum(left, right) > 0) & (from_centre < radius * strides[:, None])
+    farther = torch.maximum(left, right)
+    in_range = (farther >= ranges[:, :1]) & (farther <= ranges[:, 1:])
+    lengths = (ends - starts).expand_as(left).masked_fill(~(inside & in_range), math.inf)
+    shortest, winner = lengths.min(dim=2)
+    positive = shortest < math.inf
+    shared = (lengths <= shortest[..., None] + 1e-3) & positive[..., None]
+    classes = (shared.to(at.dtype) @ named).clamp(max=1)
+    offsets = torch.stack((left, right), -1).gather(2, winner[..., None, None].expand(-1, -1, -1, 2)).squeeze(2)
+    return Targets(classes, (offsets / strides[:, None]).where(positive[..., None], 0.0), positive)
 
 
 def diou_loss_1d(offsets: Float[Tensor, "*batch 2"], target: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:

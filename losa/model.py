@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from losa.adapters import ADAPTERS, spans
+from losa.adapters import ADAPTERS, alike, run_together, spans, up_and_add, up_together
 from losa.config import Config
-from losa.fusion import FUSIONS
+from losa.fusion import FUSIONS, GatedFusion
 from losa.head import Head
 
 
@@ -52,12 +52,27 @@ class LoSA(nn.Module):
     def features(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]):
         """Fused features (B, C, T) for the head and gates (B, K, R, T)."""
         last = (last - self.last_mean[:, None]) / self.last_std[:, None]
+        together = [list(row) for row in self.adapters]
+        if alike(together):
+            return self.fused_together(together, (taps - self.tap_mean[..., None, None, None])
+                                       / self.tap_std[..., None, None, None], last, mask)
         rows = []
         for k, row in enumerate(self.adapters):
             tap = (taps[:, k] - self.tap_mean[k, :, None, None, None]) / self.tap_std[k, :, None, None, None]
             rows.append(torch.stack([adapter(tap, last, mask) for adapter in row], dim=1))
         adapted = torch.stack(rows, dim=1) if rows else last.new_zeros(len(last), 0, 0, *last.shape[1:])
         return self.fusion(last, adapted, mask)
+
+    def fused_together(self, adapters: list, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
+                       mask: Bool[Tensor, "B T"]):
+        """`features` of standardised taps with all adapters at once; with static gates they are never told apart."""
+        hidden = run_together(adapters, taps, last, mask)
+        gates = self.fusion.static_gates() if type(self.fusion) is GatedFusion else None
+        if gates is None:
+            return self.fusion(last, up_together(adapters, hidden, mask), mask)
+        shown = gates.mean(2)[None, ..., None].expand(len(mask), -1, -1, mask.shape[1])
+        added = up_and_add(adapters, hidden, gates).transpose(1, 2)
+        return self.fusion.join(last, added, mask), shown
 
     def forward(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
                 mask: Bool[Tensor, "B T"]) -> Output:

@@ -43,16 +43,9 @@ def split_heads(x: Float[Tensor, "B T C"], heads: int) -> Float[Tensor, "B h T D
 
 def attend(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Tensor, "B h S D"],
            key_mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B T C"]:
-    """Every query attends to every valid key.
-
-    Plain products where T x S is small (SDPA's backward is slow at small head sizes on CPU), SDPA otherwise.
-    """
+    """Every query attends to every valid key."""
     bias = torch.zeros_like(key_mask, dtype=q.dtype).masked_fill(~key_mask, NEVER)[:, None, None]
-    if q.shape[2] * k.shape[2] <= 256 * 1024:
-        weights = ((q * q.shape[-1] ** -0.5) @ k.transpose(2, 3) + bias).softmax(-1)
-        out = weights @ v
-    else:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(-1, -1, q.shape[2], -1))
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(-1, -1, q.shape[2], -1))
     return out.transpose(1, 2).flatten(2)
 
 
@@ -67,8 +60,7 @@ def attend_locally(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: 
     at = torch.arange(2 * block, device=q.device)
     if steps <= 2 * block:
         near = (at[:steps, None] - at[:steps]).abs() <= reach
-        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
-        return (logits.masked_fill(~(near & mask[:, None, None]), NEVER).softmax(-1) @ v).transpose(1, 2).flatten(2)
+        return attend_where(q, k, v, near & mask[:, None]).transpose(1, 2).flatten(2)
     num = -(-steps // block)
     tail = num * block - steps
     shift = (reach, tail + block - reach)
@@ -79,11 +71,9 @@ def attend_locally(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: 
 
     queries = F.pad(q, (0, 0, 0, tail)).unflatten(2, (num, block))
     keys, values = (two_blocks(F.pad(x, (0, 0, *shift)), 2) for x in (k, v))
-    valid = two_blocks(F.pad(mask, shift), 1)[:, None, :, None]  # (B, 1, n, 1, 2c)
+    valid = two_blocks(F.pad(mask, shift), 1)[:, :, None]  # (B, n, 1, 2c)
     near = (at - at[:block, None] - reach).abs() <= reach  # (c, 2c)
-    logits = ((queries * q.shape[-1] ** -0.5) @ keys.transpose(3, 4)).masked_fill(~(valid & near), NEVER)
-    out = (logits.softmax(-1) @ values).flatten(2, 3)[:, :, :steps]
-    return out.transpose(1, 2).flatten(2)
+    return attend_blocks(queries, keys, values, valid & near)[:, :steps]
 
 
 def attend_in_blocks(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: Float[Tensor, "B h T D"],
@@ -91,9 +81,23 @@ def attend_in_blocks(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v
     """Each query attends to the valid keys of its own block of `block` steps (a clip)."""
     steps, tail = q.shape[2], -q.shape[2] % block
     q, k, v = (F.pad(x, (0, 0, 0, tail)).unflatten(2, (-1, block)) for x in (q, k, v))
-    valid = F.pad(mask, (0, tail)).unflatten(1, (-1, block))[:, None, :, None]
-    logits = ((q * q.shape[-1] ** -0.5) @ k.transpose(3, 4)).masked_fill(~valid, NEVER)
-    return (logits.softmax(-1) @ v).flatten(2, 3)[:, :, :steps].transpose(1, 2).flatten(2)
+    valid = F.pad(mask, (0, tail)).unflatten(1, (-1, block))[:, :, None].expand(-1, -1, block, -1)
+    return attend_blocks(q, k, v, valid)[:, :steps]
+
+
+def attend_blocks(q: Float[Tensor, "B h n c D"], k: Float[Tensor, "B h n s D"], v: Float[Tensor, "B h n s D"],
+                  allowed: Bool[Tensor, "B n c s"]) -> Float[Tensor, "B T C"]:
+    """Attention inside each of n blocks; T = n x c."""
+    q, k, v = (x.transpose(1, 2).flatten(0, 1) for x in (q, k, v))
+    out = attend_where(q, k, v, allowed.flatten(0, 1)).unflatten(0, allowed.shape[:2])  # (B, n, h, c, D)
+    return out.transpose(2, 3).flatten(1, 2).flatten(2)
+
+
+def attend_where(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Tensor, "B h S D"],
+                 allowed: Bool[Tensor, "B T S"]) -> Float[Tensor, "B h T D"]:
+    """Each query attends to the keys it is allowed to see."""
+    bias = torch.zeros_like(allowed, dtype=q.dtype).masked_fill(~allowed, NEVER)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.unsqueeze(1))
 
 
 def mean_pool(x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"],

@@ -37,12 +37,14 @@ class Windows(Dataset):
     `crop_ratio` of itself. Either keeps at least one action with half of it inside, where there is any;
     segments with less than half inside are dropped, others clipped.
     align: windows start at multiples of so many snippets.
+    copies: each sample is of one of so many copies of its video, 0 is the plain one; with 0 copies a new one every
+    epoch.
     """
 
     def __init__(self, videos: Sequence[Video], source, window: int, *, seed: int = 0,
-                 crop_ratio: tuple[float, float] = (0.9, 1.0), align: int = 1):
+                 crop_ratio: tuple[float, float] = (0.9, 1.0), align: int = 1, copies: int = 1):
         self.videos, self.source, self.window = list(videos), source, window
-        self.seed, self.crop_ratio, self.align = seed, crop_ratio, align
+        self.seed, self.crop_ratio, self.align, self.copies = seed, crop_ratio, align, copies
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -101,16 +103,24 @@ def loader(windows: Windows, batches: list[list[tuple[int, int]]], num_workers: 
 
 def stack(samples: list[dict], source, device: torch.device | str) -> Batch:
     """Samples with their taps, computed or cached, padded with zeros to the longest, rounded up to `ROUND`."""
-    features = [source.features(sample["fetched"]) for sample in samples]
-    longest = -(-max(last.shape[1] for _, last in features) // ROUND) * ROUND
-    mask = torch.stack([torch.arange(longest) < last.shape[1] for _, last in features])
-    taps = torch.stack([pad_time(tapped, longest, dim=2) for tapped, _ in features])
-    last = torch.stack([pad_time(last, longest, dim=1) for _, last in features])
-    return Batch(taps.to(device), last.to(device), mask.to(device), [s["segments_grid"].to(device) for s in samples],
+    taps, last, mask = padded([source.features(sample["fetched"]) for sample in samples], device)
+    return Batch(taps, last, mask, [s["segments_grid"].to(device) for s in samples],
                  [s["labels"].to(device) for s in samples], [s["video"] for s in samples])
 
 
-def pad_time(x: Tensor, length: int, dim: int) -> Tensor:
-    """x with zeros appended along `dim` up to `length`."""
-    shape = [*x.shape[:dim], length - x.shape[dim], *x.shape[dim + 1:]]
-    return torch.cat([x, x.new_zeros(shape)], dim) if shape[dim] else x
+def padded(features: Sequence[tuple[Float[Tensor, "K C _ g h"], Float[Tensor, "C _"]]], device: torch.device | str
+           ) -> tuple[Float[Tensor, "B K C T g h"], Float[Tensor, "B C T"], Bool[Tensor, "B T"]]:
+    """Taps, last layers and mask of windows, zeros beyond their ends; channels are last in memory, as models read."""
+    longest = rounded(max(last.shape[1] for _, last in features))
+    num_taps, dim, _, *grid = features[0][0].shape
+    taps = features[0][0].new_zeros(len(features), longest, num_taps, *grid, dim).permute(0, 2, 5, 1, 3, 4)
+    lasts = features[0][1].new_zeros(len(features), longest, dim).transpose(1, 2)
+    for i, (tapped, last) in enumerate(features):
+        taps[i, :, :, :last.shape[1]], lasts[i, :, :last.shape[1]] = tapped, last
+    lengths = torch.tensor([last.shape[1] for _, last in features])
+    return taps.to(device), lasts.to(device), (torch.arange(longest) < lengths[:, None]).to(device)
+
+
+def rounded(num_snippets: int) -> int:
+    """The length a batch gets whose longest window has so many snippets."""
+    return -(-num_snippets // ROUND) * ROUND
