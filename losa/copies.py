@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 DRAWN = 1  # version of what is drawn below; part of a copy's key
-SMALLEST = 0.8  # share of the picture's sides that is kept at least
+SMALLEST = 0.85  # share of the picture's sides that is kept at least
 GAIN = (0.8, 1.2)  # a colour channel is multiplied by
 
 
