@@ -3,34 +3,30 @@
 import hashlib
 import json
 import re
-import sys
 import time
 import warnings
 from pathlib import Path
 
-import psutil
 import torch
+from safetensors import SafetensorError, safe_open
 
+from losa.backbone import WEIGHTS
 from losa.card import make_card, method_of
 from losa.classifier import read_scores
 from losa.config import Config, ConfigError, postprocess, replace_late
 from losa.data import Annotations, Video, load_annotations
 from losa.evaluate import PROTOCOLS, evaluate, report
 from losa.files import write_text
+from losa.judge import truth_for
 from losa.model import load_model
-from losa.predict import judged_by, predict, save_raw, seen_by, suppress, truth_of
+from losa.modes import open_source
+from losa.predict import predict, save_raw, seen_by, suppress
+from losa.processes import launched, on_main
+from losa.resume import model_file
 from losa.segments import write_predictions
-from losa.taps import best_device, content_id, file_id, open_taps
-from losa.train import train
-from losa.truth import (
-    Records,
-    choose_test_set,
-    leave_out,
-    named_part,
-    other_counts,
-    read_block_list,
-    read_ground_truth,
-)
+from losa.taps import best_device, content_id, file_id
+from losa.train import check_beginning, train
+from losa.train import peak_memory_mb as peak_memory_mb
 from losa.video import probe
 from losa.world import SIZE
 
@@ -40,35 +36,77 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
 
     Beside it: config.json, log.jsonl, model.safetensors, predictions.json, raw_predictions.npz.
     """
-    out = Path(out)
-    known = read_result(out)
+    out, here = Path(out), launched()
     inputs = inputs_of(config)
+    known = on_main(lambda: read_result(out))
     if known.get("config") == config.to_dict() and known.get("inputs") == inputs:
         return known
-    began = time.monotonic()
+    began, quiet = time.monotonic(), quiet or not here.is_main_process
     annotations = load_annotations(config.annotations)
     check_late(config, annotations)
-    needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
-    open_taps(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(), quiet=quiet)
+    on_main(lambda: fill_cache(config, annotations, quiet))
     seconds = {"taps": time.monotonic() - began}
     train(config, out, quiet=quiet)
+    return on_main(lambda: finish(config, out, inputs, seconds, quiet))
+
+
+def fill_cache(config: Config, annotations: Annotations, quiet: bool) -> None:
+    """Computes the taps of all subsets the run reads, where they are cached."""
+    needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
+    open_source(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(),
+                quiet=quiet)
+
+
+def finish(config: Config, out: Path, inputs: dict, seconds: dict, quiet: bool) -> dict:
+    """The result of a run that is trained, also written to result.json."""
     log = [json.loads(row) for row in (out / "log.jsonl").read_text().splitlines()]
-    seconds["train"] = log[-1]["seconds"]
+    seconds = {**seconds, "train": log[-1]["seconds"]}
     result = test(out, config.test_subset, quiet=quiet)
     seconds["predict"] = result.pop("predict_seconds")
-    result |= {"inputs": inputs, "peak_memory_mb": peak_memory_mb(), "seed": config.seed,
-               "seconds": {k: round(v, 2) for k, v in seconds.items()},
-               "val_map": {str(row["epoch"]): row["val_map"] for row in log if "val_map" in row}}
+    curves = {name: {str(row["epoch"]): row[name] for row in log if name in row} for name in ("val_map", "test_map")}
+    result |= {"inputs": inputs, "peak_memory_mb": max(row["peak_memory_mb"] for row in log), "seed": config.seed,
+               "mode": config.mode, "seeds": seeds_of(config), "seconds": {k: round(v, 2) for k, v in seconds.items()},
+               "epochs": len(log), "late_gain": late_gain(curves["val_map"]), **curves}
     write_text(out / "result.json", json.dumps(result, indent=1))
     return result
 
 
-def read_result(out: str | Path) -> dict:
-    """What a finished run wrote to result.json; empty where there is none, or none that can be read."""
+def late_gain(curve: dict[str, float]) -> float | None:
+    """Points of average mAP gained over the last quarter of the epochs; None where it was not measured before."""
+    epochs = sorted(map(int, curve))
+    before = [epoch for epoch in epochs if epoch <= 0.75 * epochs[-1]]
+    return 100 * (curve[str(epochs[-1])] - curve[str(before[-1])]) if before else None
+
+
+def seeds_of(config: Config) -> dict[str, int | None]:
+    """Seeds of the embedded world's data, of its backbone's pretraining and of training; None where it is unknown."""
+    world = read_object(Path(config.annotations).parent / "world.json")
+    weights = Path(config.weights) if config.weights else WEIGHTS / f"world_{config.backbone}.safetensors"
+    return {"data": world.get("seed"), "backbone": card_of(weights).get("seed"), "training": config.seed}
+
+
+def card_of(weights: Path) -> dict:
+    """What weights say about themselves, inside or in a .json beside them; empty where nothing is said."""
     try:
-        return json.loads((Path(out) / "result.json").read_text(encoding="utf-8"))
+        with safe_open(weights, framework="pt") as file:
+            inside = json.loads((file.metadata() or {}).get("card", "{}"))
+    except (OSError, SafetensorError, ValueError):
+        inside = {}
+    return inside or read_object(weights.with_suffix(".json"))
+
+
+def read_object(path: Path) -> dict:
+    """The object a JSON file holds; empty where there is none, or none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_result(out: str | Path) -> dict:
+    """What a finished run wrote to result.json; empty where there is none, or none that can be read."""
+    return read_object(Path(out) / "result.json")
 
 
 def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "", fields: dict | None = None,
@@ -92,7 +130,7 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     load_model(out, classes=data.classes)  # before the taps, which may take long
     truth, left_out = truth_for(config, labelled, subset)
     videos = tuple(v for v in data.subset(subset) if v.id not in left_out)
-    source = open_taps(config, videos, device=best_device(), quiet=quiet)
+    source = open_source(config, videos, device=best_device(), quiet=quiet, run=out)
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes, labelled.classes)
@@ -102,35 +140,10 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     own = "" if config == trained and subset == config.test_subset else re.sub(r"[^\w.=-]", "-", f"_{'_'.join(words)}")
     save_raw(out / f"raw_predictions{own}.npz", raw, classes)
     path = write_predictions(out / f"predictions{own}.json", records, {"card": card, "config": config.to_dict()})
-    parameters = sum(p.numel() for p in model.parameters())
+    learnt = [*model.parameters(), *(source.tuned.parameters() if source.tuned is not None else ())]
+    parameters = sum(p.numel() for p in learnt)
     return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters, "card": card,
             "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
-
-
-def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:
-    """What predictions of a subset are compared with, and the ids of the videos its test set leaves out.
-
-    Raises ConfigError where a published test set is asked for and the annotations, cleaned, are not all of it.
-    """
-    judged = judged_by(config, labelled)
-    if config.ground_truth:
-        truth = read_ground_truth(config.ground_truth, subset)
-        if config.class_agnostic and not config.classifier:
-            truth = {v: [{**item, "label": "action"} for item in items] for v, items in truth.items()}
-    else:
-        truth = truth_of(judged.subset(subset), judged.classes)
-    if subset != config.test_subset:
-        return truth, set()
-    chosen = leave_out(truth, read_block_list(config.block_list) if config.block_list else ())
-    if config.test_set and config.ground_truth:
-        chosen = choose_test_set(chosen, config.test_set)
-    elif config.test_set:
-        chosen = named_part(chosen, config.test_set)
-        differs = other_counts(chosen, config.test_set)
-        if differs:
-            raise ConfigError(f"{differs} These are {config.annotations}, cleaned: give the file as it was published, "
-                              "-s ground_truth=FILE, or give up the name, -s test_set=")
-    return chosen, truth.keys() - chosen.keys()
 
 
 def check_late(config: Config, labelled: Annotations) -> None:
@@ -138,6 +151,7 @@ def check_late(config: Config, labelled: Annotations) -> None:
     if config.protocol not in PROTOCOLS:
         raise ConfigError(f"protocol={config.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
     truth_for(config, labelled, config.test_subset)
+    check_beginning(config)
     if config.classifier:
         read_scores(config.classifier, labelled.classes)
     tell_toy_backbone(config, labelled)
@@ -164,6 +178,8 @@ def inputs_of(config: Config) -> dict[str, str]:
             found[name] = content_id(str(path))
         elif path.is_dir():
             found[name] = checksum_of_listing(path)
+    if config.start and model_file(config.start).is_file():
+        found["start"] = content_id(str(model_file(config.start)))
     return found
 
 
@@ -171,16 +187,6 @@ def checksum_of_listing(folder: Path) -> str:
     """sha256 over names, sizes and times of change of a folder's files."""
     rows = sorted((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*"))
     return hashlib.sha256(repr(rows).encode()).hexdigest()
-
-
-def peak_memory_mb() -> float:
-    """The most resident memory this process has had, in MB; on Windows what it has now."""
-    try:
-        import resource
-    except ImportError:
-        return round(psutil.Process().memory_info().rss / 1e6, 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
 def run_card(config: Config, found: dict, source, videos: tuple[Video, ...], left_out: set[str], subset: str) -> dict:

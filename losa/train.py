@@ -1,10 +1,13 @@
-"""The training loop: one visible function, the same for cached and on-the-fly taps, with exact resume."""
+"""The training loop: one visible function, the same for every way of adapting, with exact resume.
+
+One process or several (`losa.processes`): each takes its share of every batch; positives, losses and gradients are
+summed over all of them, so that their number changes nothing.
+"""
 
 import contextlib
-import json
 import math
-import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,125 +15,162 @@ import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from losa.config import LATE, Config
+from losa.config import Config, ConfigError
 from losa.data import Annotations, load_annotations
-from losa.evaluate import evaluate
-from losa.files import write_text
-from losa.head import assign_batch, count_positives, losses, points, update_normaliser
+from losa.head import Targets, assign_batch, count_positives, losses, points, update_normaliser
+from losa.judge import average_map, watched
 from losa.model import LoSA, build, save_model
-from losa.predict import judged_by, predict, seen_by, suppress, truth_of
-from losa.taps import best_device, file_id, open_taps
-from losa.windows import Batch, Windows, batch_indices, loader, stack
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where and what to change."""
+from losa.modes import open_source, swapped
+from losa.predict import seen_by
+from losa.processes import anywhere, launched, on_main, same_weights, share, sum_gradients, summed
+from losa.resume import TrainingError, append_log, load_state, model_file, save_state, start_run, warm_start
+from losa.taps import best_device
+from losa.windows import ROUND, Batch, Windows, batch_indices, loader, stack
 
 
 def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     """The path of the trained model.safetensors; continues where `out` was interrupted.
 
     Writes config.json, log.jsonl (one line per epoch) and state.pt beside it. The result is the last epoch's
-    EMA weights; val mAP is for choosing between configs and never picks an epoch.
+    EMA weights; val mAP is for choosing between configs and never picks an epoch, nor does test mAP (`track_test`).
     Raises TrainingError for a loss that is not finite, KeyboardInterrupt after saving when interrupted.
     """
-    out = Path(out)
-    AcceleratorState._reset_state()  # else a second run in this process could not choose another precision
-    accelerator = Accelerator(mixed_precision=config.precision, cpu=best_device() == "cpu")
-    if accelerator.num_processes > 1:
-        raise TrainingError(f"started as {accelerator.num_processes} processes; training takes one for now")
-    labelled = load_annotations(config.annotations)
-    annotations = seen_by(config, labelled)
+    out, here = Path(out), launched()
+    check_beginning(config)
+    accelerator, quiet = make_accelerator(config, out), quiet or not here.is_main_process
+    device, labelled = accelerator.device, load_annotations(config.annotations)
+    annotations, judged = seen_by(config, labelled), watched(config, labelled)
     train_videos = annotations.subset(config.train_subset)
-    val_videos = annotations.subset(config.val_subset) if config.val_subset else ()
-    source = open_taps(config, train_videos + val_videos, device=str(accelerator.device), quiet=quiet)
-    recipe = source.recipe
-    start_run(config, out, recipe.describe(), annotations.classes)
+    with here.main_process_first():  # which fills the cache, if there is one
+        source = open_source(config, train_videos + sum((videos for videos, _ in judged.values()), ()),
+                             device=str(device), quiet=quiet)
+    recipe, align = source.recipe, source.recipe.clip_length // source.recipe.tubelet
+    on_main(lambda: start_run(config, out, recipe.describe(), annotations.classes))
     num_epochs, per_epoch = config.warmup_epochs + config.epochs, math.ceil(len(train_videos) / config.batch_size)
 
     torch.manual_seed(config.seed)
     model = build(config, dim=recipe.dim, num_taps=len(recipe.layers), num_classes=len(annotations.classes),
-                  clip_snippets=recipe.clip_length // recipe.tubelet).to(accelerator.device)
-    optimiser = make_optimiser(model, config)
-    model, optimiser = accelerator.prepare(model, optimiser)
-    bare = accelerator.unwrap_model(model)
-    ema = ModelEmaV3(bare, decay=config.ema_decay)
+                  clip_snippets=align).to(device)
+    optimiser = accelerator.prepare_optimizer(make_optimiser(model, config, source.tuned))
+    model = accelerator.prepare_model(model, evaluation_mode=True)  # mixed precision alone, no wrapper
+    learnt = nn.ModuleDict({"model": model} | ({"tuned": source.tuned} if source.tuned is not None else {}))
+    parameters = [p for p in learnt.parameters() if p.requires_grad]
+    ema = ModelEmaV3(learnt, decay=config.ema_decay)
     windows = Windows(train_videos, source, config.window, seed=config.seed, crop_ratio=config.crop_ratio,
-                      align=recipe.clip_length // recipe.tubelet if config.short_scope == "clip" else 1)
-    parts = {"model": bare, "ema": ema.module, "optimiser": optimiser}
+                      align=align if config.short_scope == "clip" else 1, copies=config.copies)
+    parts = {"learnt": learnt, "ema": ema.module, "optimiser": optimiser}
     if accelerator.scaler is not None:
         parts["scaler"] = accelerator.scaler
-    state = load_state(out, parts)
-    if state is None:
-        state = {"step": 0, "normaliser": config.init_normaliser, "seconds": 0.0}
-        statistics = tap_statistics(windows, source)
-        bare.set_statistics(*statistics)
-        ema.module.set_statistics(*statistics)
+    state = load_state(out, parts) or first_state(config, learnt, ema.module, windows, source, quiet)
+    same_weights(learnt)
 
     bar = tqdm(total=num_epochs * per_epoch, initial=state["step"], desc=out.name, unit="step", disable=quiet)
     shown, began = {}, time.monotonic() - state["seconds"]
-    with stop_between_steps() as stopped, bar:
+    with stop_between_steps(patient=here.num_processes > 1) as stopped, tracked(accelerator, config, out), bar:
         for epoch in range(state["step"] // per_epoch, num_epochs):
             batches = batch_indices(len(windows), config.batch_size, config.seed, epoch, state["step"] % per_epoch)
+            mine = loader(windows, [share(batch) for batch in batches], config.num_workers)
             model.train()
-            for samples in loader(windows, batches, config.num_workers):
-                torch.manual_seed(config.seed * 1_000_003 + state["step"])  # drop path depends on the step alone
-                batch = stack(samples, source, accelerator.device)
+            for batch, samples in zip(batches, mine, strict=True):
+                seed = config.seed * 1_000_003 + state["step"] + 1_000_000_007 * here.process_index
+                torch.manual_seed(seed)  # drop path depends on the step alone
                 for group in optimiser.param_groups:
                     group["lr"] = group["scale"] * learning_rate(config, state["step"], per_epoch)
-                cls, reg, state["normaliser"] = batch_losses(model, batch, config, state["normaliser"])
-                loss = cls + reg
-                check_finite(loss, batch, state["step"])
-                accelerator.backward(loss)
-                norm = accelerator.clip_grad_norm_(model.parameters(), config.clip_grad)
+                pieces = cut(samples, config, len(annotations.classes), device)
+                positives = summed(torch.tensor(sum(piece[2] for piece in pieces), dtype=torch.float64, device=device))
+                state["normaliser"] = update_normaliser(state["normaliser"], positives.item())
+                found = torch.zeros(2, device=device)  # classification and regression loss
+                for some, targets, _ in pieces:
+                    both = batch_losses(model, stack(some, source, device), config, state["normaliser"], targets)[:2]
+                    accelerator.backward(sum(both))
+                    found += torch.stack(both).detach()
+                if not pieces:  # more processes than samples; a gradient scaler must be asked nevertheless
+                    accelerator.backward(found.sum().requires_grad_())
+                sum_gradients(parameters)
+                cls, reg = summed(found)
+                videos = [windows.videos[i].id for _, i in batch]
+                check_finite(cls + reg, videos, state["step"])
+                norm = accelerator.clip_grad_norm_(parameters, config.clip_grad)
                 if accelerator.scaler is None:  # a gradient scaler skips such steps by itself
-                    check_finite(norm, batch, state["step"], "gradient norm")
+                    check_finite(norm, videos, state["step"], "gradient norm")
                 optimiser.step()
                 optimiser.zero_grad()
                 state["step"] += 1
-                ema.update(bare, state["step"])
-                shown = {**shown, "loss": f"{loss.item():.3f}", "GB": f"{memory_gb(accelerator.device):.1f}"}
+                if here.is_main_process:
+                    ema.update(learnt, state["step"])
+                loss = (cls + reg).item()
+                shown = {**shown, "loss": f"{loss:.3f}", "GB": f"{memory_gb(device):.1f}"}
+                accelerator.log({"loss": loss}, state["step"])
                 bar.set_postfix(shown, refresh=False)
                 bar.update()
-                state["seconds"] = time.monotonic() - began
+                state["seconds"], stop = time.monotonic() - began, anywhere(bool(stopped))
                 within = state["step"] % per_epoch  # the last step of an epoch is saved with its log row, below
-                if within and (stopped or state["step"] % config.save_every == 0):
+                if within and (stop or state["step"] % config.save_every == 0):
                     save_state(out, parts, state)
-                if within and stopped:
+                if within and stop:
                     raise KeyboardInterrupt(f"at step {state['step']}; the same command continues there")
             row = {"epoch": epoch + 1, "step": state["step"], "cls_loss": cls.item(), "reg_loss": reg.item(),
                    "normaliser": state["normaliser"], "lr": learning_rate(config, state["step"] - 1, per_epoch)}
-            if val_videos and ((epoch + 1) % config.val_every == 0 or epoch + 1 == num_epochs):
-                row["val_map"] = validate(ema.module, source, val_videos, config, labelled)
-                shown["val"] = f"{100 * row['val_map']:.1f}"
+            if (epoch + 1) % config.val_every == 0 or epoch + 1 == num_epochs:
+                row |= on_main(lambda: scores(ema.module, source, judged, config, labelled))
+                shown |= {name.removesuffix("_map"): f"{100 * row[name]:.1f}" for name in judged}
             state["seconds"] = time.monotonic() - began
-            append_log(out / "log.jsonl", {**row, "seconds": round(state["seconds"], 2)})
+            accelerator.log({name: value for name, value in row.items() if name != "step"}, state["step"])
+            append_log(out, {**row, "seconds": round(state["seconds"], 2), "peak_memory_mb": peak_memory_mb()})
             save_state(out, parts, state)
-            if stopped:
+            if anywhere(bool(stopped)):
                 raise KeyboardInterrupt(f"after epoch {epoch + 1}; the same command continues there")
-    save_model(ema.module, out / "model.safetensors", config, annotations.classes, recipe.describe())
+    on_main(lambda: save_model(ema.module["model"], out / "model.safetensors", config, annotations.classes,
+                               recipe.describe(), tuned_of(ema.module)))
     return out / "model.safetensors"
 
 
-def batch_losses(model: nn.Module, batch: Batch, config: Config, normaliser: float) -> tuple[Tensor, Tensor, float]:
-    """(classification loss, regression loss, next normaliser) of one batch."""
+def cut(samples: list[dict], config: Config, num_classes: int,
+        device: torch.device) -> list[tuple[list[dict], Targets, int]]:
+    """The samples in pieces of `micro_batch`, each with its targets and the number of positives among them."""
+    pieces, size = [], config.micro_batch or len(samples)
+    for some in (samples[at:at + size] for at in range(0, len(samples), size or 1)):
+        lengths = torch.tensor([sample["length"] for sample in some], device=device)
+        where = points(-(-int(lengths.max()) // ROUND) * ROUND, config.head_levels, device)
+        targets = assign_batch(where, [sample["segments_grid"].to(device) for sample in some],
+                               [sample["labels"].to(device) for sample in some], num_classes)
+        pieces.append((some, targets, count_positives(targets, where.positions_grid < lengths[:, None])))
+    return pieces
+
+
+def batch_losses(model: nn.Module, batch: Batch, config: Config, normaliser: float,
+                 targets: Targets | None = None) -> tuple[Tensor, Tensor, float]:
+    """(classification loss, regression loss, next normaliser) of one batch.
+
+    targets: of a batch that is a part of a larger one, all of which `normaliser` counts already.
+    """
     output = model(batch.taps, batch.last, batch.mask)
-    where = points(batch.mask.shape[1], config.head_levels, batch.mask.device)
-    targets = assign_batch(where, batch.segments_grid, batch.labels, output.logits.shape[2])
-    normaliser = update_normaliser(normaliser, count_positives(targets, output.point_mask))
+    if targets is None:
+        where = points(batch.mask.shape[1], config.head_levels, batch.mask.device)
+        targets = assign_batch(where, batch.segments_grid, batch.labels, output.logits.shape[2])
+        normaliser = update_normaliser(normaliser, count_positives(targets, output.point_mask))
     cls, reg = losses(output.logits, output.offsets, output.point_mask, targets, normaliser, config.label_smoothing)
     return cls, config.reg_weight * reg, normaliser
 
 
-def make_optimiser(model: LoSA, config: Config) -> torch.optim.Optimizer:
-    """AdamW with groups by role: gates learn faster and, like biases, norms and scales, are not decayed."""
-    roles = {"gate": (config.gate_lr_scale, 0.0), "no_decay": (1.0, 0.0), "decay": (1.0, config.weight_decay)}
+def make_optimiser(model: LoSA, config: Config, tuned: nn.Module | None = None) -> torch.optim.Optimizer:
+    """AdamW with groups by role: gates learn faster and, like biases, norms and scales, are not decayed.
+
+    tuned: what trains inside the backbone, at a learning rate of its own; its vectors are not decayed.
+    """
+    inside = [p for p in tuned.parameters() if p.requires_grad] if tuned is not None else []
+    given = {**model.groups(), "tuned": [p for p in inside if p.ndim > 1],
+             "tuned_no_decay": [p for p in inside if p.ndim <= 1]}
+    roles = {"gate": (config.gate_lr_scale, 0.0), "no_decay": (1.0, 0.0), "decay": (1.0, config.weight_decay),
+             "tuned": (config.backbone_lr_scale, config.weight_decay),
+             "tuned_no_decay": (config.backbone_lr_scale, 0.0)}
     groups = [{"params": params, "scale": roles[role][0], "weight_decay": roles[role][1]}
-              for role, params in model.groups().items() if params]
+              for role, params in given.items() if params]
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
@@ -143,6 +183,7 @@ def learning_rate(config: Config, step: int, per_epoch: int) -> float:
     return 1e-8 + (config.learning_rate - 1e-8) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
+@torch.no_grad()
 def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Mean and standard deviation per channel of taps (K, C) and last layer (C,) over `at_most` training windows.
 
@@ -161,73 +202,80 @@ def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor
     return means[0].float(), spreads[0].float(), means[1].float(), spreads[1].float()
 
 
-def validate(model: LoSA, source, videos, config: Config, annotations: Annotations) -> float:
-    """Average mAP on `videos`; the model is left in eval mode."""
-    seen, judged = seen_by(config, annotations), judged_by(config, annotations)
-    raw = predict(model.eval(), source, videos, config, quiet=True)
-    records = suppress(raw, config, seen.classes, annotations.classes)
-    truth = truth_of(judged.subset(config.val_subset), judged.classes)
-    return evaluate(truth, records, tuple(config.tiou), config.protocol).average_map
+def scores(ema: nn.ModuleDict, source, judged: dict, config: Config, labelled: Annotations) -> dict[str, float]:
+    """Average mAP by name of the log, of the moving average of everything that learns."""
+    with swapped(source.tuned, tuned_of(ema)):
+        return {name: average_map(ema["model"], source, videos, truth, config, labelled)
+                for name, (videos, truth) in judged.items()}
 
 
-def check_finite(value: Tensor, batch: Batch, step: int, what: str = "loss") -> None:
+def tuned_of(learnt: nn.ModuleDict) -> nn.Module | None:
+    """What of it lies inside the backbone, if anything."""
+    return dict(learnt).get("tuned")
+
+
+def check_finite(value: Tensor, videos: list[str], step: int, what: str = "loss") -> None:
     if not bool(value.isfinite()):
-        raise TrainingError(f"{what} is {value.item()} at step {step} on videos {batch.videos}; lower learning_rate, "
+        raise TrainingError(f"{what} is {value.item()} at step {step} on videos {videos}; lower learning_rate, "
                             f"check these videos, or set precision='no'")
 
 
-def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:
-    """Makes the run's folder, or checks that it holds the same run. Raises TrainingError for another one."""
-    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
-                        "data": file_id(config.annotations)}, indent=1)
-    path = out / "run.json"
-    before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
-    differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
-              if before["config"].get(k) != v and k not in LATE}
-    if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
-        what = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in differ.items())
-        what = f"({what})" if what else "of annotations or backbone"
-        raise TrainingError(f"{out} holds a run with other settings {what}; choose another folder or delete it")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(path, facts)
-    write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))
+def check_beginning(config: Config) -> None:
+    """Nothing; raises ConfigError for what would otherwise fail after the taps: a tracker, a model to start from."""
+    if config.log_with and config.log_with not in LOGGER_TYPE_TO_CLASS:
+        raise ConfigError(f"log_with={config.log_with!r} is no tracker; accelerate offers "
+                          f"{', '.join(LOGGER_TYPE_TO_CLASS)}")
+    if config.log_with and config.log_with not in map(str, get_available_trackers()):
+        raise ConfigError(f"log_with={config.log_with!r} is not installed here; run `pip install {config.log_with}`, "
+                          f"or write log_with='' (log.jsonl is written in any case)")
+    if config.start and not model_file(config.start).is_file():
+        raise ConfigError(f"start={config.start!r}: no model at {model_file(config.start)}; name the folder of a "
+                          f"finished run, or its model.safetensors")
 
 
-def save_state(out: Path, parts: dict, state: dict) -> None:
-    """Everything an exact continuation needs (states of model, EMA, optimiser, scaler, loop), replaced as a whole."""
-    temporary = out / "state.tmp"
-    torch.save({**{name: part.state_dict() for name, part in parts.items()}, "loop": state}, temporary)
-    os.replace(temporary, out / "state.pt")
-
-
-def load_state(out: Path, parts: dict) -> dict | None:
-    """The loop's state after restoring all parts; None for a fresh run, whose log starts empty."""
-    log, path = out / "log.jsonl", out / "state.pt"
-    if not path.exists():
-        log.unlink(missing_ok=True)
-        return None
-    try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
-    except Exception as error:
-        why = str(error).splitlines()[0]
-        raise TrainingError(f"{path} is damaged ({why}); delete it to train from the start") from error
-    rows = log.read_text().splitlines() if log.exists() else []
-    write_text(log, "".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= saved["loop"]["step"]))
-    return saved["loop"]
+def make_accelerator(config: Config, out: Path) -> Accelerator:
+    """accelerate's, for mixed precision and trackers."""
+    AcceleratorState._reset_state()  # else a second run in this process could not choose another precision
+    return Accelerator(mixed_precision=config.precision, cpu=best_device() == "cpu",
+                       log_with=config.log_with or None, project_dir=out if config.log_with else None)
 
 
 @contextlib.contextmanager
-def stop_between_steps():
+def tracked(accelerator: Accelerator, config: Config, out: Path):
+    """Nothing; inside, `accelerator.log` reaches the tracker that `log_with` names, if any."""
+    if config.log_with:
+        plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in config.to_dict().items()}
+        named = {tracker: {"name": out.name} for tracker in ("wandb", "trackio")}
+        accelerator.init_trackers("losa", config=plain, init_kwargs=named)
+    try:
+        yield
+    finally:
+        for tracker in accelerator.trackers:
+            tracker.finish()
+
+
+def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows, source,
+                quiet: bool) -> dict:
+    """The loop's state before the first step, after standardisation and a warm start are in the model and its EMA."""
+    learnt["model"].set_statistics(*on_main(lambda: [x.cpu() for x in tap_statistics(windows, source)]))
+    if config.start:
+        told = on_main(lambda: warm_start(config.start, learnt))
+        if not quiet:
+            print(told)
+    ema.load_state_dict(learnt.state_dict())
+    return {"step": 0, "normaliser": config.init_normaliser, "seconds": 0.0}
+
+
+@contextlib.contextmanager
+def stop_between_steps(patient: bool = False):
     """A list that is filled by the first interrupt (Ctrl-C, SIGTERM); the loop then ends after a whole step.
 
-    The second one interrupts at once.
+    The second one interrupts at once, unless patient: a launcher repeats what the terminal has already sent.
     """
     stopped = []
 
     def stop(*_) -> None:
-        if stopped:
+        if stopped and not patient:
             raise KeyboardInterrupt
         stopped.append(True)
 
@@ -242,13 +290,20 @@ def stop_between_steps():
             signal.signal(number, handler)
 
 
-def append_log(path: Path, row: dict) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-
-
 def memory_gb(device: torch.device) -> float:
     """Peak memory of the GPU, or resident memory of this process on CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     return psutil.Process().memory_info().rss / 1e9
+
+
+def peak_memory_mb() -> float:
+    """The most memory in use so far, in MB: on the GPU, else of this process (on Windows what it has now)."""
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    try:
+        import resource
+    except ImportError:
+        return round(psutil.Process().memory_info().rss / 1e6, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

@@ -1,0 +1,115 @@
+"""What a run keeps on disk while it trains: its settings, log and state; and where else it may start from."""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from losa.config import LATE, Config
+from losa.files import write_text
+from losa.model import TUNED
+from losa.processes import launched, on_main
+from losa.taps import file_id
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where and what to change."""
+
+
+def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:
+    """Makes the run's folder, or checks that it holds the same run. Raises TrainingError for another one."""
+    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
+                        "data": file_id(config.annotations)}, indent=1)
+    path = out / "run.json"
+    before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
+    differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
+              if before["config"].get(k) != v and k not in LATE}
+    if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
+        what = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in differ.items())
+        what = f"({what})" if what else "of annotations or backbone"
+        raise TrainingError(f"{out} holds a run with other settings {what}; choose another folder or delete it")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(path, facts)
+    write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))
+
+
+def save_state(out: Path, parts: dict, state: dict) -> None:
+    """Everything an exact continuation needs (states of what learns, EMA, optimiser, scaler, loop), as a whole."""
+    if not launched().is_main_process:
+        return
+    temporary = out / "state.tmp"
+    torch.save({**{name: part.state_dict() for name, part in parts.items()}, "loop": state}, temporary)
+    os.replace(temporary, out / "state.pt")
+
+
+def load_state(out: Path, parts: dict) -> dict | None:
+    """The loop's state after restoring all parts; None for a fresh run, whose log starts empty."""
+    saved, path = on_main(lambda: read_state(out)), out / "state.pt"
+    if saved is None:
+        return None
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+    except Exception as error:
+        raise damaged(path, error) from error
+    return saved["loop"]
+
+
+def read_state(out: Path) -> dict | None:
+    """What `save_state` wrote, if anything; log rows after it are dropped."""
+    log, path = out / "log.jsonl", out / "state.pt"
+    if not path.exists():
+        log.unlink(missing_ok=True)
+        return None
+    try:
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        step = saved["loop"]["step"]
+    except Exception as error:
+        raise damaged(path, error) from error
+    rows = log.read_text().splitlines() if log.exists() else []
+    write_text(log, "".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= step))
+    return saved
+
+
+def damaged(path: Path, error: Exception) -> TrainingError:
+    why = (str(error).splitlines() or [type(error).__name__])[0]
+    return TrainingError(f"{path} is damaged ({why}); delete it to train from the start")
+
+
+def append_log(out: Path, row: dict) -> None:
+    if launched().is_main_process:
+        with (out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def model_file(run: str | Path) -> Path:
+    """The model.safetensors of a run's folder, or the file itself."""
+    return Path(run) / "model.safetensors" if not str(run).endswith(".safetensors") else Path(run)
+
+
+@torch.no_grad()
+def warm_start(run: str | Path, learnt: nn.ModuleDict) -> str:
+    """How many tensors were taken over from another run's model: those whose name and shape agree.
+
+    Raises TrainingError if no weight does.
+    """
+    try:
+        saved = load_file(model_file(run))
+    except SafetensorError as error:
+        raise TrainingError(f"start={str(run)!r}: {model_file(run)} is no safetensors file or cut short ({error}); "
+                            "train that run again") from None
+    named = [(("" if part == "model" else TUNED) + name, value, isinstance(value, nn.Parameter))
+             for part, module in learnt.items() for name, value in module.state_dict(keep_vars=True).items()]
+    fit = [(name, value, trains) for name, value, trains in named
+           if name in saved and saved[name].shape == value.shape]
+    if not any(trains for _, _, trains in fit):
+        raise TrainingError(f"start={str(run)!r}: no weight has a name and shape of this model's, e.g. "
+                            f"{next(iter(saved), 'none')} there, {named[-1][0]} here; start from a run with the same "
+                            "backbone and head, or write start=''")
+    for name, value, _ in fit:
+        value.copy_(saved[name])
+    return f"start={run}: {len(fit)} of {len(named)} tensors taken over"
