@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 
+from losa.cache_files import CacheError, check_cache
 from losa.config import Config, ConfigError
 
 TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
@@ -210,12 +211,12 @@ def from_folder(out: Path, value: object) -> object:
 
 
 def check_caches(folders: set[str]) -> None:
-    """Nothing; raises the error of a cache of taps that another version of the package wrote."""
-    from losa import taps
-
+    """Nothing; raises SweepError for a cache of taps that another version of the package wrote."""
     for folder in sorted(filter(None, folders)):
-        if hasattr(taps, "check_cache") and Path(folder).is_dir():
-            taps.check_cache(folder)
+        try:
+            check_cache(folder)
+        except CacheError as error:
+            raise SweepError(str(error)) from None
 
 
 def check_writable(out: Path) -> None:
