@@ -21,6 +21,7 @@ from losa.data import load_annotations
 from losa.features import FeatureError, NpyFeatures, Resampled
 from losa.taps import CachedTaps, CacheError, LiveTaps, TapRecipe, fill, open_taps
 from losa.video import Reader
+from losa.windows import Windows
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +178,30 @@ def test_features_of_others_have_no_copies(tmp_path):
                              mode="head_only", cache="", copies=0)
     with pytest.raises(FeatureError, match="copies=0 .*write copies=1"):
         open_taps(config, [video])
+
+
+# --- in training ----------------------------------------------------------------------------------------------------
+
+
+class Asked:
+    """A source of nothing that remembers what it was asked for."""
+
+    def __init__(self, live):
+        self.live, self.calls = live, []
+        self.num_snippets, self.time_grid = live.num_snippets, live.time_grid
+
+    def fetch(self, *words):
+        self.calls.append(words)
+
+
+@pytest.mark.parametrize("copies", [0, 1, 3])
+def test_training_draws_among_the_copies_and_the_same_windows_as_without(tiny, videos, tmp_path, copies):
+    live, _ = live_and_cache(tiny, tmp_path)
+    plain, source = Asked(live), Asked(live)
+    for asked, num in ((plain, 1), (source, copies)):
+        windows = Windows(videos[:1], asked, 20, copies=num)
+        for epoch in range(20):
+            windows[epoch, 0]
+    assert [call[:3] for call in source.calls] == plain.calls
+    drawn = [call[3] if len(call) > 3 else 0 for call in source.calls]
+    assert set(drawn) == set(range(copies)) if copies else drawn == list(range(20))
