@@ -36,13 +36,14 @@ def open_source(config: Config, videos: Sequence[Video], *, device: str = "cpu",
     """The source of features of a config's mode, in the place of `losa.taps.open_taps`.
 
     Its `tuned` is the module that holds exactly the parameters trained inside the backbone, None where there are
-    none; it has no forward of its own and stays in eval mode. Its recipe names the pretrained backbone.
+    none; it is not to be called and stays in eval mode. Its recipe names the pretrained backbone.
+    videos: those that the cache, if there is one, is filled for; without any, frames are not kept in memory either.
     run: a run's folder or model.safetensors that `tuned` is loaded from, as at test time; nothing to the other modes.
     Raises CheckpointError if what was tuned is not in there or does not fit.
     """
     if config.mode in ("inside", "full"):
         live, _ = backbone_taps(config.replace(cache="", grid=1), device)
-        source = TunedTaps(live.backbone, live.recipe, config)
+        source = TunedTaps(live.backbone, live.recipe, config, KEPT_BYTES if videos else 0)
         if run is not None:
             load_tuned(source.tuned, run)
         tuned, source = source.tuned, interpolated(source, config)
