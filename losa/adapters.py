@@ -124,51 +124,62 @@ def settings(a: TemporalAdapter) -> tuple:
 
 
 def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, "B K C T g h"],
-                 last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "G B T d"]:
-    """What all adapters of a model hold before their up-projections, G = R x K: `forward` in few batched kernels.
+                 last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]
+                 ) -> tuple[Float[Tensor, "G B T d"], Float[Tensor, "G B T e"]]:
+    """All adapters of a model, G = R x K, up to their last linear layers: `forward` in few batched kernels.
 
-    Needs `alike(rows)`. LayerNorm's scale and shift are folded into the down-projection after it, so that the
-    normalised tap is computed once for both ranges and nothing of it is kept for the backward pass twice.
+    Needs `alike(rows)`. Returns the sequence before the MLP and the MLP's hidden layer, for `up_together` or
+    `up_and_add`. What is linear in a row is folded: a LayerNorm's scale and shift into the layer after it, the
+    values' bias into `to_out` (attention weights sum to one). So the normalised tap is computed once for both ranges.
     """
-    every, num_taps = by_range(rows), len(rows)
-    shape, valid = mask.shape, mask[:, :, None, None].to(last.dtype)
+    every, shape, valid = by_range(rows), mask.shape, mask[:, :, None, None].to(last.dtype)
     x = reduce_together(every, taps, mask)  # (B, T, G, d), the layout of convolutions in channels-last memory
     y = asked = normed(every, "attention_norm", x) * valid
     if every[0].ask is not None:
         plain = F.layer_norm(zero_masked(last.transpose(1, 2), mask), last.shape[1:2])
         asked = folded_linear(every, "ask.0", "ask.1", plain.flatten(0, 1)[None]).view_as(x) * valid
-    convolved = [conv_together(every, i, z) for i, z in enumerate((asked, y, y))]
+    q, k, v = (conv_together(every, i, z).flatten(0, 1).transpose(0, 1) for i, z in enumerate((asked, y, y)))
+    q = torch.baddbmm(stacked(every, "to_q.bias").unsqueeze(1), q, stacked(every, "to_q.weight").mT)
+    k, v = (torch.bmm(z, stacked(every, f"{name}.weight").mT) for name, z in (("to_k", k), ("to_v", v)))
+    parts = [z.view(-1, *shape[1:], z.shape[2]).split(len(rows) * shape[0]) for z in (q, k, v)]  # (K * B, T, d)
     attended = []
-    split = [z.split(num_taps, 2) for z in convolved]  # not slices: their backward would fill whole tensors
-    for at, adapter in enumerate(rows[0]):
-        mine = slice(at * num_taps, (at + 1) * num_taps)
-        q, k, v = (z[at].permute(2, 0, 1, 3).flatten(0, 1) for z in split)  # (K * B, T, d)
-        k, v, seen = adapter.pooled(k, v, mask.repeat(num_taps, 1))
-        q, k, v = (linear(every[mine], name, z.reshape(num_taps, -1, z.shape[2])).view_as(z)
-                   for name, z in (("to_q", q), ("to_k", k), ("to_v", v)))
-        attended.append(adapter.attend_heads(q, k, v, seen).reshape(num_taps, -1, q.shape[2]))
-    x = x.flatten(0, 1).transpose(0, 1)  # (G, B * T, d), the layout of matrix products
-    x = x + linear(every, "to_out", torch.cat(attended))
-    hidden = F.gelu(linear(every, "mlp.1", normed(every, "mlp.0", x.transpose(0, 1)).transpose(0, 1)))
-    return (x + linear(every, "mlp.3", hidden)).unflatten(1, shape)
+    for adapter, mine, keys, values in zip(rows[0], *parts, strict=True):
+        keys, values, seen = adapter.pooled(keys, values, mask.repeat(len(rows), 1))
+        attended.append(adapter.attend_heads(mine, keys, values, seen))
+    weight = stacked(every, "to_out.weight").mT
+    bias = torch.baddbmm(stacked(every, "to_out.bias").unsqueeze(1), stacked(every, "to_v.bias").unsqueeze(1), weight)
+    x = x.flatten(0, 1).transpose(0, 1) + torch.baddbmm(bias, torch.cat(attended).view_as(q), weight)  # (G, B * T, d)
+    weight, bias = folded(every, "mlp.0", "mlp.1")
+    hidden = F.gelu(torch.baddbmm(bias.unsqueeze(1), F.layer_norm(x, x.shape[2:]), weight.mT))
+    return x.unflatten(1, shape), hidden.unflatten(1, shape)
 
 
-def up_together(rows: Sequence[Sequence[TemporalAdapter]], hidden: Float[Tensor, "G B T d"],
-                mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
-    """What each adapter gives: the up-projections of what `run_together` found."""
-    x = linear(by_range(rows), "up", hidden.flatten(1, 2)).unflatten(1, hidden.shape[1:3])
-    x = x.masked_fill(~mask[..., None], 0).unflatten(0, (-1, len(rows)))  # (R, K, B, T, C)
-    return x.permute(2, 1, 0, 4, 3)
+def up_weights(adapters: Sequence[TemporalAdapter]) -> tuple[Tensor, Tensor, Tensor]:
+    """The up-projections (G, d, C) of the sequences and (G, e, C) of the MLPs' hidden layers, and the bias (G, C).
+
+    up(x + W h + b) as one layer of x and one of h.
+    """
+    up = stacked(adapters, "up.weight").mT
+    bias = torch.baddbmm(stacked(adapters, "up.bias").unsqueeze(1), stacked(adapters, "mlp.3.bias").unsqueeze(1), up)
+    return up, stacked(adapters, "mlp.3.weight").mT @ up, bias.squeeze(1)
 
 
-def up_and_add(rows: Sequence[Sequence[TemporalAdapter]], hidden: Float[Tensor, "G B T d"],
-               gates: Float[Tensor, "K R _"]) -> Float[Tensor, "B T C"]:
-    """The sum over all adapters of gate x what it gives, in one product; gates per adapter, or also per channel."""
-    every = by_range(rows)
+def up_together(rows: Sequence[Sequence[TemporalAdapter]], x: Float[Tensor, "G B T d"],
+                hidden: Float[Tensor, "G B T e"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
+    """What each adapter gives, of what `run_together` found."""
+    of_x, of_hidden, bias = up_weights(by_range(rows))
+    y = torch.baddbmm(torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), of_x), hidden.flatten(1, 2), of_hidden)
+    y = y.unflatten(1, mask.shape).masked_fill(~mask[..., None], 0).unflatten(0, (-1, len(rows)))  # (R, K, B, T, C)
+    return y.permute(2, 1, 0, 4, 3)
+
+
+def up_and_add(rows: Sequence[Sequence[TemporalAdapter]], x: Float[Tensor, "G B T d"],
+               hidden: Float[Tensor, "G B T e"], gates: Float[Tensor, "K R _"]) -> Float[Tensor, "B T C"]:
+    """The sum over all adapters of gate x what it gives; gates per adapter, or also per channel."""
+    of_x, of_hidden, bias = up_weights(by_range(rows))
     gates = gates.transpose(0, 1).flatten(0, 1)  # (G, 1 or C)
-    weight = stacked(every, "up.weight").transpose(1, 2) * gates[:, None]  # (G, d, C)
-    bias = (stacked(every, "up.bias") * gates).sum(0)
-    return torch.addbmm(bias, hidden.flatten(1, 2), weight).unflatten(0, hidden.shape[1:3])
+    added = torch.addbmm((bias * gates).sum(0), x.flatten(1, 2), of_x * gates[:, None])
+    return torch.addbmm(added, hidden.flatten(1, 2), of_hidden * gates[:, None]).unflatten(0, x.shape[1:3])
 
 
 def by_range(rows: Sequence[Sequence[nn.Module]]) -> list[nn.Module]:
@@ -181,26 +192,25 @@ def stacked(adapters: Sequence[nn.Module], name: str) -> Float[Tensor, "G ..."]:
     return torch.stack([adapter.get_parameter(name) for adapter in adapters])
 
 
-def linear(adapters: Sequence[nn.Module], name: str, x: Float[Tensor, "G N i"]) -> Float[Tensor, "G N o"]:
-    """Each adapter's linear layer of its own rows."""
-    weight = stacked(adapters, f"{name}.weight").transpose(1, 2)
-    if adapters[0].get_submodule(name).bias is None:
-        return torch.bmm(x, weight)
-    return torch.baddbmm(stacked(adapters, f"{name}.bias").unsqueeze(1), x, weight)
-
-
 def normed(adapters: Sequence[nn.Module], name: str, x: Float[Tensor, "*N G d"]) -> Float[Tensor, "*N G d"]:
     """Each adapter's LayerNorm."""
     return torch.addcmul(stacked(adapters, f"{name}.bias"), F.layer_norm(x, x.shape[-1:]),
                          stacked(adapters, f"{name}.weight"))
 
 
+def folded(adapters: Sequence[nn.Module], norm: str, name: str) -> tuple[Float[Tensor, "G o i"], Float[Tensor, "G o"]]:
+    """Weight and bias of each adapter's LayerNorm and the linear layer after it, for rows normalised already."""
+    weight = stacked(adapters, f"{name}.weight")
+    bias = torch.baddbmm(stacked(adapters, f"{name}.bias").unsqueeze(2), weight,
+                         stacked(adapters, f"{norm}.bias").unsqueeze(2)).squeeze(2)
+    return weight * stacked(adapters, f"{norm}.weight").unsqueeze(1), bias
+
+
 def folded_linear(adapters: Sequence[nn.Module], norm: str, name: str,
                   x: Float[Tensor, "K N C"]) -> Float[Tensor, "N G d"]:
-    """Each adapter's LayerNorm and linear layer of rows that are normalised already; K = 1: the same for all."""
-    weight = stacked(adapters, f"{name}.weight")  # (G, d, C)
-    bias = stacked(adapters, f"{name}.bias") + (weight @ stacked(adapters, f"{norm}.bias").unsqueeze(2)).squeeze(2)
-    weight = (weight * stacked(adapters, f"{norm}.weight").unsqueeze(1)).unflatten(0, (-1, len(x)))  # (R, K, d, C)
+    """LayerNorm and linear layer of rows that are normalised already; K = 1: the same rows for all."""
+    weight, bias = folded(adapters, norm, name)
+    weight = weight.unflatten(0, (-1, len(x)))  # (R, K, d, C)
     y = torch.bmm(x, weight.permute(1, 3, 0, 2).flatten(2))  # (K, N, R * d)
     y = y.unflatten(2, (len(weight), -1)).permute(1, 2, 0, 3)  # (N, R, K, d)
     return y.reshape(x.shape[1], *bias.shape) + bias
@@ -211,10 +221,13 @@ def reduce_together(adapters: Sequence[TemporalAdapter], taps: Tensor, mask: Ten
     size, num_taps, dim, steps, *grid = taps.shape
     x = taps.permute(0, 3, 4, 5, 1, 2).masked_fill(~mask[:, :, None, None, None, None], 0)
     x = F.layer_norm(x, (dim,)).flatten(0, 3).transpose(0, 1)  # (K, B * T * g * h, C)
-    x = folded_linear(adapters, "norm", "down", x).unflatten(0, (size, steps, *grid))
+    x = folded_linear(adapters, "norm", "down", x)
+    if grid == [1, 1] and adapters[0].space is None:
+        return x.unflatten(0, (size, steps))
+    x = x.unflatten(0, (size, steps, *grid))
     if adapters[0].space is not None:
         x = torch.stack([adapter.space(z) for adapter, z in zip(adapters, x.unbind(4), strict=True)], 4)
-    return x.flatten(2, 3).mean(2) if grid != [1, 1] else x[:, :, 0, 0]
+    return x.flatten(2, 3).mean(2)
 
 
 def conv_together(adapters: Sequence[TemporalAdapter], which: int,

@@ -64,14 +64,9 @@ def attend_locally(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: 
     num = -(-steps // block)
     tail = num * block - steps
     shift = (reach, tail + block - reach)
-
-    def two_blocks(x: Tensor, dim: int) -> Tensor:
-        blocks = x.unflatten(dim, (num + 1, block))
-        return torch.cat((blocks.narrow(dim, 0, num), blocks.narrow(dim, 1, num)), dim + 1)
-
-    queries = F.pad(q, (0, 0, 0, tail)).unflatten(2, (num, block))
-    keys, values = (two_blocks(F.pad(x, (0, 0, *shift)), 2) for x in (k, v))
-    valid = two_blocks(F.pad(mask, shift), 1)[:, :, None]  # (B, n, 1, 2c)
+    queries = pad_steps(q.transpose(1, 2), (0, tail)).unflatten(1, (num, block))  # (B, n, c, h, D)
+    keys, values = (TwoBlocks.apply(pad_steps(x.transpose(1, 2), shift), block) for x in (k, v))
+    valid = TwoBlocks.apply(F.pad(mask, shift), block)[:, :, None]  # (B, n, 1, 2c)
     near = (at - at[:block, None] - reach).abs() <= reach  # (c, 2c)
     return attend_blocks(queries, keys, values, valid & near)[:, :steps]
 
@@ -80,17 +75,47 @@ def attend_in_blocks(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v
                      mask: Bool[Tensor, "B T"], block: int) -> Float[Tensor, "B T C"]:
     """Each query attends to the valid keys of its own block of `block` steps (a clip)."""
     steps, tail = q.shape[2], -q.shape[2] % block
-    q, k, v = (F.pad(x, (0, 0, 0, tail)).unflatten(2, (-1, block)) for x in (q, k, v))
+    q, k, v = (pad_steps(x.transpose(1, 2), (0, tail)).unflatten(1, (-1, block)) for x in (q, k, v))
     valid = F.pad(mask, (0, tail)).unflatten(1, (-1, block))[:, :, None].expand(-1, -1, block, -1)
     return attend_blocks(q, k, v, valid)[:, :steps]
 
 
-def attend_blocks(q: Float[Tensor, "B h n c D"], k: Float[Tensor, "B h n s D"], v: Float[Tensor, "B h n s D"],
+def pad_steps(x: Float[Tensor, "B T h D"], margins: tuple[int, int]) -> Float[Tensor, "B _ h D"]:
+    """x with zeros before and after; x itself where there are none to add."""
+    return F.pad(x, (0, 0, 0, 0, *margins)) if any(margins) else x
+
+
+class TwoBlocks(torch.autograd.Function):
+    """(B, (n + 1) * c, ...) -> (B, n, 2c, ...): each block of c steps with the one after it.
+
+    Its own backward adds the two halves in place, where that of slices would fill and add whole tensors.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, block: int) -> Tensor:
+        blocks = x.unflatten(1, (-1, block))
+        return torch.cat((blocks[:, :-1], blocks[:, 1:]), 2)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.block = inputs[1]
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        size, num, _, *rest = grad.shape
+        x = grad.new_empty(size, num + 1, ctx.block, *rest)
+        x[:, :-1], x[:, -1] = grad[:, :, :ctx.block], 0
+        x[:, 1:] += grad[:, :, ctx.block:]
+        return x.flatten(1, 2), None
+
+
+def attend_blocks(q: Float[Tensor, "B n c h D"], k: Float[Tensor, "B n s h D"], v: Float[Tensor, "B n s h D"],
                   allowed: Bool[Tensor, "B n c s"]) -> Float[Tensor, "B T C"]:
     """Attention inside each of n blocks; T = n x c."""
-    q, k, v = (x.transpose(1, 2).flatten(0, 1) for x in (q, k, v))
-    out = attend_where(q, k, v, allowed.flatten(0, 1)).unflatten(0, allowed.shape[:2])  # (B, n, h, c, D)
-    return out.transpose(2, 3).flatten(1, 2).flatten(2)
+    size = len(q)
+    q, k, v = (x.flatten(0, 1).transpose(1, 2) for x in (q, k, v))
+    out = attend_where(q, k, v, allowed.flatten(0, 1)).transpose(1, 2)  # (B * n, c, h, D)
+    return out.unflatten(0, (size, -1)).flatten(1, 2).flatten(2)
 
 
 def attend_where(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Tensor, "B h S D"],
