@@ -1,5 +1,6 @@
 """Sweeps: what is refused before anything runs, and what the folders of finished, failed and dead runs hold."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -211,8 +212,12 @@ def test_a_failed_run_never_is_a_number(tmp_path):
     """A training notebook that fails after its result, and one that ends without any."""
     parameters = 'out = "runs/x"\nannotations = "a.json"\nepochs = 1\nseed = 0\n'
     code = 'from pathlib import Path\nif seed != 3: Path(out, "result.json").write_text("{}")\nassert seed != 1'
-    result = sweep(write_notebook(tmp_path / "a.ipynb", parameters, code), {"seed": [1, 2, 3]}, tmp_path / "out",
-                   quiet=True)
+    notebook = write_notebook(tmp_path / "a.ipynb", parameters, code)
+
+    async def in_jupyter():  # where a loop is running already
+        return sweep(notebook, {"seed": [1, 2, 3]}, tmp_path / "out", quiet=True)
+
+    result = asyncio.run(in_jupyter())
     one, two, three = result.runs
     assert [row["status"] for row in result.runs] == ["error", "ok", "error"]
     assert "without a result.json" in three["error"]
