@@ -57,7 +57,8 @@ class Windows(Dataset):
         segments_grid = self.source.time_grid(video).to_grid(video.segments)
         start, length = choose_window(rng, total, segments_grid, self.window, self.crop_ratio, self.align)
         inside, kept = clip_segments(segments_grid, start, start + length, total)
-        return {"video": video.id, "length": length, "fetched": self.source.fetch(video, start, start + length),
+        copy = () if self.copies == 1 else (int(rng.integers(self.copies)) if self.copies else epoch,)
+        return {"video": video.id, "length": length, "fetched": self.source.fetch(video, start, start + length, *copy),
                 "segments_grid": torch.from_numpy(inside - start).float(),
                 "labels": torch.from_numpy(video.labels[kept])}
 
