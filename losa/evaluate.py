@@ -26,8 +26,9 @@ from losa.truth import (
 )
 
 __all__ = [
-    "LENGTHS", "PROTOCOLS", "TEST_SETS", "Evaluation", "Protocol", "Records", "choose_test_set", "evaluate",
-    "leave_out", "parse_tiou", "read_block_list", "read_ground_truth", "read_predictions", "report",
+    "LENGTHS", "PROTOCOLS", "TEST_SETS", "ClassMatches", "Evaluation", "Protocol", "Records", "choose_test_set",
+    "evaluate", "leave_out", "match_classes", "parse_tiou", "read_block_list", "read_ground_truth", "read_predictions",
+    "report", "rules_of",
 ]  # fmt: skip
 
 Number = int | float
@@ -77,15 +78,18 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _ClassMatches:
-    """One class over all videos, its predictions in falling score.
+class ClassMatches:
+    """One class over all videos: its predictions (P,) in falling score, its ground truth (G,).
 
-    matched (thresholds, P): the ground truth taken, an index of lengths (G,) seconds; -1 for a wrong prediction,
-    -2 for one that counts for nothing.
+    matched (thresholds, P): the ground truth taken; -1 for a wrong prediction, -2 for one that counts for nothing.
+    video (P,) and truth_video (G,) are places in the alphabet of all ids; lengths (G,) are seconds.
     """
 
     matched: np.ndarray
+    score: np.ndarray
+    video: np.ndarray
     lengths: np.ndarray
+    truth_video: np.ndarray
 
 
 def evaluate(
@@ -104,13 +108,7 @@ def evaluate(
     prediction is of a video of the truth, and where the protocol forgives what is ambiguous and nothing is.
     """
     tiou = check_tiou(tiou)
-    if protocol not in PROTOCOLS:
-        raise ValueError(f'protocol="{protocol}": expected one of {", ".join(PROTOCOLS)}.')
-    rules = PROTOCOLS[protocol]
-    clear = {v: rules.choose([r for r in items if not r.get("ambiguous")]) for v, items in truth.items()}
-    labels = sorted({instance["label"] for instances in clear.values() for instance in instances})
-    if not labels:
-        raise ValueError(f"evaluate was given {len(truth)} videos without one instance; nothing to measure.")
+    rules, classes = rules_of(protocol), match_classes(truth, predictions, tiou, protocol)
     unknown = unknown_videos(truth, predictions)
     if predictions and len(unknown) == len(predictions):
         warnings.warn(
@@ -126,15 +124,6 @@ def evaluate(
             "ones.",
             stacklevel=2,
         )
-    place = {video_id: i for i, video_id in enumerate(sorted({*truth, *predictions}))}
-    wanted, given = _table(clear, place, labels), _table(predictions, place, labels)
-    vague = {place[v]: _segments([r for r in items if r.get("ambiguous")]) for v, items in truth.items()}
-    vague = {i: segments for i, segments in vague.items() if rules.forgive and len(segments)}
-    classes = {
-        label: _match_class(of_truth, of_given, vague, tiou, rules)
-        for label, of_truth, of_given in zip(labels, _by_class(wanted, len(labels)), _by_class(given, len(labels)),
-                                             strict=True)
-    }  # fmt: skip
     per_class = {label: _ap(matches, np.ones(len(matches.lengths), bool), rules) for label, matches in classes.items()}
     mean = np.mean(list(per_class.values()), axis=0)
     return Evaluation(
@@ -144,14 +133,44 @@ def evaluate(
         per_class=per_class,
         per_length={name: _per_length(classes.values(), bounds, rules) for name, bounds in LENGTHS.items()},
         num_videos=len(truth),
-        num_ground_truth=len(wanted.label),
+        num_ground_truth=sum(len(matches.lengths) for matches in classes.values()),
         num_ambiguous=num_ambiguous,
-        num_predictions=len(given.label),
+        num_predictions=count_instances(predictions),
         num_unknown_video=count_instances(unknown),
-        num_unknown_label=int((given.label < 0).sum()),
-        num_tied=sum(_count_tied(part.score) for part in _by_class(given, len(labels))),
+        num_unknown_label=count_instances(predictions) - sum(len(matches.score) for matches in classes.values()),
+        num_tied=sum(_count_tied(matches.score) for matches in classes.values()),
         protocol=protocol,
     )
+
+
+def rules_of(protocol: str) -> Protocol:
+    """The protocol of that name. Raises ValueError for an unknown one."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f'protocol="{protocol}": expected one of {", ".join(PROTOCOLS)}.')
+    return PROTOCOLS[protocol]
+
+
+def match_classes(
+    truth: Records, predictions: Records, tiou: Sequence[Number], protocol: str
+) -> dict[str, ClassMatches]:
+    """Which prediction takes which instance, for every class of the ground truth in the order of the alphabet.
+
+    Raises ValueError for a truth without instances.
+    """
+    rules = rules_of(protocol)
+    clear = {v: rules.choose([r for r in items if not r.get("ambiguous")]) for v, items in truth.items()}
+    labels = sorted({instance["label"] for instances in clear.values() for instance in instances})
+    if not labels:
+        raise ValueError(f"evaluate was given {len(truth)} videos without one instance; nothing to measure.")
+    place = {video_id: i for i, video_id in enumerate(sorted({*truth, *predictions}))}
+    wanted, given = _table(clear, place, labels), _table(predictions, place, labels)
+    vague = {place[v]: _segments([r for r in items if r.get("ambiguous")]) for v, items in truth.items()}
+    vague = {i: segments for i, segments in vague.items() if rules.forgive and len(segments)}
+    return {
+        label: _match_class(of_truth, of_given, vague, tiou, rules)
+        for label, of_truth, of_given in zip(labels, _by_class(wanted, len(labels)), _by_class(given, len(labels)),
+                                             strict=True)
+    }  # fmt: skip
 
 
 def report(evaluation: Evaluation) -> dict:
@@ -206,7 +225,7 @@ def _count_tied(scores: np.ndarray) -> int:
 
 def _match_class(
     truth: _Table, given: _Table, vague: dict[int, np.ndarray], tiou: Sequence[Number], rules: Protocol
-) -> _ClassMatches:
+) -> ClassMatches:
     """Matches of one class; `vague` holds the ambiguous segments of videos where they are forgiven."""
     given = given.rows(rules.order(given.score, given.video))
     instances = dict(_by_video(truth.video))
@@ -219,7 +238,8 @@ def _match_class(
         if video in vague:
             touches = ranks[_touches(given.segment[ranks], vague[video])]
             matched[:, touches] = np.where(matched[:, touches] == -1, -2, matched[:, touches])
-    return _ClassMatches(matched, truth.segment[:, 1] - truth.segment[:, 0])
+    lengths = truth.segment[:, 1] - truth.segment[:, 0]
+    return ClassMatches(matched, given.score, given.video, lengths, truth.video)
 
 
 def _touches(segments: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -230,7 +250,7 @@ def _touches(segments: np.ndarray, others: np.ndarray) -> np.ndarray:
     return touching
 
 
-def _ap(matches: _ClassMatches, wanted: np.ndarray, rules: Protocol) -> list[float]:
+def _ap(matches: ClassMatches, wanted: np.ndarray, rules: Protocol) -> list[float]:
     """AP per threshold for the instances `wanted` (G,) bool; predictions matched to others are left out."""
     aps = []
     for row in matches.matched:
@@ -240,7 +260,7 @@ def _ap(matches: _ClassMatches, wanted: np.ndarray, rules: Protocol) -> list[flo
     return aps
 
 
-def _per_length(classes: Collection[_ClassMatches], bounds: tuple[float, float], rules: Protocol) -> dict:
+def _per_length(classes: Collection[ClassMatches], bounds: tuple[float, float], rules: Protocol) -> dict:
     """One group of `Evaluation.per_length`: instances longer than the first bound, not than the second."""
     above, up_to = bounds
     wanted = [((m.lengths > above) | (above == 0)) & (m.lengths <= up_to) for m in classes]
