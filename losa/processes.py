@@ -19,8 +19,8 @@ BUCKET = 2**24  # numbers summed at a time
 
 def launched() -> PartialState:
     """The processes this one is among, which find each other on the first call."""
-    known = PartialState._shared_state
-    if known and known.get("num_processes") == 1 and "LOCAL_RANK" in os.environ and int(os.environ["WORLD_SIZE"]) > 1:
+    started = "LOCAL_RANK" in os.environ or distributed.is_initialized()
+    if started and PartialState._shared_state.get("num_processes") == 1 < int(os.environ.get("WORLD_SIZE", 1)):
         PartialState._reset_state()  # forked from a notebook that has trained on its own before
     return PartialState(cpu=not torch.cuda.is_available(), timeout=WAIT)
 
