@@ -1,30 +1,38 @@
-"""Leave-one-out on a handful of videos of one's own: head-only against LoSA, beside two kinds of chance.
+"""Leave-one-out on a handful of videos of one's own: a small grid of ranges and windows, beside two kinds of chance.
 
 With few instances this shows that the path works on real input and what chance looks like; it cannot show a gain.
 """
 
 import json
 import zlib
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from losa.config import Config, head_only
+from losa.config import Config
 from losa.data import AnnotationError, Annotations, load_annotations, save_annotations
 from losa.evaluate import evaluate, read_predictions
 from losa.files import write_text
 from losa.predict import truth_of
-from losa.study import one_thread, run_quietly
+from losa.run import run
+from losa.statistics import paired_interval
 from losa.taps import CachedTaps, best_device, open_taps
 
-MODES = ("head_only", "losa", "noise_features", "shuffled_labels")  # the last two: the head alone, to see chance
+MODES = {  # what each replaces in the config
+    "head_only": {"mode": "head_only"}, "short": {"ranges": "short"}, "long": {"ranges": "long"}, "losa": {},
+    "window_1": {"short_window": 1}, "window_16": {"short_window": 16}, "last_block": {"taps": "last"},
+    # the head alone, to see chance
+    "noise_features": {"mode": "head_only"}, "shuffled_labels": {"mode": "head_only"},
+}  # fmt: skip
 
 
 def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (0, 1, 2),
-                  num_processes: int = 2) -> str:
+                  modes: Sequence[str] = tuple(MODES), num_processes: int = 2) -> str:
     """The table as markdown, also in `out`/folds.md and .json: each video is the test of one fold.
 
     All folds' predictions of a seed are pooled before AP. `config.annotations` names the prepared videos (their
@@ -33,17 +41,19 @@ def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (
     Raises AnnotationError for a video without an instance, which can be no fold.
     """
     out, annotations = Path(out), load_annotations(config.annotations)
+    if unknown := [mode for mode in modes if mode not in MODES]:
+        raise ValueError(f"unknown {', '.join(unknown)}; choose from {', '.join(MODES)}")
     empty = [video.id for video in annotations.videos if not len(video.labels)]
     if empty:
         raise AnnotationError(f"{config.annotations}: {empty} have no instance and can be no fold; leave them out")
     cache = open_taps(config, annotations.videos, device=best_device())
     noise = noise_cache(cache, annotations, out / "noise")
     jobs = [(fold_config(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
-            for mode in MODES for seed in seeds for k in range(len(annotations.videos))]
+            for mode in modes for seed in seeds for k in range(len(annotations.videos))]
     with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn"), initializer=one_thread) as pool:
         list(pool.map(run_quietly, jobs))
     rows = [{"mode": mode, "seed": seed, **pooled(annotations, out, mode, seed, config)}
-            for mode in MODES for seed in seeds]
+            for mode in modes for seed in seeds]
     write_text(out / "folds.json", json.dumps(rows, indent=1))
     table = folds_table(rows, annotations)
     write_text(out / "folds.md", table + "\n")
@@ -64,9 +74,7 @@ def fold_config(config: Config, annotations: Annotations, mode: str, seed: int, 
     path.parent.mkdir(parents=True, exist_ok=True)
     save_annotations(Annotations(annotations.classes, tuple(videos)), path)
     config = config.replace(annotations=str(path), val_subset="", seed=seed)
-    if mode == "losa":
-        return config
-    return head_only(config.replace(cache=str(noise)) if mode == "noise_features" else config)
+    return config.replace(**MODES[mode], **({"cache": str(noise)} if mode == "noise_features" else {}))
 
 
 def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Path:
@@ -92,8 +100,28 @@ def pooled(annotations: Annotations, out: Path, mode: str, seed: int, config: Co
 
 def folds_table(rows: list[dict], annotations: Annotations) -> str:
     lines = [f"{len(annotations.videos)} folds, {rows[0]['num_ground_truth']} instances pooled before AP, "
-             f"{len({r['seed'] for r in rows})} seeds", "", "| mode | average mAP per seed | mean |", "|---|---|---|"]
-    for mode in MODES:
-        values = [100 * r["average_map"] for r in rows if r["mode"] == mode]
-        lines.append(f"| {mode} | {' / '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} |")
+             f"{len({r['seed'] for r in rows})} seeds", "", "| mode | average mAP per seed | mean | minus head_only |",
+             "|---|---|---|---|"]
+    scores = {mode: np.array([100 * r["average_map"] for r in rows if r["mode"] == mode])
+              for mode in dict.fromkeys(r["mode"] for r in rows)}
+    for mode, values in scores.items():
+        gain = "" if mode == "head_only" or "head_only" not in scores else difference(values - scores["head_only"])
+        lines.append(f"| {mode} | {' / '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} | {gain} |")
     return "\n".join(lines)
+
+
+def difference(values: np.ndarray) -> str:
+    """Mean and t-interval over seeds, which are the same videos: how training varies, no more."""
+    found = paired_interval(values)
+    return f"{found.mean:+.1f}" + (f" ± {found.half:.1f}" if len(values) > 1 else "")
+
+
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def run_quietly(job: tuple[Config, Path]) -> dict:
+    config, path = job
+    result = json.loads(json.dumps(run(config, path, quiet=True)))
+    print(f"{path.name}: {100 * result['average_map']:.1f}", flush=True)
+    return result

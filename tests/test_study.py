@@ -1,49 +1,140 @@
-"""The studies behind the README's tables, at their smallest, and their arithmetic."""
+"""The finding's runs, its arithmetic on made-up results, one part run for real; leave-one-out at its smallest."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from losa.bench import MODES, memory, saved_mib
-from losa.config import PRESETS, Config
+from losa import study
+from losa.config import PRESETS, Config, widened_head
+from losa.data import load_annotations
 from losa.folds import leave_one_out
-from losa.study import late_gain, modes, num_parameters, paired, study
+from losa.motions import CLASSES
+from losa.predict import truth_of
+
+SMALL = dict(epochs=1, warmup_epochs=0, head_dim=16, head_levels=3, adapter_dim=8, val_every=1, window=96)
 
 
-def test_preset_study_runs_all_modes_and_pairs_them(tmp_path):
-    small = dict(epochs=1, warmup_epochs=0, head_dim=16, head_levels=3, adapter_dim=8, val_every=1, window=96)
-    table = study(tmp_path, presets=("gap",), seeds=(5,), size="tiny", num_processes=1, **small)
-    rows = json.loads((tmp_path / "study.json").read_text())
-    assert {r["mode"] for r in rows} == {"head_only", "losa", "last_block", "wide_head"}
-    assert table.count("\n") == 7 and (tmp_path / "study.md").read_text().strip() == table
-    by_mode = {r["mode"]: r for r in rows}
-    assert by_mode["wide_head"]["trainable_parameters"] >= by_mode["losa"]["trainable_parameters"]
-    assert by_mode["losa"]["trainable_parameters"] == num_parameters(Config.make(**by_mode["losa"]["config"]))
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-def test_wide_head_control_is_the_next_width_up():
-    config = Config()
-    wide = modes(config)["wide_head"]
-    narrower = wide.replace(head_dim=wide.head_dim - wide.head_heads)
-    assert num_parameters(narrower) < num_parameters(config) <= num_parameters(wide)
+def pretend(out, runs, score):
+    """Finished runs on disk that were never run: `score(run)` is their average mAP in percent."""
+    truth = {}
+    for run in runs:
+        config = Config.make(**run.parameters)
+        if config.annotations not in truth:
+            labelled = load_annotations(config.annotations)
+            truth[config.annotations] = truth_of(labelled.subset("test"), labelled.classes)
+        found = {v: [{**r, "score": 0.9} for r in rows] for v, rows in truth[config.annotations].items()}
+        folder, value = out / "runs" / f"{run.part}_{run.label}_{run.data_seed}_{run.backbone}", score(run) / 100
+        result = {"average_map": value, "late_gain": 0.1, "seconds": {"train": 60.0}, "trainable_parameters": 1000,
+                  "peak_memory_mb": 500.0, "config": config.to_dict(), "val_map": {"5": 0.1, "6": value},
+                  "per_class": {c: [value] * 5 for c in (*CLASSES, "answered_kick")},
+                  "per_length": {"XS": {"average_map": value}, "S": {"average_map": None}}}
+        write(folder / "config.json", config.to_dict())
+        write(folder / "predictions.json", {"results": found})
+        write(folder / "result.json", result)
+        write(folder / "status.json", {"status": "ok"})
 
 
-def test_interval_and_convergence_arithmetic():
-    values = np.array([5.0, 7.0, 9.0])
-    low, high = stats.t.interval(0.95, 2, loc=7, scale=stats.sem(values))
-    assert paired(values) == f"+7.0 ± {(high - low) / 2:.1f}"
-    assert late_gain({"10": 0.40, "15": 0.50, "20": 0.51}) == pytest.approx(1.0)
+@pytest.fixture
+def worlds(tiny, tmp_path):
+    """A study's folder whose worlds are all the tiny one."""
+    for seed in (study.CHOOSING, *study.FIVE):
+        for kind in ("world", "context"):
+            (tmp_path / f"{kind}_{seed}").symlink_to(tiny)
+    return tmp_path
+
+
+def test_every_planned_config_is_valid_and_parts_share_runs(tmp_path):
+    runs = {name: study.planned(tmp_path, name) for name in study.PARTS if name not in study.DEPENDENT}
+    keys = {name: [study.key_of(run.parameters) for run in of_part] for name, of_part in runs.items()}
+    assert len(keys["headline"]) == len(set(keys["headline"])) == 4 * 5 * 2
+    label = {run.label: study.key_of(run.parameters) for run in runs["axes"] if run.data_seed == 102}
+    control = {run.label: study.key_of(run.parameters) for run in runs["controls"] if run.data_seed == 102}
+    assert label["taps=last"] == control["last_block"] and label["default"] == control["both"]
+    assert control["both"] in keys["headline"]
+    todo = study.missing(tmp_path, [run for of_part in runs.values() for run in of_part])
+    assert len(todo) == len({key for of_part in keys.values() for key in of_part})
+    first = [(run.data_seed, run.backbone) for run in runs["headline"][:2]]
+    assert first == [(101, "gap"), (101, "gap_1")]  # neighbours fill different taps
+
+
+def test_wide_head_control_is_the_next_width_up(tmp_path):
+    run = next(r for r in study.planned(tmp_path, "controls") if r.label == "wide_head")
+    wide, both = Config.make(**run.parameters), Config()
+    narrower = widened_head(wide, wide.head_dim - wide.head_heads)
+    assert study.num_parameters(narrower) < study.num_parameters(both) <= study.num_parameters(wide)
+
+
+def test_a_run_is_known_by_its_config_whatever_its_paths_look_like(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert study.key_of({"annotations": "a.json"}) == study.key_of({"annotations": str(tmp_path / "a.json")})
+    assert study.key_of({"annotations": "a.json"}) != study.key_of({"annotations": "a.json", "seed": 1})
+
+
+def test_the_table_pairs_seeds_averages_backbones_first_and_names_what_is_missing(worlds):
+    gain = {"head_only": 0.0, "short": 4.0, "long": 3.0, "both": 6.0}
+    noise = {101: 0.0, 102: 2.0, 103: -1.0, 104: 1.0, 105: 0.5}
+    score = lambda run: (50 + run.data_seed - 100 + gain[run.label]  # noqa: E731
+                         + (run.label == "both") * (noise[run.data_seed] + (run.backbone == "gap_1")))
+    runs = study.planned(worlds, "headline")
+    pretend(worlds, [r for r in runs if (r.label, r.data_seed, r.backbone) != ("long", 105, "gap_1")], score)
+    table = study.tell(worlds)
+    values = np.array([6.5 + noise[seed] for seed in study.FIVE])
+    low, high = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
+    row = next(line for line in table.splitlines() if line.startswith("| both"))
+    assert f"| {values.mean():+.1f} ± {(high - low) / 2:.1f} |" in row and "| +6.5 / +7.5 |" in row
+    assert "[+0.0, +0.0]" in row  # the made-up predictions are all the same
+    assert "1 of 40 runs are missing" in table and "| 1,000 |" in row and "not converged" not in table
+    assert re.search(r"\| kick \(unseen by gap\) \| 53.0 \| \+4.0 ± 0.0 \|", table)
+    both = re.search(r"gap: 6 classes unseen \| the 6 unseen by gap \| 53.0 \| (.*?) \|", table)
+    assert both and both[1] == f"{53 + values.mean():.1f}"
+    assert {p.name for p in worlds.glob("*.png")} == {"ablation_intervals.png", "ablation_where.png"}
+
+
+def test_modes_start_from_the_same_run_and_val_chooses_the_rate(worlds):
+    with pytest.raises(study.StudyError, match="'warm' is missing"):
+        study.planned(worlds, "tries")
+    pretend(worlds, study.planned(worlds, "warm"), lambda run: 50.0)
+    tries = study.planned(worlds, "tries")
+    assert len(tries) == 10 and len({run.parameters["start"] for run in tries}) == 1
+    with pytest.raises(study.StudyError, match="run the part 'tries' first"):
+        study.planned(worlds, "modes")
+    pretend(worlds, tries, lambda run: 40 + 5 * (run.label in ("full 2", "losa 1")))
+    modes = {run.label: run.parameters for run in study.planned(worlds, "modes") if run.data_seed == 101}
+    assert modes["full"]["backbone_lr_scale"] == study.TRIES["full"][1]["backbone_lr_scale"]
+    assert modes["losa"]["learning_rate"] == study.TRIES["losa"][0]["learning_rate"]
+    assert {m["start"] for m in modes.values()} == {str(worlds / "runs" / "warm_head_only_101_gap")}
+    assert {m["epochs"] for m in modes.values()} == {study.SHORT_BUDGET["epochs"]}
+
+
+def test_a_part_runs_through_the_notebook_once(tmp_path, monkeypatch):
+    part = study.Part("Ranges", {"head_only": {"mode": "head_only"}, "both": {}}, seeds=(5,))
+    monkeypatch.setitem(study.PARTS, "headline", part)
+    table = study.ablations(tmp_path, ("headline",), size="tiny", jobs=1, quiet=True, **SMALL)
+    assert "| head_only |" in table and "| both |" in table and "missing" not in table
+    results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/result.json")]
+    assert {r["mode"] for r in results} == {"head_only", "losa"} and len(results) == 2
+    monkeypatch.setattr(study, "sweep", None)  # a second call runs nothing
+    assert study.ablations(tmp_path, ("headline",), size="tiny", quiet=True, **SMALL) == table
+    with pytest.raises(study.StudyError, match="no part is called axis; there are headline"):
+        study.ablations(tmp_path, ("axis",))
 
 
 def test_leave_one_out_pools_every_video_once(tiny, tmp_path):
-    from losa.data import Annotations, load_annotations, save_annotations
+    from losa.data import Annotations, save_annotations
 
     annotations = load_annotations(tiny / "world" / "annotations.json")
     save_annotations(Annotations(annotations.classes, annotations.videos[:3]), tmp_path / "annotations.json")
     config = PRESETS["tiny"](tmp_path, annotations=str(tmp_path / "annotations.json"), epochs=1, warmup_epochs=0)
-    table = leave_one_out(config, tmp_path / "folds", seeds=(0,), num_processes=1)
+    table = leave_one_out(config, tmp_path / "folds", seeds=(0,),
+                          modes=("head_only", "losa", "noise_features", "shuffled_labels"), num_processes=1)
     rows = json.loads((tmp_path / "folds" / "folds.json").read_text())
     assert [r["mode"] for r in rows] == ["head_only", "losa", "noise_features", "shuffled_labels"]
     parameters = {m: json.loads((tmp_path / "folds" / f"{m}_0_0" / "result.json").read_text())["trainable_parameters"]
@@ -57,18 +148,3 @@ def test_leave_one_out_pools_every_video_once(tiny, tmp_path):
     pool = lambda a: sorted(int(x) for v in a.videos if v.subset == "train" for x in v.labels)  # noqa: E731
     assert pool(shuffled) == pool(true)
     assert any((a.labels != b.labels).any() for a, b in zip(shuffled.videos, true.videos, strict=True))
-
-
-def test_memory_bench_at_vit_s_orders_the_modes():
-    found = memory(num_clips=1, size="videomae_s", input_size=64)["modes"]
-    saved = [found[m]["saved_mib"] for m in MODES]
-    assert saved[0] < saved[1] < saved[2] / 5 and found["full"]["trainable_parameters"] > 22e6
-
-
-def test_saved_bytes_are_counted_once_and_without_parameters():
-    import torch
-
-    weight, x = torch.randn(64, 64, requires_grad=True), torch.randn(256, 64)
-    loss = lambda: ((x @ weight).exp() * (x @ weight)).sum()  # noqa: E731
-    expected = (x.numel() + 3 * 256 * 64) * 4 / 2**20  # x once; exp's result and both factors
-    assert saved_mib(loss, {weight.untyped_storage().data_ptr()}) == pytest.approx(expected, rel=0.35)
