@@ -124,12 +124,10 @@ def settings(a: TemporalAdapter) -> tuple:
 
 
 def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, "B K C T g h"],
-                 last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]
-                 ) -> tuple[Float[Tensor, "G B T d"], Float[Tensor, "G B T e"]]:
-    """All adapters of a model, G = R x K, up to their last linear layers: `forward` in few batched kernels.
+                 last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "G B T d"]:
+    """All adapters of a model, G = R x K, up to their up-projections: `forward` in few batched kernels.
 
-    Needs `alike(rows)`. Returns the sequence before the MLP and the MLP's hidden layer, for `up_together` or
-    `up_and_add`. What is linear in a row is folded: a LayerNorm's scale and shift into the layer after it, the
+    Needs `alike(rows)`. What is linear in a row is folded: a LayerNorm's scale and shift into the layer after it, the
     values' bias into `to_out` (attention weights sum to one). So the normalised tap is computed once for both ranges.
     """
     every, shape, valid = by_range(rows), mask.shape, mask[:, :, None, None].to(last.dtype)
@@ -151,35 +149,26 @@ def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, 
     x = x.flatten(0, 1).transpose(0, 1) + torch.baddbmm(bias, torch.cat(attended).view_as(q), weight)  # (G, B * T, d)
     weight, bias = folded(every, "mlp.0", "mlp.1")
     hidden = F.gelu(torch.baddbmm(bias.unsqueeze(1), F.layer_norm(x, x.shape[2:]), weight.mT))
-    return x.unflatten(1, shape), hidden.unflatten(1, shape)
-
-
-def up_weights(adapters: Sequence[TemporalAdapter]) -> tuple[Tensor, Tensor, Tensor]:
-    """The up-projections (G, d, C) of the sequences and (G, e, C) of the MLPs' hidden layers, and the bias (G, C).
-
-    up(x + W h + b) as one layer of x and one of h.
-    """
-    up = stacked(adapters, "up.weight").mT
-    bias = torch.baddbmm(stacked(adapters, "up.bias").unsqueeze(1), stacked(adapters, "mlp.3.bias").unsqueeze(1), up)
-    return up, stacked(adapters, "mlp.3.weight").mT @ up, bias.squeeze(1)
+    bias = stacked(every, "mlp.3.bias").unsqueeze(1)
+    return (x + torch.baddbmm(bias, hidden, stacked(every, "mlp.3.weight").mT)).unflatten(1, shape)
 
 
 def up_together(rows: Sequence[Sequence[TemporalAdapter]], x: Float[Tensor, "G B T d"],
-                hidden: Float[Tensor, "G B T e"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
-    """What each adapter gives, of what `run_together` found."""
-    of_x, of_hidden, bias = up_weights(by_range(rows))
-    y = torch.baddbmm(torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), of_x), hidden.flatten(1, 2), of_hidden)
+                mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
+    """What each adapter gives: the up-projections of what `run_together` found."""
+    every = by_range(rows)
+    y = torch.baddbmm(stacked(every, "up.bias").unsqueeze(1), x.flatten(1, 2), stacked(every, "up.weight").mT)
     y = y.unflatten(1, mask.shape).masked_fill(~mask[..., None], 0).unflatten(0, (-1, len(rows)))  # (R, K, B, T, C)
     return y.permute(2, 1, 0, 4, 3)
 
 
 def up_and_add(rows: Sequence[Sequence[TemporalAdapter]], x: Float[Tensor, "G B T d"],
-               hidden: Float[Tensor, "G B T e"], gates: Float[Tensor, "K R _"]) -> Float[Tensor, "B T C"]:
+               gates: Float[Tensor, "K R _"]) -> Float[Tensor, "B T C"]:
     """The sum over all adapters of gate x what it gives; gates per adapter, or also per channel."""
-    of_x, of_hidden, bias = up_weights(by_range(rows))
+    every = by_range(rows)
     gates = gates.transpose(0, 1).flatten(0, 1)  # (G, 1 or C)
-    added = torch.addbmm((bias * gates).sum(0), x.flatten(1, 2), of_x * gates[:, None])
-    return torch.addbmm(added, hidden.flatten(1, 2), of_hidden * gates[:, None]).unflatten(0, x.shape[1:3])
+    weight, bias = stacked(every, "up.weight").mT * gates[:, None], (stacked(every, "up.bias") * gates).sum(0)
+    return torch.addbmm(bias, x.flatten(1, 2), weight).unflatten(0, x.shape[1:3])
 
 
 def by_range(rows: Sequence[Sequence[nn.Module]]) -> list[nn.Module]:

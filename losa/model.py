@@ -66,12 +66,12 @@ class LoSA(nn.Module):
     def fused_together(self, adapters: list, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
                        mask: Bool[Tensor, "B T"]):
         """`features` of standardised taps with all adapters at once; with static gates they are never told apart."""
-        x, hidden = run_together(adapters, taps, last, mask)
+        hidden = run_together(adapters, taps, last, mask)
         gates = self.fusion.static_gates() if type(self.fusion) is GatedFusion else None
         if gates is None:
-            return self.fusion(last, up_together(adapters, x, hidden, mask), mask)
+            return self.fusion(last, up_together(adapters, hidden, mask), mask)
         shown = gates.mean(2)[None, ..., None].expand(len(mask), -1, -1, mask.shape[1])
-        added = up_and_add(adapters, x, hidden, gates).transpose(1, 2)
+        added = up_and_add(adapters, hidden, gates).transpose(1, 2)
         return self.fusion.join(last, added, mask), shown
 
     def forward(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
