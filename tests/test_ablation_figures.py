@@ -98,11 +98,14 @@ def test_a_dot_is_full_where_its_interval_leaves_zero_out():
 
 
 def test_length_panels_join_the_means():
-    parts = pd.DataFrame([{"short_window": w, "length": length, "average_map": value}
-                          for w, length, value in ((4, "XS", 0.5), (4, "XS", 0.7), (16, "XS", 0.4), (1, "XS", NAN),
-                                                   (1, "S", 0.2), (4, "M", NAN))])
-    fig = length_panels(parts, "short_window", {"XS": "short", "S": "longer", "M": "none"}, baseline={"XS": 0.3})
-    assert [ax.get_title() for ax in fig.axes] == ["short", "longer"]
+    bounds = {"S": (1.5, 3.0, 7), "XS": (0.0, 1.5, 5), "M": (3.0, 6.0, 0), "XL": (12.0, float("inf"), 1)}
+    parts = pd.DataFrame([{"short_window": w, "length": length, "average_map": value,
+                           **dict(zip(("above", "up_to", "num_ground_truth"), bounds[length], strict=True))}
+                          for w, length, value in ((4, "S", 0.2), (4, "XS", 0.5), (4, "XS", 0.7), (16, "XS", 0.4),
+                                                   (1, "XS", NAN), (1, "XL", 0.2), (4, "M", NAN))])
+    fig = length_panels(parts, "short_window", baseline={"XS": 0.3})
+    assert [ax.get_title() for ax in fig.axes] == [
+        "XS: 0 to 1.5 s\n5 actions", "S: 1.5 to 3 s\n7 actions", "XL: 12 s and more\n1 actions"]
     dots, mean, baseline = fig.axes[0].lines
     assert sorted(dots.get_ydata()) == pytest.approx([40, 50, 70])
     assert mean.get_xdata().tolist() == [1, 2] and mean.get_ydata() == pytest.approx([60, 40])

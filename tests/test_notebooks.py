@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import papermill
 import pytest
 from safetensors.torch import load_file
@@ -78,9 +79,17 @@ def executed(finished, tmp_path_factory) -> Path:
     """The folder in which parameterised copies of all notebooks have run under nbval."""
     folder = tmp_path_factory.mktemp("notebooks")
     config = PRESETS["tiny"](finished)
+    data = {name: getattr(config, name) for name in ("annotations", "cache")}
+    standard = Config().to_dict()
+    small = {name: value for name, value in config.to_dict().items() if name not in data and value != standard[name]}
     given = {"00_quickstart": {"run_dir": str(finished)},
              "01_data": {"world_dir": str(finished / "world"), "size": "tiny", "cache": str(finished / "taps")},
              "02_train": {**config.to_dict(), "out": str(folder / "run")},
+             "03_ablations": {**data, "out": str(folder / "ablations"), "grid": {"short_window": [1]}, "axes": {},
+                              "seeds": [0], "changed": small},  # two runs: that one and the default
+             "03b_modes": {**data, "out": str(folder / "modes"), "modes": ["head_only", "inside"], "seeds": [0],
+                           "start_epochs": 1, "epochs": 1, "changed": {**small, "warmup_epochs": 0},
+                           "bench": {"size": "videomae_s", "num_clips": 1, "input_size": 32}},
              "04_own_video": {"out": str(folder / "own"), "size": "tiny", "epochs": 1,
                               "settings": {name: config.to_dict()[name] for name in (
                                   "warmup_epochs", "batch_size", "window", "head_levels", "head_dim", "adapter_dim")}}}
@@ -107,6 +116,34 @@ def test_training_notebook_gives_what_the_package_gives(executed, finished):
     truth = read_ground_truth(finished / "world" / "annotations.json", "test")
     again = evaluate(truth, read_predictions(executed / "run" / "predictions.json"), tuple(result["tiou"]))
     assert result["average_map"] == pytest.approx(again.average_map, abs=1e-9)
+
+
+def test_ablations_run_what_the_training_notebook_runs(executed):
+    """One run per setting, and the default's is the training notebook's own: equal weights, equal numbers."""
+    runs = {json.loads(path.read_text())["config"]["short_window"]: path.parent
+            for path in (executed / "ablations" / "runs").glob("*/result.json")}
+    assert set(runs) == {1, Config().short_window}
+    for name in ("result.json", "model.safetensors"):
+        assert (runs[1] / name).read_bytes() != (runs[4] / name).read_bytes()
+    mine, theirs = (load_file(folder / "model.safetensors") for folder in (runs[4], executed / "run"))
+    assert mine.keys() == theirs.keys() and all(mine[k].equal(theirs[k]) for k in mine)
+    kept = {path.name for path in (executed / "ablations").iterdir() if path.is_file()}
+    assert kept == {"heat_map.svg", "intervals.svg", "lengths.svg", "gates.svg", "explore.html", "runs.csv"}
+    table = pd.read_csv(executed / "ablations" / "runs.csv").set_index("short_window")
+    assert table["status"].eq("ok").all() and len(table) == 2
+    for window, folder in runs.items():
+        found = json.loads((folder / "result.json").read_text())["average_map"]
+        assert table.loc[window, "average_map"] == pytest.approx(found)
+
+
+def test_modes_start_from_the_same_head(executed):
+    runs = {result["mode"]: result for path in (executed / "modes" / "runs").glob("*/result.json")
+            for result in [json.loads(path.read_text())]}
+    (start,) = (executed / "modes" / "starts").glob("*/result.json")
+    assert set(runs) == {"head_only", "inside"}
+    assert {Path(result["config"]["start"]) for result in runs.values()} == {start.parent}
+    assert runs["inside"]["trainable_parameters"] > runs["head_only"]["trainable_parameters"]
+    assert (executed / "modes" / "pareto.svg").exists()
 
 
 def test_own_video_notebook_repairs_what_it_made_wrong(executed):

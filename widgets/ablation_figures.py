@@ -66,7 +66,7 @@ def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) ->
         texts = [["" if np.isnan(m) else f"{m:.1f}" + ("" if np.isnan(s) else f"\n± {s:.1f}")
                   for m, s in zip(*row, strict=True)] for row in zip(mean, std, strict=True)]
         low, high = (np.nanmin(mean), np.nanmax(mean)) if np.isfinite(mean).any() else (0, 1)
-        draw_cells(ax, mean, texts, Normalize(low - 0.5 * (high - low) - 0.1, high), "Blues")
+        draw_cells(ax, mean, texts, Normalize(low - (high - low) / 2 - 0.5, high + (high - low) / 4 + 0.5), "Blues")
         ax.set(xlabel=x, title=title)
         ax.set_xticks(range(len(xs)), [said(v) for v in xs])
         bare(ax)
@@ -110,6 +110,8 @@ def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str
             ax.plot([middle], [top], "o", color=colours[name], markersize=6,
                     markerfacecolor=colours[name] if clear else "white", markeredgewidth=1.4)
         ax.set(title=title, xlabel=f"points of average mAP over {plain(baseline)}")
+        ax.update_datalim([(-0.5, tops[0] if len(tops) else 0), (0.5, 0)])  # less is nothing
+        ax.autoscale_view()
         bare(ax, grid="x")
     labels = [f"{plain(a)} = {said(s)}" for a, s in zip(rows["axis"], rows["setting"], strict=True)]
     panels[0, 0].set_yticks(tops, labels)
@@ -121,25 +123,27 @@ def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str
     return fig
 
 
-def length_panels(parts: pd.DataFrame, x: str, titles: Mapping[str, str], *,
-                  baseline: Mapping[str, float] | None = None, name: str = "baseline") -> Figure:
-    """AP (%) of instances of each length against one setting, a panel per length of `titles` {length: title}.
+def length_panels(parts: pd.DataFrame, x: str, *, baseline: Mapping[str, float] | None = None,
+                  name: str = "head only") -> Figure:
+    """AP (%) of instances of each length against one setting, a panel per length that has any.
 
-    parts: columns `x`, `length`, `average_map`, a row per run and length. The line is the mean over runs, faint dots
-    are the runs. baseline: AP of another model per length, dashed.
+    parts: a row per run and length with columns `x`, `length`, `above` and `up_to` (seconds), `num_ground_truth`,
+    `average_map`. The line is the mean over runs, faint dots are the runs. baseline: AP of another model per length,
+    dashed, called `name`.
     """
-    xs = places(parts[x])
-    known = parts.dropna(subset=["average_map"])
-    shown = {length: title for length, title in titles.items() if (known["length"] == length).any()}
+    known = parts.dropna(subset=["average_map"]).sort_values("above", kind="stable")
+    xs, shown = places(known[x]), known.drop_duplicates("length").to_dict("records")
     fig, axes = plt.subplots(1, max(len(shown), 1), figsize=(WIDTH, 3.0), squeeze=False, sharey=True,
                              layout="constrained")
     plt.close(fig)
-    for ax, (length, title) in zip(axes[0], shown.items(), strict=False):
+    for ax, one in zip(axes[0], shown, strict=False):
+        length, most = one["length"], f"to {one['up_to']:g} s" if np.isfinite(one["up_to"]) else "s and more"
+        title = f"{plain(length)}: {one['above']:g} {most}\n{one['num_ground_truth']} actions"
         mine = known[known["length"] == length]
         at = mine[x].map(xs.index)
         ax.plot(at, 100 * mine["average_map"], "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
         mean = 100 * mine["average_map"].groupby(at).mean()
-        ax.plot(mean.index, mean, "o-", color=PALETTE[0], label="mean over seeds")
+        ax.plot(mean.index, mean, "o-", color=PALETTE[0], label="mean, and each run")
         if baseline is not None and length in baseline:
             ax.axhline(100 * baseline[length], color="#777777", linestyle="--", label=plain(name))
         ax.set(xlabel=x, title=title, xlim=(-0.4, len(xs) - 0.6))
@@ -196,9 +200,10 @@ def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value
             ax.vlines(x[i], runs.min(), runs.max(), color=colours[name], linewidth=1.6)
             ax.plot([x[i]], [y[i]], "o" if i in best else "s", color=colours[name], markersize=7 if i in best else 5.5,
                     markerfacecolor=colours[name] if i in best else "white", markeredgewidth=1.4)
-        ax.set(xscale="log", xlabel=title)
+        ax.set(xlabel=title)
         ax.margins(x=0.12)
         bare(ax, grid="y")
+        log_axis(ax)
     axes[0, 0].set(ylabel="average mAP (%)")
     marks = [Line2D([], [], marker="o", linestyle="", color=colours[name], label=said(name)) for name in names]
     marks += [Line2D([], [], marker="s", linestyle="", color="#777777", markerfacecolor="white", label="beaten")]
@@ -218,10 +223,24 @@ def cost_bars(costs: Mapping[str, float], unit: str) -> Figure:
     bars = ax.barh([plain(name) for name in costs], list(costs.values()), color=[colours[k] for k in kinds], height=0.7,
                    hatch=["////" if "," in name else "" for name in costs], edgecolor="white", linewidth=0)
     ax.bar_label(bars, [f"{v:,.1f}  ({v / first:,.1f} x)" for v in costs.values()], fontsize=8, padding=3)
-    ax.set(xscale="log", xlabel=unit, ylim=(len(costs) - 0.5, -0.5))
+    ax.set(xlabel=unit, ylim=(len(costs) - 0.5, -0.5))
     ax.margins(x=0.25)
     bare(ax, grid="x")
+    log_axis(ax)
     return fig
+
+
+def log_axis(ax: Axes) -> None:
+    """Makes the horizontal axis logarithmic, with at most seven plain numbers on it."""
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1,)):
+        ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+        if len(ticks) <= 7:
+            break
+    ax.set_xticks(ticks, [f"{t:,.0f}" if t >= 2 else f"{t:g}" for t in ticks])
+    ax.set_xticks([], minor=True)
 
 
 # ------------------------------------------------------------------------------------------ for exploring
