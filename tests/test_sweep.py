@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 import shutil
+import tempfile
 from itertools import product
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 import yaml
 from filelock import FileLock
@@ -15,7 +17,8 @@ from sweep_notebook import CODE, PARAMETERS, begun, write_notebook
 
 from losa.config import PRESETS, Config
 from losa.data import Annotations, load_annotations
-from losa.sweep import SweepError, SweepResult, sweep
+from losa.kernels import private_kernels
+from losa.sweep import THREADS, SweepError, SweepResult, environment, sweep
 from losa.sweep_plan import expand, parameters_of, plan
 from losa.taps import open_taps
 
@@ -223,6 +226,41 @@ def test_a_failed_run_never_is_a_number(tmp_path):
     assert "without a result.json" in three["error"]
     left = [sorted(p.name for p in (tmp_path / "out" / r["run"]).glob("result*")) for r in (one, two, three)]
     assert left == [["result.failed.json"], ["result.json"], []]
+
+
+@pytest.mark.parametrize("deaths, status", [(0, "ok"), (1, "ok"), (2, "dead")])
+def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypatch, deaths, status):
+    calls = []
+
+    def fake(*_, **__):
+        calls.append(1)
+        if len(calls) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(papermill, "execute_notebook", fake)
+    result = sweep(write_notebook(tmp_path / "a.ipynb"), {"seed": [0]}, tmp_path / "out", quiet=True)
+    assert result.runs[0]["status"] == status and len(calls) == min(deaths + 1, 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")
+def test_kernels_use_tcp_only_where_a_socket_would_have_too_long_a_path(monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, transport in (("short", "ipc"), ("long" * 30, "tcp")):
+            monkeypatch.setenv("JUPYTER_RUNTIME_DIR", os.path.join(folder, name))
+            assert private_kernels()().transport == transport
+
+
+def test_threads_are_the_callers_choice_or_a_share_of_the_cores(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    for known, given, jobs, expected in ((None, None, 2, "4"), (None, None, 16, "1"), ("3", None, 2, "3"),
+                                         ("3", 5, 2, "5")):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        if known:
+            monkeypatch.setenv("OMP_NUM_THREADS", known)
+        found = environment(given, jobs)
+        assert {found[name] for name in THREADS} == {expected} and "MPLBACKEND" not in found
+    assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
 def test_training_runs_of_two_seeds(tiny, tmp_path):
