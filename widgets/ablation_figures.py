@@ -15,6 +15,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import EngFormatter
 
 from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, ink_on, plain, run_colours
 
@@ -231,15 +232,15 @@ def cost_bars(costs: Mapping[str, float], unit: str) -> Figure:
 
 
 def log_axis(ax: Axes) -> None:
-    """Makes the horizontal axis logarithmic, with at most seven plain numbers on it."""
+    """Makes the horizontal axis logarithmic, with at most six numbers on it, as in 500k."""
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1,)):
         ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
-        if len(ticks) <= 7:
+        if len(ticks) <= 6:
             break
-    ax.set_xticks(ticks, [f"{t:,.0f}" if t >= 2 else f"{t:g}" for t in ticks])
+    ax.set_xticks(ticks, [EngFormatter(sep="")(t) if t >= 1000 else f"{t:g}" for t in ticks])
     ax.set_xticks([], minor=True)
 
 
