@@ -228,8 +228,8 @@ def intervals_figure(frame: pd.DataFrame, parts: Parts) -> Figure:
     shown = [n for n in parts if n != "tries" and len(settings_with_differences(frame[frame.part == n], parts[n][1]))]
     rows = {n: settings_with_differences(frame[frame.part == n], parts[n][1]) for n in shown}
     heights = [len(r) + 1.6 for r in rows.values()] or [1]
-    figure, axes = plt.subplots(max(1, len(shown)), 1, figsize=(9, 0.27 * sum(heights)), squeeze=False, sharex=True,
-                                height_ratios=heights, layout="constrained")
+    figure, axes = plt.subplots(max(1, len(shown)), 1, figsize=(9, max(2.5, 0.27 * sum(heights))), squeeze=False,
+                                sharex=True, height_ratios=heights, layout="constrained")
     for axis, name in zip(axes[:, 0], shown, strict=False):
         for y, (_, values) in enumerate(rows[name].items()):
             mean = values.mean()
@@ -277,6 +277,9 @@ def where(frame: pd.DataFrame) -> Figure:
             bare(axis, "y")
         row[0].set_title(title, loc="left", fontsize=10)
         row[0].set_ylabel("AP minus head_only")
-    axes[0, 1].legend(frameon=False, ncols=3, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1))
+    named = next((a for a in axes.flat if a.get_legend_handles_labels()[0]), None)
+    if named is not None:
+        axes[0, 1].legend(*named.get_legend_handles_labels(), frameon=False, ncols=3, fontsize=9, loc="lower right",
+                          bbox_to_anchor=(1, 1))
     figure.supxlabel("by action length, by class; bars: 95 % t-interval over data seeds", fontsize=9)
     return figure

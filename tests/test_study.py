@@ -115,12 +115,12 @@ def test_modes_start_from_the_same_run_and_val_chooses_the_rate(worlds):
 
 
 def test_a_part_runs_through_the_notebook_once(tmp_path, monkeypatch):
-    part = study.Part("Ranges", {"head_only": {"mode": "head_only"}, "both": {}}, seeds=(5,))
+    part = study.Part("Ranges", {"short": {"ranges": "short"}}, "short", seeds=(5,))
     monkeypatch.setitem(study.PARTS, "headline", part)
     table = study.ablations(tmp_path, ("headline",), size="tiny", jobs=1, quiet=True, **SMALL)
-    assert "| head_only |" in table and "| both |" in table and "missing" not in table
+    assert "| short |" in table and "missing" not in table
     results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/result.json")]
-    assert {r["mode"] for r in results} == {"head_only", "losa"} and len(results) == 2
+    assert [(r["mode"], r["config"]["ranges"]) for r in results] == [("losa", "short")]
     monkeypatch.setattr(study, "sweep", None)  # a second call runs nothing
     assert study.ablations(tmp_path, ("headline",), size="tiny", quiet=True, **SMALL) == table
     with pytest.raises(study.StudyError, match="no part is called axis; there are headline"):
@@ -134,12 +134,12 @@ def test_leave_one_out_pools_every_video_once(tiny, tmp_path):
     save_annotations(Annotations(annotations.classes, annotations.videos[:3]), tmp_path / "annotations.json")
     config = PRESETS["tiny"](tmp_path, annotations=str(tmp_path / "annotations.json"), epochs=1, warmup_epochs=0)
     table = leave_one_out(config, tmp_path / "folds", seeds=(0,),
-                          modes=("head_only", "losa", "noise_features", "shuffled_labels"), num_processes=1)
+                          modes=("losa", "noise_features", "shuffled_labels"), num_processes=1)
     rows = json.loads((tmp_path / "folds" / "folds.json").read_text())
-    assert [r["mode"] for r in rows] == ["head_only", "losa", "noise_features", "shuffled_labels"]
+    assert [r["mode"] for r in rows] == ["losa", "noise_features", "shuffled_labels"]
     parameters = {m: json.loads((tmp_path / "folds" / f"{m}_0_0" / "result.json").read_text())["trainable_parameters"]
-                  for m in ("head_only", "losa", "noise_features", "shuffled_labels")}
-    assert parameters["head_only"] == parameters["noise_features"] == parameters["shuffled_labels"] < parameters["losa"]
+                  for m in ("losa", "noise_features", "shuffled_labels")}
+    assert parameters["noise_features"] == parameters["shuffled_labels"] < parameters["losa"]
     assert {r["num_ground_truth"] for r in rows} == {sum(len(v.labels) for v in annotations.videos[:3])}
     assert "3 folds" in table
     shuffled = load_annotations(tmp_path / "folds" / "annotations" / "shuffled_labels_0_1.json")
