@@ -68,6 +68,8 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
         parts["scaler"] = accelerator.scaler
     state = load_state(out, parts) or first_state(config, learnt, ema.module, windows, source, quiet)
     same_weights(learnt)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)  # from here on it is training's
 
     bar = tqdm(total=num_epochs * per_epoch, initial=state["step"], desc=out.name, unit="step", disable=quiet)
     shown, began = {}, time.monotonic() - state["seconds"]
@@ -127,6 +129,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 raise KeyboardInterrupt(f"after epoch {epoch + 1}; the same command continues there")
     on_main(lambda: save_model(ema.module["model"], out / "model.safetensors", config, annotations.classes,
                                recipe.describe(), tuned_of(ema.module)))
+    AcceleratorState._reset_state()  # else accelerate's notebook_launcher would not start after a run in its notebook
     return out / "model.safetensors"
 
 
