@@ -68,8 +68,8 @@ def collect_parts(folder: str | Path) -> dict[str, pd.DataFrame]:
             above, up_to = LENGTHS.get(length, (math.nan, math.nan))
             average = math.nan if part["average_map"] is None else part["average_map"]
             found["per_length"].append({**known, "length": length, "above": above, "up_to": up_to,
-                                        "num_ground_truth": part["num_ground_truth"], "average_map": average,
-                                        **_by_tiou(result, part["map"] or [])})
+                                        "num_ground_truth": part.get("num_ground_truth"), "average_map": average,
+                                        **_by_tiou(result, part.get("map") or [])})
     return {name: pd.DataFrame(rows) for name, rows in found.items()}
 
 
@@ -132,16 +132,16 @@ def _read_run(place: Path) -> tuple[dict, dict] | None:
         config = {name: each.default for name, each in Config.model_fields.items()}
     config = {**config, **own}
     facts = {"status": status.get("status", "unfinished" if given else "ok"), "error": status.get("error") or ""}
-    if facts["status"] == "ok" and "epochs" in config and "average_map" not in result:
+    if facts["status"] == "ok" and "epochs" in config and not _numbers(result):
         facts = {"status": "damaged", "error": "result.json is missing or cannot be read"}
-    facts |= _seeds(config, result) | _numbers(place, result)
+    facts |= _seeds(config, result) | _numbers(result)
     facts["seconds"] = status.get("seconds") or sum(result.get("seconds", {}).values()) or math.nan
     return config, facts
 
 
-def _numbers(place: Path, result: dict) -> dict:
+def _numbers(result: dict) -> dict:
     """What a result says, under the names of the columns."""
-    if "average_map" not in result:
+    if not isinstance(result.get("average_map"), float | int):
         return {}
     val, test = ([v for _, v in sorted(result.get(name, {}).items(), key=lambda each: int(each[0]))]
                  for name in ("val_map", "test_map"))
@@ -150,12 +150,12 @@ def _numbers(place: Path, result: dict) -> dict:
               "best_test_epoch_map": max(test, default=None),
               "train_seconds": result.get("seconds", {}).get("train")}
     found = {name: math.nan if value is None else value for name, value in found.items()}
-    return found | _by_tiou(result, result["map"])
+    return found | _by_tiou(result, result.get("map", []))
 
 
 def _by_tiou(result: dict, values: list) -> dict:
     """{"map_30": value, ...} for the thresholds of a result; NaN where there are no values."""
-    return {f"map_{100 * t:g}": values[i] if values else math.nan for i, t in enumerate(result["tiou"])}
+    return {f"map_{100 * t:g}": values[i] if values else math.nan for i, t in enumerate(result.get("tiou", []))}
 
 
 def _seeds(config: dict, result: dict) -> dict:

@@ -26,8 +26,8 @@ Number = int | float
 AT_ONCE = 1 << 22  # weights of predictions held in memory
 CONVERGED = 0.3  # points of val mAP that the last quarter of the epochs may still win
 TOGETHER = {"adapters": {"mode", "ranges"}, "mode": {"ranges"}}  # settings that another one stands for
-NO_SETTING = {"seed", "cache", "num_workers", "save_every", "val_every", "track_test", "log_with", "micro_batch",
-              "annotations", "weights"}  # the last two are told by their seeds
+NO_SETTING = {"seed", "cache", "num_workers", "save_every", "val_every", "track_test", "log_with", "micro_batch"}
+GIVEN = ("annotations", "weights")  # as well as its seed; what is compared must share them
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,9 @@ def compare_groups(frame: pd.DataFrame, axis: str, baseline: object, *, value: s
     """A row per setting of a column of `collect`'s frame but the baseline, which each is compared with.
 
     A run is compared with those of the baseline that share its seeds and all other settings; where there are none,
-    with those that share its seeds, and `also_differs` names what else is not the same. Differences are averaged
-    over everything but the unit: data seeds, or where all data is the same training seeds, else backbone seeds.
+    with those that share seeds, data and weights, and `also_differs` names what else is not the same. Differences are
+    averaged over everything but the unit: data seeds, or where all data is the same training seeds, else those of the
+    backbone.
     Columns, in percent and points: setting, n (units), unit, runs, mean and baseline_mean of the runs compared,
     difference, seeds_low and seeds_high (95 % paired t), videos_low and videos_high (95 % bootstrap over test
     videos; only of average_map), late_gain, also_differs. What cannot be told is NaN.
@@ -202,7 +203,7 @@ def compare_groups(frame: pd.DataFrame, axis: str, baseline: object, *, value: s
 def _compared(ours: list[dict], theirs: list[dict], others: list[str], unit: str, value: str,
               num_draws: int) -> dict:
     """One row of `compare_groups`."""
-    seeds = [name for name in SEEDS if any(name in row for row in ours)]
+    seeds = [name for name in (*SEEDS, *GIVEN) if any(name in row for row in ours)]
     pairs, differs = [], []
     for names in ([*seeds, *others], seeds):
         key = lambda row: tuple(_key(row.get(name)) for name in names)  # noqa: B023, E731
@@ -247,7 +248,9 @@ def _mean(values: Sequence) -> np.ndarray | Number:
 
 
 def _key(value: object) -> str:
-    """What equal settings share: 4 and 4.0, a list and its JSON."""
+    """What equal settings share: 4 and 4.0, a list and its JSON, None and NaN."""
+    if value is None or value != value:
+        return "None"
     if isinstance(value, list | tuple | dict):
         return json.dumps(value)
     return f"{value:.12g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
