@@ -92,10 +92,13 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
           fields: Set = None) -> None:
     """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
     from losa.hints import print_table
+    from losa.processes import launched
     from losa.run import run
 
     chosen = choose_config(config, preset, data, post, fields)
     result = interruptible(run, chosen, out)
+    if not launched().is_main_process:
+        return
     if result["val_map"]:
         print(f"val average {100 * list(result['val_map'].values())[-1]:.2f}: choose between configs by this one")
     print_table(result)
@@ -251,7 +254,7 @@ def sweep(notebook: Annotated[Path, typer.Argument(help="A notebook with a param
           grid: Annotated[Path, typer.Option(help="YAML or JSON: lists of values by parameter (all combinations), or a "
                                              "list of such.")],
           out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are not run again.")],
-          jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time, one thread each.")] = 1,
+          jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time; they share the cores.")] = 1,
           retry: Annotated[bool, typer.Option("--retry", help="Run failed ones again.")] = False,
           timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is stopped.")] = None,
           ) -> None:
@@ -259,7 +262,6 @@ def sweep(notebook: Annotated[Path, typer.Argument(help="A notebook with a param
     from losa.sweep import sweep
 
     found = interruptible(sweep, notebook, grid, out, jobs=jobs, retry=retry, timeout_s=timeout)
-    print(found)
     print(f"next: losa report {out}")
     if found.exit_code:
         raise SystemExit(found.exit_code)

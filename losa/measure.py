@@ -16,7 +16,7 @@ study_app = typer.Typer(no_args_is_help=True, help="Make the tables of the READM
 @bench_app.command()
 def memory(format: Annotated[str, typer.Option(help="table or json.")] = "table",
            num_clips: Annotated[int, typer.Option(help="Clips of 16 frames in the window.")] = 4) -> None:
-    """Saved-for-backward memory of head-only, LoSA and full fine-tuning at ViT-B; ViT-g where there is a GPU."""
+    """Memory kept for the backward pass by the five modes at ViT-B; where there is a GPU, peak memory at ViT-g."""
     from losa.bench import memory
 
     found = memory(num_clips)
@@ -25,9 +25,9 @@ def memory(format: Annotated[str, typer.Option(help="table or json.")] = "table"
         return
     print(f"{found['backbone']}, {num_clips} clips, {found['machine']}")
     for mode, row in found["modes"].items():
-        print(f"{mode:10} {row['saved_mib']:10.1f} MiB  x{row['ratio']:<8} {row['trainable_parameters']:12,} trainable")
+        print(f"{mode:22} {row['saved_mib']:10.1f} MiB  x{row['ratio']:<8} {row['trainable_parameters']:12,} trainable")
     for mode, row in found.get("gpu", {}).get("modes", {}).items():
-        print(f"gpu {found['gpu']['backbone']} {mode:10} {row}")
+        print(f"gpu {found['gpu']['backbone']} {mode:22} {row}")
 
 
 @study_app.command()

@@ -18,6 +18,7 @@ from losa.adapters import ADAPTERS, alike, run_together, spans, up_and_add, up_t
 from losa.config import Config
 from losa.fusion import FUSIONS, GatedFusion
 from losa.head import Head
+from losa.tokens import on_tokens
 
 
 class Output(NamedTuple):
@@ -54,8 +55,9 @@ class LoSA(nn.Module):
         last = (last - self.last_mean[:, None]) / self.last_std[:, None]
         together = [list(row) for row in self.adapters]
         if alike(together):
-            return self.fused_together(together, (taps - self.tap_mean[..., None, None, None])
-                                       / self.tap_std[..., None, None, None], last, mask)
+            scale = self.tap_std.reciprocal()
+            taps = torch.addcmul((-self.tap_mean * scale)[..., None, None, None], taps, scale[..., None, None, None])
+            return self.fused_together(together, taps, last, mask)
         rows = []
         for k, row in enumerate(self.adapters):
             tap = (taps[:, k] - self.tap_mean[k, :, None, None, None]) / self.tap_std[k, :, None, None, None]
@@ -91,8 +93,10 @@ class LoSA(nn.Module):
 
 def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_snippets: int) -> LoSA:
     """The model a config describes, for a backbone of width `dim`. Weights come from torch's global seed."""
-    names = spans(config.ranges)
-    adapters = [[ADAPTERS[config.adapter](
+    names, adapter = spans(config.ranges), ADAPTERS[config.adapter]
+    if config.mode == "side_tokens":
+        adapter = on_tokens(adapter)
+    adapters = [[adapter(
         dim, span=span, adapter_dim=config.adapter_dim, num_heads=config.adapter_heads, grid=config.grid,
         window=config.short_window, scope=config.short_scope, clip_snippets=clip_snippets,
         long_stride=config.long_stride, long_keys=config.long_keys, query=config.query)

@@ -48,18 +48,9 @@ def open_source(config: Config, videos: Sequence[Video], *, device: str = "cpu",
             load_tuned(source.tuned, run)
         tuned, source = source.tuned, interpolated(source, config)
     else:
-        if config.mode == "side_tokens":
-            config = config.replace(mode="losa", grid=tokens_per_side(config))
         tuned, source = None, open_taps(config, videos, device=device, quiet=quiet)
     source.tuned = tuned
     return source
-
-
-def tokens_per_side(config: Config) -> int:
-    """Tokens along a side of the backbone's map."""
-    backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size,
-                                       clip_length=config.clip_length)
-    return backbone.input_size // backbone.patch
 
 
 class TunedTaps(LiveTaps):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from losa import taps
@@ -33,6 +34,7 @@ from losa.features import Resampled
 from losa.files import write_text
 from losa.leftovers import hold, is_left
 from losa.model import LoSA, load_model
+from losa.modes import open_source
 from losa.own_page import own_page
 from losa.predict import predict_video, suppress
 from losa.rows import VIDEO_SUFFIXES
@@ -221,7 +223,7 @@ def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, qui
                       f"segment is called by what the model itself knows", stacklevel=3)
     device = taps.best_device()
     config = config.replace(weights=weights or config.weights, cache="", classifier="")
-    source = taps.open_taps(config, (), device=device, quiet=quiet)
+    source = open_source(config, (), device=device, quiet=quiet, run=run)
     described = source.recipe.describe()
     model, _, classes = load_model(run, backbone=described)
     file = run / "model.safetensors" if run.is_dir() else run
@@ -232,6 +234,7 @@ def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, qui
     return Detector(model.to(device), config, classes, live, hashlib.sha256(key.encode()).hexdigest())
 
 
+@torch.no_grad()
 def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict:
     """What is kept of one video: its records, best first, and what it is. Raises CacheError where it has no taps."""
     cache, source = detector.cached(folder)

@@ -67,7 +67,8 @@ class TapRecipe:
             raise ValueError(f"clip_stride={stride} must be a multiple of the tubelet {tubelet} and at most the clip's "
                              f"{length} frames")
         layers = () if config.tapped == "none" else backbones.tap_layers(config.tapped, backbone.depth)
-        return cls(backbones.weights_id(backbone), backbone.dim, layers, config.grid, length, tubelet, stride,
+        grid = backbone.input_size // backbone.patch if config.mode == "side_tokens" else config.grid
+        return cls(backbones.weights_id(backbone), backbone.dim, layers, grid, length, tubelet, stride,
                    config.sample_fps, config.frame_stride, config.frames_per_video, backbone.input_size,
                    config.resize, backbone.mean, backbone.std, config.compute_dtype)
 

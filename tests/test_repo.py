@@ -19,7 +19,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {path.stem: path for path in sorted((ROOT / "losa").glob("*.py")) if path.stem != "__init__"}
 ALLOWED_OURS = {  # what each of these may import of losa; the others only must not go in circles
-    "segments": set(), "config": set(), "motions": set(), "world": {"motions"},
+    "segments": set(), "config": set(), "motions": set(), "scripts": {"motions"},
+    "world": {"motions", "scripts"},
     "probe": set(), "probe_many": {"probe"}, "video": {"probe", "probe_many"},
     "checkpoints": set(), "backbone": {"checkpoints"}, "temporal": set(), "adapters": {"temporal"},
     "fusion": {"temporal"},
@@ -27,7 +28,8 @@ ALLOWED_OURS = {  # what each of these may import of losa; the others only must 
     "evaluate": {"segments", "protocols", "truth"}, "classifier": set(), "card": set(), "subtitles": set(),
     "rows": set(), "tables": {"rows"}, "layouts": {"rows", "tables"}, "entries": {"rows", "video"},
     "data": {"entries", "layouts", "rows", "tables", "video"}, "check": {"entries", "layouts", "rows", "video"},
-    "model": {"adapters", "fusion", "head", "config"}, "sweep": {"config"},
+    "tokens": set(), "model": {"adapters", "fusion", "head", "config", "tokens"}, "files": set(), "kernels": set(),
+    "sweep_plan": {"cache_files", "config"}, "sweep": {"files", "kernels", "sweep_plan"},
 }  # fmt: skip
 TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}
 REQUIRED = {"torch", "timm", "decord", "jupyterlab", "ipywidgets", "matplotlib", "plotly", "papermill", "nbstripout"}
