@@ -37,7 +37,7 @@ def conclude(rows: list[dict], parts: Parts, pictures: Path, chosen: dict[str, d
                                     "first); [ , ]: 95 % bootstrap over test videos, the same models."]
     for name, (title, baseline) in parts.items():
         part = frame[frame.part == name]
-        if not part.score.notna().any():
+        if name == "warm" or not part.score.notna().any():
             continue
         text.append(f"## {title}\n\n" + section(part, baseline))
         if name == "tries":
@@ -187,7 +187,7 @@ def answers(frame: pd.DataFrame) -> list[str]:
         part = with_groups(frame[frame.part == name])
         if {*RANGES} <= {*part[part.score.notna()].label}:
             text.append(f"## Do short and long complement each other? Where? ({title})\n\n" + complement(part))
-    if (frame.part.isin(("headline", "covered", "weak")) & frame.score.notna()).any():
+    if (frame.part.isin(("headline", "covered", "weak")) & (frame.label == "both") & frame.score.notna()).any():
         text.append("## Unseen classes or an undertrained backbone?\n\n" + unseen_or_weak(frame))
     return text
 
