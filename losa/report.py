@@ -44,7 +44,7 @@ def report(folder: str | Path, out: str | Path | None = None) -> Path:
     done, axes = frame[frame["status"] == "ok"], axes_of(frame)
     counts = ", ".join(f"{n} {status}" for status, n in frame["status"].value_counts().items())
     sections = [("Settings compared", comparisons(done, axes))] if axes and len(done) > 1 else []
-    if len(done):
+    if axes and len(done) > 1:
         sections.append(("What it costs", costs(done, axes)))
     if done["best_test_epoch_map"].notna().any():
         sections.append(("What choosing an epoch by test would claim", optimism_table(done)))
@@ -86,7 +86,7 @@ def comparisons(done: pd.DataFrame, axes: Mapping[str, object]) -> Html:
     found = found[found["difference"].notna()] if len(found) else found
     if not len(found):
         return element("p", "No two settings share a seed, so nothing can be compared.")
-    heads = ["axis", "setting", "less", "seeds", "mean", "difference", "over seeds", "over test videos",
+    heads = ["axis", "setting", "compared with", "seeds", "mean", "difference", "over seeds", "over test videos",
              "late val gain", "also differs"]
     rows = [[row["axis"], said(row["setting"]), row["baseline"], row["n"], f"{row['mean']:.1f}",
              f"{row['difference']:+.1f}", bounds(row["seeds_low"], row["seeds_high"]),
@@ -148,18 +148,18 @@ def runs_table(frame: pd.DataFrame, axes: Mapping[str, object], where: Path) -> 
     seeds = [name for name in SEEDS if frame[name].notna().any()]
     files = [name for name in FILES if name in frame]
     tious = [c for c in frame if c.startswith("map_")]
-    heads = ["run", "status", "average mAP", "val, last", "val, best", "late val gain", *axes, *files,
+    heads = ["run", "status", "average mAP", "val, last", "val, best", "late val gain", *axes,
              *(name.replace("_", " ") for name in seeds), *(f"tIoU {float(c[4:]) / 100:g}" for c in tious),
-             "parameters", "memory (MB)", "training", "everything"]
+             "parameters", "memory (MB)", "training", "everything", *files]
     rows = []
     for row in frame.sort_values([*axes, *seeds], key=lambda c: c.map(ordered)).to_dict("records"):
         rows.append([linked(row, where), row["status"], *(shown(row[c], percent) for c in NUMBERS[:3]),
                      late(row["late_gain"]), *(said(row[a]) for a in axes),
-                     *("/".join(Path(str(row[f])).parts[-3:]) if row[f] else "–" for f in files),
                      *(shown(row[s], "{:.0f}".format) for s in seeds), *(shown(row[c], percent) for c in tious),
                      shown(row["trainable_parameters"], "{:,.0f}".format),
                      shown(row["peak_memory_mb"], "{:,.0f}".format), shown(row["train_seconds"], minutes),
-                     shown(row["seconds"], minutes)])
+                     shown(row["seconds"], minutes),
+                     *("/".join(Path(str(row[f])).parts[-3:]) if row[f] else "–" for f in files)])
     agreed = {name: frame[name].iloc[0] for name in ("mode", "ranges") if name in frame and frame[name].nunique() == 1}
     common = "".join(f" {name} = {said(value)} in all of them." for name, value in agreed.items())
     note = "mAP in percent. The same and all settings are in runs.csv and runs.parquet beside this page." + common
