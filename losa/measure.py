@@ -71,11 +71,14 @@ def train(format: Annotated[str, typer.Option(help="table or json.")] = "table",
 
 
 @bench_app.command("sweep")
-def bench_sweep(format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
+def bench_sweep(out: Annotated[Path, typer.Argument(help="New folder for world, taps and runs.")]
+                = Path("runs/bench_sweep"),
+                size: Annotated[str, typer.Option(help="Size of the world.")] = "demo",
+                format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
     """A sweep with 2 jobs against the same one after the other, and what a run costs beyond training."""
     from losa.sweep_speed import sweep_speed, sweep_speed_table
 
-    found = sweep_speed()
+    found = sweep_speed(out, size=size)
     print(json.dumps(found) if format == "json" else sweep_speed_table(found))
 
 
