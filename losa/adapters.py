@@ -127,8 +127,9 @@ def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, 
                  last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "G B T d"]:
     """All adapters of a model, G = R x K, up to their up-projections: `forward` in few batched kernels.
 
-    Needs `alike(rows)`. What is linear in a row is folded: a LayerNorm's scale and shift into the layer after it, the
-    values' bias into `to_out` (attention weights sum to one). So the normalised tap is computed once for both ranges.
+    Needs `alike(rows)`, overwrites what `taps` hold beyond the mask. What is linear in a row is folded: a LayerNorm's
+    scale and shift into the layer after it, the values' bias into `to_out` (attention weights sum to one). So the
+    normalised tap is computed once for both ranges.
     """
     every, shape, valid = by_range(rows), mask.shape, mask[:, :, None, None].to(last.dtype)
     x = reduce_together(every, taps, mask)  # (B, T, G, d), the layout of convolutions in channels-last memory
@@ -142,7 +143,9 @@ def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, 
     parts = [z.view(-1, *shape[1:], z.shape[2]).split(len(rows) * shape[0]) for z in (q, k, v)]  # (K * B, T, d)
     attended = []
     for adapter, mine, keys, values in zip(rows[0], *parts, strict=True):
-        keys, values, seen = adapter.pooled(keys, values, mask.repeat(len(rows), 1))
+        seen = mask  # which short-range attention shares among the taps
+        if adapter.span == "long":
+            keys, values, seen = adapter.pooled(keys, values, mask.repeat(len(rows), 1))
         attended.append(adapter.attend_heads(mine, keys, values, seen))
     weight = stacked(every, "to_out.weight").mT
     bias = torch.baddbmm(stacked(every, "to_out.bias").unsqueeze(1), stacked(every, "to_v.bias").unsqueeze(1), weight)
@@ -206,9 +209,11 @@ def folded_linear(adapters: Sequence[nn.Module], norm: str, name: str,
 
 
 def reduce_together(adapters: Sequence[TemporalAdapter], taps: Tensor, mask: Tensor) -> Float[Tensor, "B T G d"]:
-    """`TemporalAdapter.reduce` of all."""
+    """`TemporalAdapter.reduce` of all. Overwrites what `taps` hold beyond the mask."""
     size, num_taps, dim, steps, *grid = taps.shape
-    x = taps.permute(0, 3, 4, 5, 1, 2).masked_fill(~mask[:, :, None, None, None, None], 0)
+    hidden = ~mask[:, :, None, None, None, None]
+    x = taps.permute(0, 3, 4, 5, 1, 2)
+    x = x.masked_fill(hidden, 0) if x.requires_grad else x.masked_fill_(hidden, 0)
     x = F.layer_norm(x, (dim,)).flatten(0, 3).transpose(0, 1)  # (K, B * T * g * h, C)
     x = folded_linear(adapters, "norm", "down", x)
     if grid == [1, 1] and adapters[0].space is None:

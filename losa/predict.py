@@ -5,7 +5,7 @@ lies, so no candidate is counted twice and none is cut by a window's edge.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,11 @@ from losa.config import Config
 from losa.data import Annotations, Video
 from losa.head import decode, points
 from losa.model import LoSA
-from losa.segments import soft_nms, to_records, vote
-from losa.windows import stack
+from losa.segments import Grid, soft_nms, to_records, vote
+from losa.windows import padded, rounded
+
+BATCH_WINDOWS = 8  # run together, at most
+BATCH_NUMBERS = 2**24  # of features in them, at most, where more than one window runs
 
 
 class Raw(NamedTuple):
@@ -47,37 +50,78 @@ def window_spans(total: int, window: int, overlap: float, align: int = 1) -> lis
             for s, low, high in zip(starts, [-np.inf, *borders], [*borders, np.inf], strict=True)]
 
 
-@torch.no_grad()
+class Window(NamedTuple):
+    """One window of a video: its first snippet, the positions it answers for, and its features."""
+
+    video: Video
+    grid: Grid
+    start: int
+    first: float
+    last: float
+    features: tuple[Tensor, Tensor]
+
+
 def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
     """Candidates of one video: the best `config.pre_nms_topk` (per level and window with `config.topk_per_level`).
 
     The model must be in eval mode. Segments are clipped to the video.
     """
-    device, grid, total = next(model.parameters()).device, source.time_grid(video), source.num_snippets(video)
-    found = []
+    return predict(model, source, [video], config, quiet=True)[video.id]
+
+
+def predict(model: LoSA, source, videos: Sequence[Video], config: Config, quiet: bool = False) -> dict[str, Raw]:
+    """Candidates of every video as in `predict_video`, with a progress bar.
+
+    Windows that get the same padded length run together, so that each is computed as it would be alone.
+    """
+    found, waiting = {video.id: [] for video in videos}, {}
+    for video in tqdm(videos, desc="predict", unit="video", leave=False, disable=quiet):
+        for window in windows_of(source, video, config):
+            batch = waiting.setdefault(rounded(window.features[1].shape[1]), [])
+            batch.append(window)
+            size = max(1, BATCH_NUMBERS // sum(x.numel() for x in window.features))
+            if len(batch) >= min(size, BATCH_WINDOWS):
+                answer(model, waiting.pop(rounded(window.features[1].shape[1])), config, found)
+    for batch in waiting.values():
+        answer(model, batch, config, found)
+    return {video.id: best_of(found[video.id], video, config) for video in videos}
+
+
+@torch.no_grad()
+def windows_of(source, video: Video, config: Config) -> Iterator[Window]:
+    """The windows of a video with their features, one after the other."""
     align = source.recipe.clip_length // source.recipe.tubelet if config.short_scope == "clip" else 1
-    for start, stop, first, last in window_spans(total, config.window, config.window_overlap, align):
-        sample = {"fetched": source.fetch(video, start, stop), "segments_grid": torch.zeros(0, 2),
-                  "labels": torch.zeros(0, dtype=torch.long), "video": video.id}
-        batch = stack([sample], source, device)
-        output = model(batch.taps, batch.last, batch.mask)
-        where = points(batch.mask.shape[1], config.head_levels, device)
-        here = output.point_mask[0] & (where.positions_grid + start >= first) & (where.positions_grid + start < last)
-        hits = decode(output.logits[0], output.offsets[0], here, where, min_score=config.pre_nms_score,
+    for start, stop, first, last in window_spans(source.num_snippets(video), config.window, config.window_overlap,
+                                                 align):
+        features = source.features(source.fetch(video, start, stop))
+        yield Window(video, source.time_grid(video), start, first, last, features)
+
+
+@torch.no_grad()
+def answer(model: LoSA, windows: Sequence[Window], config: Config, found: dict[str, list]) -> None:
+    """Appends to its video's list in `found` each window's (start, segments in seconds, scores, labels)."""
+    device = next(model.parameters()).device
+    taps, last, mask = padded([window.features for window in windows], device)
+    output = model(taps, last, mask)
+    where = points(mask.shape[1], config.head_levels, device)
+    for i, window in enumerate(windows):
+        at, grid = where.positions_grid + window.start, window.grid
+        here = output.point_mask[i] & (at >= window.first) & (at < window.last)
+        hits = decode(output.logits[i], output.offsets[i], here, where, min_score=config.pre_nms_score,
                       top_k=config.pre_nms_topk, per_level=config.topk_per_level, min_length_grid=config.min_length,
-                      limits_grid=tuple(grid.to_grid(edge) - start for edge in (0.0, float(video.duration))))
-        found.append((grid.to_seconds(hits.segments_grid + start), hits.scores, hits.labels))
-    segments, scores, labels = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+                      limits_grid=tuple(grid.to_grid(e) - window.start for e in (0.0, float(window.video.duration))))
+        seconds = grid.to_seconds(hits.segments_grid + window.start)
+        found[window.video.id].append((window.start, seconds.cpu(), hits.scores.cpu(), hits.labels.cpu()))
+
+
+def best_of(answers: list[tuple], video: Video, config: Config) -> Raw:
+    """The candidates of all windows of a video, best first."""
+    segments, scores, labels = (torch.cat(parts) for parts in zip(*(
+        answer[1:] for answer in sorted(answers, key=lambda answer: answer[0])), strict=True))
     segments = segments.clamp(0, video.duration)
     best = scores.argsort(descending=True, stable=True)
     best = best[segments[best, 1] > segments[best, 0]][:None if config.topk_per_level else config.pre_nms_topk]
     return Raw(segments[best], scores[best], labels[best])
-
-
-def predict(model: LoSA, source, videos: Sequence[Video], config: Config, quiet: bool = False) -> dict[str, Raw]:
-    """Candidates of every video, with a progress bar."""
-    return {video.id: predict_video(model, source, video, config)
-            for video in tqdm(videos, desc="predict", unit="video", leave=False, disable=quiet)}
 
 
 @torch.no_grad()

@@ -50,29 +50,29 @@ def attend(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Te
 
 
 def attend_locally(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: Float[Tensor, "B h T D"],
-                   mask: Bool[Tensor, "B T"], reach: int) -> Float[Tensor, "B T C"]:
+                   mask: Bool[Tensor, "_ T"], reach: int, block: int = 32) -> Float[Tensor, "B T C"]:
     """Each query attends to the valid keys at most `reach` steps away; O(T x reach) memory.
 
-    Queries go in blocks of c >= 2 x reach steps. A block's keys are two consecutive blocks of the sequence shifted
-    by `reach`, which hold everything its queries may see (slices and `cat`: the backward of `unfold` is slow).
+    Queries go in blocks, whose keys are the block and `reach` steps on either side of it. The mask may have fewer
+    rows than the sequences, which then share it in turns.
     """
-    block, steps = max(2 * reach, 16), q.shape[2]
-    at = torch.arange(2 * block, device=q.device)
-    if steps <= 2 * block:
+    block, steps = max(2 * reach, block), q.shape[2]
+    at = torch.arange(block + 2 * reach, device=q.device)
+    if steps <= block:
         near = (at[:steps, None] - at[:steps]).abs() <= reach
         return attend_where(q, k, v, near & mask[:, None]).transpose(1, 2).flatten(2)
     num = -(-steps // block)
     tail = num * block - steps
     shift = (reach, tail + block - reach)
     queries = pad_steps(q.transpose(1, 2), (0, tail)).unflatten(1, (num, block))  # (B, n, c, h, D)
-    keys, values = (TwoBlocks.apply(pad_steps(x.transpose(1, 2), shift), block) for x in (k, v))
-    valid = TwoBlocks.apply(F.pad(mask, shift), block)[:, :, None]  # (B, n, 1, 2c)
-    near = (at - at[:block, None] - reach).abs() <= reach  # (c, 2c)
+    keys, values = (Stretches.apply(pad_steps(x.transpose(1, 2), shift), block, 2 * reach) for x in (k, v))
+    valid = Stretches.apply(F.pad(mask, shift), block, 2 * reach)[:, :, None]  # (B, n, 1, c + 2 reach)
+    near = (at - at[:block, None] - reach).abs() <= reach
     return attend_blocks(queries, keys, values, valid & near)[:, :steps]
 
 
 def attend_in_blocks(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: Float[Tensor, "B h T D"],
-                     mask: Bool[Tensor, "B T"], block: int) -> Float[Tensor, "B T C"]:
+                     mask: Bool[Tensor, "_ T"], block: int) -> Float[Tensor, "B T C"]:
     """Each query attends to the valid keys of its own block of `block` steps (a clip)."""
     steps, tail = q.shape[2], -q.shape[2] % block
     q, k, v = (pad_steps(x.transpose(1, 2), (0, tail)).unflatten(1, (-1, block)) for x in (q, k, v))
@@ -85,32 +85,32 @@ def pad_steps(x: Float[Tensor, "B T h D"], margins: tuple[int, int]) -> Float[Te
     return F.pad(x, (0, 0, 0, 0, *margins)) if any(margins) else x
 
 
-class TwoBlocks(torch.autograd.Function):
-    """(B, (n + 1) * c, ...) -> (B, n, 2c, ...): each block of c steps with the one after it.
+class Stretches(torch.autograd.Function):
+    """(B, (n + 1) * c, ...) -> (B, n, c + extra, ...): each block of c steps with the first `extra` of the next.
 
-    Its own backward adds the two halves in place, where that of slices would fill and add whole tensors.
+    Its own backward adds both parts in place, where that of slices would fill and add whole tensors.
     """
 
     @staticmethod
-    def forward(x: Tensor, block: int) -> Tensor:
+    def forward(x: Tensor, block: int, extra: int) -> Tensor:
         blocks = x.unflatten(1, (-1, block))
-        return torch.cat((blocks[:, :-1], blocks[:, 1:]), 2)
+        return torch.cat((blocks[:, :-1], blocks[:, 1:, :extra]), 2)
 
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
-        ctx.block = inputs[1]
+        ctx.block, ctx.extra = inputs[1:]
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         size, num, _, *rest = grad.shape
         x = grad.new_empty(size, num + 1, ctx.block, *rest)
         x[:, :-1], x[:, -1] = grad[:, :, :ctx.block], 0
-        x[:, 1:] += grad[:, :, ctx.block:]
-        return x.flatten(1, 2), None
+        x[:, 1:, :ctx.extra] += grad[:, :, ctx.block:]
+        return x.flatten(1, 2), None, None
 
 
 def attend_blocks(q: Float[Tensor, "B n c h D"], k: Float[Tensor, "B n s h D"], v: Float[Tensor, "B n s h D"],
-                  allowed: Bool[Tensor, "B n c s"]) -> Float[Tensor, "B T C"]:
+                  allowed: Bool[Tensor, "_ n c s"]) -> Float[Tensor, "B T C"]:
     """Attention inside each of n blocks; T = n x c."""
     size = len(q)
     q, k, v = (x.flatten(0, 1).transpose(1, 2) for x in (q, k, v))
@@ -119,9 +119,10 @@ def attend_blocks(q: Float[Tensor, "B n c h D"], k: Float[Tensor, "B n s h D"], 
 
 
 def attend_where(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Tensor, "B h S D"],
-                 allowed: Bool[Tensor, "B T S"]) -> Float[Tensor, "B h T D"]:
-    """Each query attends to the keys it is allowed to see."""
+                 allowed: Bool[Tensor, "_ T S"]) -> Float[Tensor, "B h T D"]:
+    """Each query attends to the keys it is allowed to see; fewer tables than sequences are used in turns."""
     bias = torch.zeros_like(allowed, dtype=q.dtype).masked_fill(~allowed, NEVER)
+    bias = bias.repeat(len(q) // len(bias), 1, 1) if len(q) > len(bias) else bias
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.unsqueeze(1))
 
 

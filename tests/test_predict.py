@@ -8,7 +8,7 @@ import torch
 
 from losa.config import Config
 from losa.model import build
-from losa.predict import Raw, load_raw, predict_video, save_raw, suppress, truth_of, video_gates, window_spans
+from losa.predict import Raw, load_raw, predict, predict_video, save_raw, suppress, truth_of, video_gates, window_spans
 from tests.test_windows import Numbers, a_video
 
 
@@ -71,6 +71,34 @@ def test_topk_keeps_the_best():
     few = predict_video(model, Waves(300), a_video(), config)
     many = predict_video(model, Waves(300), a_video(), config.replace(pre_nms_topk=5000))
     assert len(few.scores) == 10 and torch.equal(few.scores, many.scores[:10])
+
+
+class Lengths(Waves):
+    """Videos of different lengths, told by their names."""
+
+    def num_snippets(self, video):
+        return int(video.id)
+
+
+@pytest.mark.parametrize("most", [2**24, 2 * 3 * 8 * 128])
+def test_windows_of_many_videos_run_together_as_each_alone(monkeypatch, most):
+    monkeypatch.setattr("losa.predict.BATCH_NUMBERS", most)
+    config = Config.make(head_dim=16, head_levels=2, pre_nms_score=0.0, window=128, long_keys=8)
+    model = build(config, dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
+    torch.nn.init.constant_(model.head.regress.out.bias, 2.0)
+    videos, source = [a_video(name) for name in ("300", "90", "128", "127", "40", "301", "96")], Lengths(0)
+    sizes = []
+    model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    together = predict(model, source, videos, config, quiet=True)
+    assert max(sizes) == (8 if most > 2**20 else 2)
+    alone = {v.id: predict_video(model, source, v, config) for v in videos}
+    assert list(together) == list(alone)
+    for name, raw in alone.items():
+        assert len(raw.scores) == len(together[name].scores) > 50
+        torch.testing.assert_close(together[name].scores, raw.scores, rtol=0, atol=1e-5)
+        rows = [sorted(zip(x.labels.tolist(), x.segments.tolist(), strict=True)) for x in (raw, together[name])]
+        torch.testing.assert_close(*(torch.tensor([end for _, ends in r for end in ends]) for r in rows), rtol=0,
+                                   atol=1e-3)
 
 
 def test_raw_predictions_round_trip(tmp_path):
