@@ -79,15 +79,16 @@ def executed(finished, tmp_path_factory) -> Path:
     """The folder in which parameterised copies of all notebooks have run under nbval."""
     folder = tmp_path_factory.mktemp("notebooks")
     config = PRESETS["tiny"](finished)
-    data = {name: getattr(config, name) for name in ("annotations", "cache")}
+    data = {"annotations": config.annotations, "cache": config.cache}
+    swept = {**data, "notebook": str(ROOT / "notebooks" / "02_train.ipynb"), "seeds": [0]}
     standard = Config().to_dict()
     small = {name: value for name, value in config.to_dict().items() if name not in data and value != standard[name]}
     given = {"00_quickstart": {"run_dir": str(finished)},
              "01_data": {"world_dir": str(finished / "world"), "size": "tiny", "cache": str(finished / "taps")},
              "02_train": {**config.to_dict(), "out": str(folder / "run")},
-             "03_ablations": {**data, "out": str(folder / "ablations"), "grid": {"short_window": [1]}, "axes": {},
-                              "seeds": [0], "changed": small},  # two runs: that one and the default
-             "03b_modes": {**data, "out": str(folder / "modes"), "modes": ["head_only", "inside"], "seeds": [0],
+             "03_ablations": {**swept, "out": str(folder / "ablations"), "grid": {"short_window": [1]}, "axes": {},
+                              "changed": small},  # two runs: that one and the default
+             "03b_modes": {**swept, "out": str(folder / "modes"), "modes": ["head_only", "inside"],
                            "start_epochs": 1, "epochs": 1, "changed": {**small, "warmup_epochs": 0},
                            "bench": {"size": "videomae_s", "num_clips": 1, "input_size": 32}},
              "04_own_video": {"out": str(folder / "own"), "size": "tiny", "epochs": 1,
@@ -128,8 +129,9 @@ def test_ablations_run_what_the_training_notebook_runs(executed):
     mine, theirs = (load_file(folder / "model.safetensors") for folder in (runs[4], executed / "run"))
     assert mine.keys() == theirs.keys() and all(mine[k].equal(theirs[k]) for k in mine)
     kept = {path.name for path in (executed / "ablations").iterdir() if path.is_file()}
-    assert kept == {"heat_map.svg", "intervals.svg", "lengths.svg", "gates.svg", "explore.html", "runs.csv"}
-    table = pd.read_csv(executed / "ablations" / "runs.csv").set_index("short_window")
+    assert kept == {"heat_map.svg", "intervals.svg", "lengths.svg", "gates.svg", "explore.html"}
+    assert "<html" in (executed / "ablations" / "runs" / "report.html").read_text()
+    table = pd.read_csv(executed / "ablations" / "runs" / "runs.csv").set_index("short_window")
     assert table["status"].eq("ok").all() and len(table) == 2
     for window, folder in runs.items():
         found = json.loads((folder / "result.json").read_text())["average_map"]
