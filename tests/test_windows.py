@@ -91,6 +91,26 @@ def test_aligned_windows_start_at_clip_borders():
     assert all(s % 8 == 0 for s in starts) and len(starts) > 3
 
 
+class Copied(Numbers):
+    """Tells which copy was asked for: nothing, if none was."""
+
+    def fetch(self, video, start, stop, *copy):
+        return {"at": torch.arange(start, stop), "copy": copy}
+
+
+def test_copies_are_drawn_after_the_window_or_follow_the_epoch():
+    def fetched(copies, epoch):
+        found = Windows([a_video()], Copied(400), 60, seed=2, copies=copies)[epoch, 0]["fetched"]
+        return int(found["at"][0]), found["copy"]
+
+    plain = [fetched(1, epoch) for epoch in range(40)]
+    drawn, live = ([fetched(copies, epoch) for epoch in range(40)] for copies in (3, 0))
+    assert [start for start, _ in plain] == [start for start, _ in drawn] == [start for start, _ in live]
+    assert all(copy == () for _, copy in plain) and [copy for _, copy in live] == [(epoch,) for epoch in range(40)]
+    counts = torch.bincount(torch.tensor([copy for _, (copy,) in drawn]), minlength=3)
+    assert len(counts) == 3 and counts.min() >= 6 and drawn == [fetched(3, epoch) for epoch in range(40)]
+
+
 def test_batches_cover_every_video_once_and_can_be_skipped():
     batches = batch_indices(7, 3, seed=0, epoch=2)
     assert sorted(i for b in batches for _, i in b) == list(range(7)) and [len(b) for b in batches] == [3, 3, 1]
