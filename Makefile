@@ -42,7 +42,9 @@ notebooks: demo  ## run every notebook with its own defaults; the results are in
 
 measure: $(READY)  ## the tables of the README, measured again (long)
 	@$(BIN)/losa bench memory
-	@$(BIN)/losa study presets -s epochs=57
+	@$(BIN)/losa bench train
+	@$(BIN)/losa bench sweep
+	@$(BIN)/losa study ablations --pictures notebooks/pictures
 
 lint: $(READY)  ## ruff only
 	@$(BIN)/ruff check .

@@ -183,11 +183,11 @@ def disk(part: pd.DataFrame) -> str:
 def answers(frame: pd.DataFrame) -> list[str]:
     """The questions that need more than one column."""
     text = []
-    for name, title in (("headline", "the backbone without 6 classes"), ("covered", "the backbone that saw all")):
+    for name, title in (("ranges", "the backbone without 6 classes"), ("covered", "the backbone that saw all")):
         part = with_groups(frame[frame.part == name])
         if {*RANGES} <= {*part[part.score.notna()].label}:
             text.append(f"## Do short and long complement each other? Where? ({title})\n\n" + complement(part))
-    if (frame.part.isin(("headline", "covered", "weak")) & (frame.label == "both") & frame.score.notna()).any():
+    if (frame.part.isin(("ranges", "covered", "weak")) & (frame.label == "both") & frame.score.notna()).any():
         text.append("## Unseen classes or an undertrained backbone?\n\n" + unseen_or_weak(frame))
     return text
 
@@ -210,7 +210,7 @@ def complement(part: pd.DataFrame) -> str:
 def unseen_or_weak(frame: pd.DataFrame) -> str:
     """The gain of `both` on the classes the gap backbone did not see and on the others, for three kinds of backbone."""
     lines = ["| backbone | classes | head_only | both | both minus head_only |", "|---" * 5 + "|"]
-    for name, title in (("headline", "gap: 6 classes unseen"), ("covered", "covered: all seen"),
+    for name, title in (("ranges", "gap: 6 classes unseen"), ("covered", "covered: all seen"),
                         ("weak", "weak: all seen, a quarter of the steps")):
         part = with_groups(frame[frame.part == name])
         for group, classes in GROUPS.items():
@@ -258,7 +258,7 @@ def where(frame: pd.DataFrame) -> Figure:
     """Gain over head_only of short, long and both, by action length and by class, for both kinds of backbone."""
     colours = dict(zip(RANGES, list(run_colours(("", *RANGES)).values())[1:], strict=True))
     figure, axes = plt.subplots(2, 2, figsize=(11, 6), width_ratios=(1, 2.4), sharey="row", layout="constrained")
-    titles = {"headline": "backbone without 6 classes (*)", "covered": "backbone that saw all classes"}
+    titles = {"ranges": "backbone without 6 classes (*)", "covered": "backbone that saw all classes"}
     for row, (name, title) in zip(axes, titles.items(), strict=True):
         part = with_groups(frame[frame.part == name])
         lengths = {f"{n}\n{SPANS[n]}": f"length {n}" for n in SPANS}

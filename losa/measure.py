@@ -35,11 +35,12 @@ def ablations(out: Annotated[Path, typer.Option(help="Folder of worlds, backbone
               = Path("runs/ablations"),
               parts: Annotated[str, typer.Option(help="Parts to run, with commas; default: all.")] = "",
               jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time, one thread each.")] = 2,
+              pictures: Annotated[Path | None, typer.Option(help="Folder for both figures; default: OUT.")] = None,
               ) -> None:
     """Ranges, windows, taps, gates and modes on the embedded world, over seeds. Stopped, it continues."""
     from losa.study import ablations
 
-    print(interruptible(ablations, out, parts=tuple(filter(None, parts.split(","))), jobs=jobs))
+    print(interruptible(ablations, out, parts=tuple(filter(None, parts.split(","))), jobs=jobs, pictures=pictures))
 
 
 @study_app.command()

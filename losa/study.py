@@ -35,7 +35,8 @@ AXES = {
     "gate": ("channel", "sigmoid", "none", "concat"), "gate_init": (0.0, 1.0), "grid": (2,), "query": ("last",),
     "clip_stride": (8,),
 }
-SHORT_BUDGET = {"epochs": 5, "warmup_epochs": 1, "val_every": 1}  # of the five modes, after the same warm start
+SHORT = {"epochs": 15, "val_every": 6}  # for the axes and the context worlds, each beside a default of its own
+SHORTEST = {"epochs": 1, "warmup_epochs": 1, "val_every": 1}  # of the five modes, after the same warm start
 TRIES = {  # the same number for each mode; val of data seed 0 chooses
     "head_only": ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}),
     "losa": ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}),
@@ -56,6 +57,7 @@ class Part:
     seeds: tuple[int, ...] = THREE
     kind: str = "plain"  # of world
     warm: bool = False  # every run starts from the head_only run of its world and backbone
+    budget: dict = field(default_factory=dict)  # fields of Config that say how long every run of the part trains
 
 
 @dataclass(frozen=True)
@@ -75,25 +77,29 @@ def axis_settings() -> dict[str, dict]:
 
 
 PARTS = {  # in the order of importance
-    "headline": Part("Ranges, backbone without 6 of the 10 classes", RANGES, "head_only", ("gap", "gap_1"), FIVE),
+    "headline": Part("Head-only against LoSA, two backbones without 6 of the 10 classes", HEAD_AND_BOTH, "head_only",
+                     ("gap", "gap_1"), FIVE),
+    "ranges": Part("Ranges, backbone without 6 of the 10 classes", RANGES, seeds=FIVE),
     "controls": Part("Controls", {**HEAD_AND_BOTH, "last_block": {"taps": "last"},
                                   "wide_head": {"mode": "head_only", "head_dim": 0}}),
-    "covered": Part("Ranges, backbone that saw every class", RANGES, backbones=("covered",), seeds=FIVE),
-    "axes": Part("One axis at a time around the default", axis_settings(), "default"),
+    "axes": Part("One axis at a time around the default", axis_settings(), "default", budget=SHORT),
+    "context_near": Part("Two classes that differ only in what happened 3 to 8 seconds before, below a head that sees "
+                         "two points each way on every level",
+                         {label: {**own, "head_window": 5} for label, own in RANGES.items()}, backbones=("covered",),
+                         kind="context", budget=SHORT),
+    "covered": Part("Ranges, backbone that saw every class", RANGES, backbones=("covered",)),
+    "warm": Part("Head-only runs the modes start from", {"head_only": RANGES["head_only"]}, seeds=(CHOOSING, *THREE)),
+    "tries": Part("Two tries of the learning rate for each mode", {}, seeds=(CHOOSING,), warm=True, budget=SHORTEST),
+    "modes": Part("Five modes after the same warm start, the same few epochs", {}, warm=True, budget=SHORTEST),
+    "copies": Part("Cached copies of the training videos", {"1": {}, "2": {"copies": 2}, "4": {"copies": 4}}, "1"),
     "weak": Part("A backbone that saw every class but was trained for a quarter of the steps", HEAD_AND_BOTH,
                  backbones=("weak_0",)),
-    "context": Part("A world in which two classes differ only in what happened 3 to 8 seconds before", RANGES,
-                    backbones=("covered",), kind="context"),
-    "context_near": Part("The same world below a head that sees two points each way on every level",
-                         {label: {**own, "head_window": 5} for label, own in RANGES.items()}, backbones=("covered",),
-                         kind="context"),
-    "copies": Part("Cached copies of the training videos", {"1": {}, "2": {"copies": 2}, "4": {"copies": 4}}, "1"),
+    "ranges_again": Part("Ranges, the second backbone without 6 classes", RANGES, backbones=("gap_1",), seeds=FIVE),
+    "context": Part("The same two classes below a head that sees everything", RANGES, backbones=("covered",),
+                    kind="context", budget=SHORT),
     "covered_again": Part("The second backbone that saw every class", HEAD_AND_BOTH, backbones=("covered_1",)),
     "live": Part("New pixels in every epoch, nothing cached", {"cached": {}, "live": {"copies": 0, "cache": ""}},
-                 "cached"),
-    "warm": Part("Head-only runs the modes start from", {"head_only": RANGES["head_only"]}, seeds=(CHOOSING, *THREE)),
-    "tries": Part("Two tries of the learning rate for each mode", {}, seeds=(CHOOSING,), warm=True),
-    "modes": Part("Five modes after the same warm start, the same few epochs", {}, warm=True),
+                 "cached", budget=SHORT),
 }  # fmt: skip
 DEPENDENT = ("tries", "modes")  # their parameters need results of the parts before
 
@@ -152,10 +158,10 @@ def planned(out: Path, name: str, found: dict | None = None, **fields) -> list[R
         for seed in part.seeds:  # neighbours differ in world and backbone, so that they fill different taps
             for backbone in part.backbones:
                 given = {**common(out, part.kind, seed, backbone), **fields}
-                parameters = {**given, **own}
+                parameters = {**given, **part.budget, **fields, **own}
                 if part.warm:
                     start = folder_of(found, {**given, **RANGES["head_only"]}, "warm")
-                    parameters = {**given, "start": start, **SHORT_BUDGET, **fields, **own}
+                    parameters = {**parameters, "start": start, **own}
                 if own.get("head_dim") == 0:
                     parameters["head_dim"] = width_of(Config.make(**given))
                 runs.append(Run(name, label, seed, backbone, parameters))
