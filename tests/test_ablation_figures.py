@@ -21,6 +21,7 @@ from widgets.ablation_figures import (
     places,
     said,
 )
+from widgets.figures import run_colours
 
 NAN = float("nan")
 
@@ -129,6 +130,9 @@ def test_pareto_shows_means_per_group_and_marks_the_beaten(runs):
     drawn = {line.get_marker(): (line.get_xdata()[0], line.get_ydata()[0]) for line in fig.axes[0].lines[1:2]}
     assert drawn == {"o": (10, pytest.approx(50))}  # losa: the seed that finished
     assert len(fig.axes[0].lines) == 1 + 3  # the front and three modes; nothing for the one that failed
+    grey = pareto_plot(modes, "mode", {"train_seconds": "s"}, order=["broken", "inside", "full", "losa"])
+    assert [t.get_text() for t in grey.legends[0].get_texts()] == ["inside", "full", "losa", "beaten"]
+    assert len({line.get_color() for line in grey.axes[0].lines[1:]} - {run_colours(["a"])["a"]}) == 3
     beaten = pareto_plot(modes.assign(train_seconds=-runs["train_seconds"] + 30), "mode", {"train_seconds": "s"})
     assert [line.get_marker() for line in beaten.axes[0].lines[1:]] == ["s", "s", "o"]
 
@@ -139,6 +143,15 @@ def test_cost_bars_say_how_many_times_the_first():
     assert [bar.get_width() for bar in bars] == [2, 1000, 30]
     assert [t.get_text() for t in fig.axes[0].texts] == ["2.0  (1.0 x)", "1,000.0  (500.0 x)", "30.0  (15.0 x)"]
     assert bars[1].get_facecolor() == bars[2].get_facecolor() and bars[2].get_hatch()
+
+
+@pytest.mark.parametrize("costs", [(187, 230), (5, 3537), (0.7, 7), (393e3, 404e3), (80e3, 10e6)])
+def test_a_logarithmic_axis_has_two_to_six_numbers(costs):
+    runs = pd.DataFrame({"mode": ["a", "b"], "average_map": [0.5, 0.6], "cost": costs})
+    (ax,) = pareto_plot(runs, "mode", {"cost": "cost"}).axes
+    low, high = ax.get_xlim()
+    assert 2 <= len(ax.get_xticks()) <= 6 and all(low <= t <= high for t in ax.get_xticks())
+    assert len({t.get_text() for t in ax.get_xticklabels()}) == len(ax.get_xticks())
 
 
 def test_exploring_shows_every_finished_run_on_every_axis(runs):

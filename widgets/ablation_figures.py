@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, ink_on, plain, run_colours
 
@@ -133,18 +133,20 @@ def length_panels(parts: pd.DataFrame, x: str, *, baseline: Mapping[str, float] 
     dashed, called `name`.
     """
     known = parts.dropna(subset=["average_map"]).sort_values("above", kind="stable")
+    ordered = pd.api.types.is_numeric_dtype(known[x])  # else a line would join what has no order
     xs, shown = places(known[x]), known.drop_duplicates("length").to_dict("records")
     fig, axes = plt.subplots(1, max(len(shown), 1), figsize=(WIDTH, 3.0), squeeze=False, sharey=True,
                              layout="constrained")
     plt.close(fig)
     for ax, one in zip(axes[0], shown, strict=False):
+        mine = known[known["length"] == one["length"]]
+        few, many = mine["num_ground_truth"].min(), mine["num_ground_truth"].max()
         length, most = one["length"], f"to {one['up_to']:g} s" if np.isfinite(one["up_to"]) else "s and more"
-        title = f"{plain(length)}: {one['above']:g} {most}\n{one['num_ground_truth']} actions"
-        mine = known[known["length"] == length]
+        title = f"{plain(length)}: {one['above']:g} {most}\n{few if few == many else f'{few} to {many}'} actions"
         at = mine[x].map(xs.index)
         ax.plot(at, 100 * mine["average_map"], "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
         mean = 100 * mine["average_map"].groupby(at).mean()
-        ax.plot(mean.index, mean, "o-", color=PALETTE[0], label="mean, and each run")
+        ax.plot(mean.index, mean, "o-" if ordered else "o", color=PALETTE[0], label="mean, and each run")
         if baseline is not None and length in baseline:
             ax.axhline(100 * baseline[length], color="#777777", linestyle="--", label=plain(name))
         ax.set(xlabel=x, title=title, xlim=(-0.4, len(xs) - 0.6))
@@ -179,24 +181,26 @@ def gate_maps(gates: pd.DataFrame) -> Figure:
     return fig
 
 
-def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value: str = "average_map") -> Figure:
+def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value: str = "average_map",
+                order: Sequence | None = None) -> Figure:
     """mAP (%) against each cost {column: axis title}, one point per value of `by`, the mean over its runs.
 
     Whiskers go from the least to the most of its runs. The line joins what nothing beats: cheaper and at least as
-    good. Costs are on a logarithmic axis.
+    good. Costs are on a logarithmic axis. order: all values of `by`, the first, a baseline, is grey.
     """
     known = frame.dropna(subset=[value])
-    names = places(known[by])
-    colours = run_colours(names)
+    here = set(known[by])
+    colours = run_colours(places(known[by]) if order is None else order)
+    names = [name for name in colours if name in here]
     fig, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 3.3), squeeze=False, sharey=True, layout="constrained")
     plt.close(fig)
     for ax, (column, title) in zip(axes[0], costs.items(), strict=True):
         groups = known.dropna(subset=[column]).groupby(by)
-        here = [name for name in names if name in groups.groups]
-        x, y = (groups[c].mean().reindex(here).to_numpy(float) * scale for c, scale in ((column, 1), (value, 100)))
+        drawn = [name for name in names if name in groups.groups]
+        x, y = (groups[c].mean().reindex(drawn).to_numpy(float) * scale for c, scale in ((column, 1), (value, 100)))
         best = front(x, y)
         ax.plot(x[best], y[best], color=FAINT, linewidth=1.2, zorder=1)
-        for i, name in enumerate(here):
+        for i, name in enumerate(drawn):
             runs = 100 * groups[value].get_group(name)
             ax.vlines(x[i], runs.min(), runs.max(), color=colours[name], linewidth=1.6)
             ax.plot([x[i]], [y[i]], "o" if i in best else "s", color=colours[name], markersize=7 if i in best else 5.5,
@@ -240,6 +244,8 @@ def log_axis(ax: Axes) -> None:
         ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
         if len(ticks) <= 6:
             break
+    if len(ticks) < 2:
+        ticks = [t for t in MaxNLocator(4).tick_values(low, high) if low <= t <= high]
     ax.set_xticks(ticks, [EngFormatter(sep="")(t) if t >= 1000 else f"{t:g}" for t in ticks])
     ax.set_xticks([], minor=True)
 
