@@ -50,7 +50,8 @@ def test_an_interrupted_run_resumes_to_equal_weights(tiny, tmp_path, monkeypatch
     assert all(torch.equal(straight[k], resumed[k]) for k in straight)
     logs = [[json.loads(row) for row in (tmp_path / name / "log.jsonl").read_text().splitlines()]
             for name in ("straight", "resumed")]
-    timeless = [[{k: v for k, v in row.items() if k not in ("seconds", "peak_memory_mb")} for row in log] for log in logs]
+    timeless = [[{k: v for k, v in row.items() if k not in ("seconds", "peak_memory_mb")} for row in log]
+                for log in logs]
     assert timeless[0] == timeless[1] and [row["epoch"] for row in logs[0]] == [1, 2]
 
 
