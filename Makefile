@@ -12,12 +12,14 @@ STARTED := .tools/set-up-started
 STRIP := .venv/bin/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill \
 cell.metadata.execution metadata.widgets"
 
+RUN_NOTEBOOK = $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book"
+
 export UV_HTTP_TIMEOUT ?= 300
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_USER = 0
 
-.PHONY: help setup demo test notebooks measure lint clean
+.PHONY: help setup demo test notebooks ablations measure lint clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -34,11 +36,13 @@ demo: $(READY)  ## the main job: world, taps, training, predictions, a page of s
 test: $(READY)  ## lint and all tests
 	@$(BIN)/ruff check .; lint=$$?; $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs && exit $$lint
 
-notebooks: demo  ## run every notebook with its own defaults; the results are in runs/notebooks
+notebooks: demo  ## run the quick notebooks with their own defaults; the results are in runs/notebooks
 	@mkdir -p runs/notebooks
-	@for book in notebooks/*.ipynb; do \
-	    $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book" || exit 1; \
-	done
+	@for book in notebooks/0[0124]_*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
+
+ablations: demo  ## run 03_ablations and 03b_modes with their own defaults (an hour and a half)
+	@mkdir -p runs/notebooks
+	@for book in notebooks/03*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
 
 measure: $(READY)  ## the tables of the README, measured again (long)
 	@$(BIN)/losa bench memory
