@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from losa.collect import NUMBERS, SEEDS, collect, write_frame
 from losa.config import Config
 from losa.page import Html, element, minutes, percent, write_page
-from losa.statistics import NO_SETTING, TOGETHER, compare_groups, converged, pareto
+from losa.statistics import NO_SETTING, TOGETHER, compare_groups, converged, key, pareto
 from widgets.ablation_figures import interval_plot, pareto_plot, said
 
 COSTS = {"peak_memory_mb": "peak memory (MB)", "train_seconds": "training (s)",
@@ -41,11 +41,12 @@ def report(folder: str | Path, out: str | Path | None = None) -> Path:
     page.parent.mkdir(parents=True, exist_ok=True)
     for ending in ("csv", "parquet"):
         write_frame(frame, page.parent / f"runs.{ending}")
-    done, axes = frame[frame["status"] == "ok"], axes_of(frame)
+    done = frame[frame["status"] == "ok"]
+    axes, compared = axes_of(frame), axes_of(done)  # no run that failed is a baseline
     counts = ", ".join(f"{n} {status}" for status, n in frame["status"].value_counts().items())
-    sections = [("Settings compared", comparisons(done, axes))] if axes and len(done) > 1 else []
-    if axes and len(done) > 1:
-        sections.append(("What it costs", costs(done, axes)))
+    sections = []
+    if compared:
+        sections += [("Settings compared", comparisons(done, compared)), ("What it costs", costs(done, compared))]
     if done["best_test_epoch_map"].notna().any():
         sections.append(("What choosing an epoch by test would claim", optimism_table(done)))
     sections.append((f"All runs ({len(frame)})", runs_table(frame, axes, page.parent)))
@@ -64,16 +65,16 @@ def axes_of(frame: pd.DataFrame) -> dict[str, object]:
     ranges are one axis, `adapters`, where both differ.
     """
     fields = Config.model_fields
-    names = [c for c in frame if c in fields and c not in {*NO_SETTING, *FILES} and frame[c].astype(str).nunique() > 1]
+    names = [c for c in frame if c in fields and c not in {*NO_SETTING, *FILES} and len({*map(key, frame[c])}) > 1]
     if frame["adapters"].nunique() > 1 and {"mode", "ranges"} <= {*names}:
         names = ["adapters", *(n for n in names if n not in TOGETHER["adapters"])]
     found = {}
     for name in names:
-        values = {str(v): v for v in frame[name].dropna()}
-        wanted = FIRST.get(name, fields[name].default if name in fields else None)
-        found[name] = values.get(str(wanted), frame[name].mode(dropna=False).iloc[0])
-        if isinstance(wanted, int | float) and not isinstance(wanted, bool):  # 4 in a column of 4.0
-            found[name] = next((v for v in values.values() if v == wanted), found[name])
+        wanted = [FIRST[name]] if name in FIRST else []
+        wanted += [fields[name].default] if name in fields else []
+        here = {key(value): value for value in frame[name]}
+        often = frame[name].mode(dropna=False).iloc[0]
+        found[name] = next((here[key(value)] for value in wanted if key(value) in here), often)
     return found
 
 

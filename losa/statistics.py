@@ -25,7 +25,8 @@ from losa.protocols import check_tiou, interpolated_area
 Number = int | float
 AT_ONCE = 1 << 22  # weights of predictions held in memory
 CONVERGED = 0.3  # points of val mAP that the last quarter of the epochs may still win
-TOGETHER = {"adapters": {"mode", "ranges"}, "mode": {"ranges"}}  # settings that another one stands for
+TOGETHER = {"adapters": {"mode", "ranges"}, "mode": {"ranges"}, "backbone": {"weights", "backbone_seed"},
+            "weights": {"backbone_seed"}}  # columns that change with another one
 NO_SETTING = {"seed", "cache", "num_workers", "save_every", "val_every", "track_test", "log_with", "micro_batch"}
 GIVEN = ("annotations", "weights")  # as well as its seed; what is compared must share them
 
@@ -183,40 +184,41 @@ def compare_groups(frame: pd.DataFrame, axis: str, baseline: object, *, value: s
     """
     if axis not in frame or value not in frame:
         raise ValueError(f"no column {axis if axis not in frame else value!r}; there are {', '.join(map(str, frame))}")
-    groups: dict[str, list[dict]] = {_key(setting): [] for setting in frame[axis]}
-    if _key(baseline) not in groups:
+    groups: dict[str, list[dict]] = {key(setting): [] for setting in frame[axis]}
+    if key(baseline) not in groups:
         raise ValueError(f"{axis}={baseline!r} is in no run; there are {', '.join(groups)}")
-    for row in frame[frame[value].notna()].to_dict("records"):
-        groups[_key(row[axis])].append(row)
-    others = [c for c in frame if c in Config.model_fields and c not in {axis} | TOGETHER.get(axis, set()) | NO_SETTING]
-    settings = [v for v in frame[axis].drop_duplicates() if _key(v) != _key(baseline)]
+    known, moved = frame[frame[value].notna()], {axis} | TOGETHER.get(axis, set())
+    for row in known.to_dict("records"):
+        groups[key(row[axis])].append(row)
+    others = [c for c in frame if c in Config.model_fields and c not in moved | NO_SETTING]
+    seeds = [c for c in (*SEEDS, *GIVEN) if c in frame and c not in moved]
+    settings = [v for v in frame[axis].drop_duplicates() if key(v) != key(baseline)]
     if all(isinstance(v, int | float) for v in settings):
         settings = sorted(settings)
     units = [n for n in ("data_seed", "training_seed", "backbone_seed") if n in frame]
-    unit = next((n for n in units if len({_key(v) for v in frame[n]}) > 1), units[0] if units else "run")
+    unit = next((n for n in units if len({key(v) for v in known[n]}) > 1), units[0] if units else "run")
     draws = num_draws if videos and value == "average_map" else 0
-    theirs = groups[_key(baseline)]
-    return pd.DataFrame([{"setting": v, **_compared(groups[_key(v)], theirs, others, unit, value, draws)}
+    theirs = groups[key(baseline)]
+    return pd.DataFrame([{"setting": v, **_compared(groups[key(v)], theirs, seeds, others, unit, value, draws)}
                          for v in settings])
 
 
-def _compared(ours: list[dict], theirs: list[dict], others: list[str], unit: str, value: str,
+def _compared(ours: list[dict], theirs: list[dict], seeds: list[str], others: list[str], unit: str, value: str,
               num_draws: int) -> dict:
     """One row of `compare_groups`."""
-    seeds = [name for name in (*SEEDS, *GIVEN) if any(name in row for row in ours)]
     pairs, differs = [], []
     for names in ([*seeds, *others], seeds):
-        key = lambda row: tuple(_key(row.get(name)) for name in names)  # noqa: B023, E731
+        shared = lambda row: tuple(key(row.get(name)) for name in names)  # noqa: B023, E731
         partners: dict[tuple, list[dict]] = {}
         for row in theirs:
-            partners.setdefault(key(row), []).append(row)
-        pairs = [(row, partners[key(row)]) for row in ours if key(row) in partners]
+            partners.setdefault(shared(row), []).append(row)
+        pairs = [(row, partners[shared(row)]) for row in ours if shared(row) in partners]
         if pairs:
-            differs = [n for n in others if any(_key(a[n]) != _key(b[n]) for a, found in pairs for b in found)]
+            differs = [n for n in others if any(key(a[n]) != key(b[n]) for a, found in pairs for b in found)]
             break
     by_unit: dict[str, list] = {}
     for row, found in pairs:
-        by_unit.setdefault(_key(row.get(unit)), []).append((row, found))
+        by_unit.setdefault(key(row.get(unit)), []).append((row, found))
     means, baselines = ([100 * _mean([score(pair) for pair in each]) for each in by_unit.values()]
                         for score in (lambda p: p[0][value], lambda p: _mean([b[value] for b in p[1]])))
     over_seeds = paired_interval(np.subtract(means, baselines))
@@ -247,7 +249,7 @@ def _mean(values: Sequence) -> np.ndarray | Number:
     return np.mean(values, axis=0) if len(values) else np.nan
 
 
-def _key(value: object) -> str:
+def key(value: object) -> str:
     """What equal settings share: 4 and 4.0, a list and its JSON, None and NaN."""
     if value is None or value != value:
         return "None"

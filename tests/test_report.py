@@ -1,6 +1,7 @@
 """The page of a folder of runs: what is said in it against the table, links that lead somewhere, no request."""
 
 import json
+import math
 import re
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -118,6 +119,22 @@ def test_axes_start_from_head_only_and_the_defaults(runs):
     both = pd.concat([frame, frame.assign(ranges="short")])
     both["adapters"] = both["mode"].where(both["mode"] == "head_only", both["ranges"])
     assert axes_of(both) == {"adapters": "head_only", "short_window": 4}
+
+
+def test_a_default_of_none_is_a_baseline_like_any_other(runs):
+    frame = collect(runs).assign(clip_stride=[8.0, math.nan] * 3 + [8.0])
+    assert math.isnan(axes_of(frame)["clip_stride"])
+    modes = ["inside", "inside", "inside", "losa", "losa", "full", "full"]
+    assert axes_of(collect(runs).assign(mode=modes))["mode"] == "losa"
+
+
+def test_a_baseline_whose_runs_all_failed_is_none(tmp_path):
+    world = made_world(tmp_path / "world", 3)
+    failed_run(tmp_path / "runs" / "head", world, mode="head_only")
+    for window in (4, 16):
+        made_run(tmp_path / "runs" / f"w{window}", world, window / 10, short_window=window)
+    page = Page(report(tmp_path / "runs").read_text())
+    assert any(row[:3] == ["short_window", "16", "4"] for row in page.rows) and "Runs without a result" in page.headings
 
 
 def test_one_failed_run_makes_a_page(tmp_path):

@@ -173,6 +173,22 @@ def test_what_else_is_not_the_same_is_said():
     assert row["also_differs"] == "gate" and row["difference"] == pytest.approx(-3.0)
 
 
+def test_backbones_are_compared_whatever_their_weights_and_seeds():
+    runs = frame(backbone=lambda f: np.where(f.gate == "tanh", "gap", "timm/x"), gate="tanh")
+    runs["weights"] = np.where(runs.backbone == "gap", runs.backbone_seed.map("w{}".format), "")
+    runs["backbone_seed"] = runs["backbone_seed"].where(runs.backbone == "gap", None)
+    for axis, baseline, setting, difference in (("backbone", "gap", "timm/x", -1.0), ("weights", "w0", "", 1.5)):
+        row = compare_groups(runs, axis, baseline, videos=False).set_index("setting").loc[setting]
+        assert (row["n"], row["runs"]) == (2, 8) and row["difference"] == pytest.approx(difference)
+
+
+def test_seeds_of_failed_runs_alone_are_no_unit():
+    runs = frame(data_seed=lambda f: np.where(f.gate == "tanh", 5.0, math.nan))
+    runs.loc[runs.gate == "none", "average_map"] = math.nan
+    row = compare_groups(runs, "short_window", 4, videos=False).iloc[0]
+    assert (row["n"], row["unit"]) == (2, "training_seed") and not math.isnan(row["seeds_low"])
+
+
 @pytest.mark.parametrize(("axis", "baseline", "said"), [("window", 4, "no column 'window'"),
                                                         ("gate", "tahn", "is in no run; there are tanh, none")])
 def test_a_wrong_axis_or_baseline_is_named(axis, baseline, said):
