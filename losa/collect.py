@@ -6,6 +6,7 @@ A run that failed, is damaged or has not ended has no numbers (NaN), whatever fi
 import json
 import math
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -36,8 +37,11 @@ class Judged(NamedTuple):
     protocol: str
 
 
-def collect(folder: str | Path) -> pd.DataFrame:
+def collect(folder: str | Path, runs: Iterable[str] | None = None) -> pd.DataFrame:
     """One row per run folder, that is one with a status.json or a result.json, however deep below `folder`.
+
+    runs: only these, by their path below `folder`, as `SweepResult.names` tells them: a folder that was swept before
+    also holds the runs of other grids.
 
     Columns: run (path below `folder`), status, settings that differ between the runs (always mode, ranges, seed),
     adapters (mode and ranges in one word: head_only, short, long, both, ...), data_seed, backbone_seed,
@@ -46,17 +50,17 @@ def collect(folder: str | Path) -> pd.DataFrame:
     peak_memory_mb, train_seconds, seconds (of everything), path, error. mAP is a fraction. Lists are JSON text.
     Raises FileNotFoundError where there is no run.
     """
-    return pd.DataFrame(_rows(Path(folder)))
+    return pd.DataFrame(_rows(Path(folder), runs))
 
 
-def collect_parts(folder: str | Path) -> dict[str, pd.DataFrame]:
+def collect_parts(folder: str | Path, runs: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
     """The finished runs taken apart: "per_class" and "per_length", each a row per run and class or length.
 
     Both have the settings and seeds of `collect`, average_map and map_30, ...; the first `label`, the second `length`
     (a group of `losa.evaluate.LENGTHS`), above and up_to (seconds) and num_ground_truth. NaN where a group is empty.
     """
     found = {"per_class": [], "per_length": []}
-    for row in _rows(Path(folder)):
+    for row in _rows(Path(folder), runs):
         if row["status"] != "ok":
             continue
         known = {k: v for k, v in row.items() if k not in NUMBERS and k != "error" and not k.startswith("map_")}
@@ -98,9 +102,12 @@ def read_judged(path: str | Path) -> Judged:
 
 
 # ------------------------------------------------------------------------------------------ one row
-def _rows(folder: Path) -> list[dict]:
+def _rows(folder: Path, runs: Iterable[str] | None = None) -> list[dict]:
     """The rows of `collect`, by path."""
     places = sorted({p.parent for name in ("status.json", "result.json") for p in folder.rglob(name)})
+    if runs is not None:
+        wanted = {folder / run for run in runs}
+        places = [place for place in places if place in wanted]
     found = [(place, *each) for place in places if (each := _read_run(place)) is not None]
     if not found:
         raise FileNotFoundError(f"no run lies under {folder}: expected folders with a status.json or a result.json; "

@@ -5,6 +5,7 @@ finds what is there: finished runs are skipped, an interrupted sweep goes on. A 
 status.json, which is written last.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -41,6 +42,11 @@ class SweepResult:
     skipped: int
 
     @property
+    def names(self) -> list[str]:
+        """The runs' folders, as seen from `out`; others there are of other sweeps."""
+        return [row["run"] for row in self.runs]
+
+    @property
     def exit_code(self) -> int:
         """0 where every run is ok, else 1."""
         return int(self.ok + self.skipped < len(self.runs))
@@ -68,6 +74,7 @@ def sweep(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: s
             status = read_status(run.folder)
             if status.get("status") == "ok" or status and not retry:
                 before[run.folder] = status
+        check_annotations([run for run in runs if run.folder in before])
         todo = [run for run in runs if run.folder not in before]
         ended = execute_all(todo, jobs, quiet)
     found = {**before, **ended}
@@ -98,6 +105,22 @@ def only_sweep(out: Path):
         return lock.acquire(timeout=0)
     except Timeout:
         raise SweepError(f"another sweep is writing into {out}; wait for it, or give another folder") from None
+
+
+def check_annotations(runs: list[Run]) -> None:
+    """Nothing; raises SweepError where a finished run learnt from other annotations than those that are there now."""
+    digests: dict[str, str] = {}
+    for run in runs:
+        try:
+            result = json.loads((Path(run.folder) / "result.json").read_text(encoding="utf-8"))
+            path, known = result["config"]["annotations"], result["inputs"]["annotations"]
+            if path not in digests:
+                digests[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        except (OSError, ValueError, TypeError, KeyError):  # no training, failed, or its data is gone
+            continue
+        if digests[path] != known:
+            raise SweepError(f"{path} has changed since {run.folder} was run; old and new numbers cannot stand in one "
+                             "table. Give another folder as --out, or delete that one")
 
 
 def execute_all(runs: list[Run], jobs: int, quiet: bool) -> dict[str, dict]:

@@ -61,12 +61,16 @@ def test_places_are_in_order_where_there_is_one():
     assert places(pd.Series([16, 1, 4, 1])) == [1, 4, 16]
     assert places(pd.Series(["tanh", None, "none", "tanh"])) == ["tanh", "none"]
     assert [said(v) for v in (4.0, 0.5, True, "$x", [0, 5])] == ["4", "0.5", "True", r"\$x", "[0, 5]"]
+    assert [said(v) for v in (None, NAN, 1234567)] == ["None", "None", "1234567"]
 
 
 def test_runs_beside_the_default_differ_in_nothing_else(runs):
     base = {"short_window": 4, "long_stride": 1, "gate": "tanh"}
     assert beside(runs, base)["run"].tolist() == ["run 4", "run 5"]
     assert beside(runs, base, "short_window")["run"].tolist() == ["run 0", "run 1", "run 4", "run 5"]
+    whole = runs.assign(clip_stride=[NAN] * 7 + [8.0])  # None and 8 in a table
+    assert beside(whole, base | {"clip_stride": None})["run"].tolist() == ["run 4", "run 5"]
+    assert beside(whole, {"clip_stride": 8})["run"].tolist() == ["run 7"]
     assert len(beside(runs, base, *base)) == len(runs) and beside(runs, base | {"gate": "none"}).empty
 
 

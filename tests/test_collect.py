@@ -45,6 +45,14 @@ def test_a_row_per_run_with_what_differs(runs):
         assert evaluate(*read_judged(row["path"])).to_dict()["map"] == result["map"]
 
 
+def test_runs_of_other_grids_in_the_same_folder_may_be_left_out(runs):
+    folder, results = runs
+    frame = collect(folder, ["w4_101", "deep/failed"])
+    assert frame["run"].tolist() == ["deep/failed", "w4_101"]
+    assert "short_window" not in collect(folder, ["w4_101", "w4_102"])  # the same in all of these
+    assert {*collect_parts(folder, ["w4_101"])["per_length"]["run"]} == {"w4_101"}
+
+
 def test_a_failed_run_is_never_a_number(runs):
     row = collect(runs[0]).set_index("run").loc["deep/failed"]
     numbers = ["average_map", "map_30", "map_50", "val_map", "best_val", "late_gain", "best_test_epoch_map",

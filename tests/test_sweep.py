@@ -1,6 +1,7 @@
 """Sweeps: what is refused before anything runs, and what the folders of finished, failed and dead runs hold."""
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -226,6 +227,29 @@ def test_a_failed_run_never_is_a_number(tmp_path):
     assert "without a result.json" in three["error"]
     left = [sorted(p.name for p in (tmp_path / "out" / r["run"]).glob("result*")) for r in (one, two, three)]
     assert left == [["result.failed.json"], ["result.json"], []]
+
+
+def test_finished_runs_on_annotations_that_have_changed_are_told_before_the_next_run(tmp_path, monkeypatch):
+    parameters = 'out = "runs/x"\nannotations = ""\nepochs = 1\nseed = 0\n'
+    notebook, data = write_notebook(tmp_path / "a.ipynb", parameters), tmp_path / "annotations.json"
+    data.write_text("{}")
+
+    def fake(*_, parameters, **__):
+        calls.append(parameters["seed"])
+        result = {"config": parameters, "inputs": {"annotations": hashlib.sha256(data.read_bytes()).hexdigest()}}
+        Path(parameters["out"], "result.json").write_text(json.dumps(result))
+
+    calls = []
+    monkeypatch.setattr(papermill, "execute_notebook", fake)
+    grid = {"annotations": str(data), "seed": [0]}
+    assert sweep(notebook, grid, tmp_path / "out", quiet=True).ok == 1
+    again = sweep(notebook, grid, tmp_path / "out", quiet=True)
+    assert again.skipped == 1 and again.names == [p.parent.name for p in (tmp_path / "out").glob("*/result.json")]
+    data.write_text("{ }")
+    with pytest.raises(SweepError, match="annotations.json has changed since"):
+        sweep(notebook, {**grid, "seed": [0, 1]}, tmp_path / "out", quiet=True)
+    assert calls == [0]
+    assert sweep(notebook, {**grid, "seed": [1]}, tmp_path / "out", quiet=True).ok == 1
 
 
 @pytest.mark.parametrize("deaths, status", [(0, "ok"), (1, "ok"), (2, "dead")])

@@ -42,12 +42,14 @@ def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
 def beside(frame: pd.DataFrame, base: Mapping[str, object], *free: str) -> pd.DataFrame:
     """The runs whose settings are those of `base` {column: value}, but for the columns in `free`."""
     fixed = [name for name in base if name not in free]
-    return frame[[all(str(row[name]) == str(base[name]) for name in fixed) for row in frame.to_dict("records")]]
+    return frame[[all(said(row[name]) == said(base[name]) for name in fixed) for row in frame.to_dict("records")]]
 
 
 def said(value: object) -> str:
-    """A setting's value in few characters: 4.0 as 4, 8 blocks as their list."""
-    return f"{value:g}" if isinstance(value, int | float | np.number) and not isinstance(value, bool) else plain(value)
+    """A setting's value in few characters: 4.0 as 4, a list as its text, None as tables have it (NaN) as None."""
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        return "None" if np.isnan(value) else f"{value:.12g}"
+    return plain(value)
 
 
 # ------------------------------------------------------------------------------------------ for keeping
