@@ -1,6 +1,7 @@
 """What a run keeps on disk while it trains: its settings, log and state; and where else it may start from."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -71,8 +72,16 @@ def read_state(out: Path) -> dict | None:
     except Exception as error:
         raise damaged(path, error) from error
     rows = log.read_text().splitlines() if log.exists() else []
-    write_text(log, "".join(f"{row}\n" for row in rows if json.loads(row)["step"] <= step))
+    write_text(log, "".join(f"{row}\n" for row in rows if step_of(row) <= step))
     return saved
+
+
+def step_of(row: str) -> int | float:
+    """The step a row of the log was written after; infinity for one cut short, as when the disk was full."""
+    try:
+        return json.loads(row)["step"]
+    except ValueError:
+        return math.inf
 
 
 def damaged(path: Path, error: Exception) -> TrainingError:

@@ -82,7 +82,8 @@ def seeds_of(config: Config) -> dict[str, int | None]:
     """Seeds of the embedded world's data, of its backbone's pretraining and of training; None where it is unknown."""
     world = read_object(Path(config.annotations).parent / "world.json")
     weights = Path(config.weights) if config.weights else WEIGHTS / f"world_{config.backbone}.safetensors"
-    return {"data": world.get("seed"), "backbone": card_of(weights).get("seed"), "training": config.seed}
+    backbone = None if config.features else card_of(weights).get("seed")
+    return {"data": world.get("seed"), "backbone": backbone, "training": config.seed}
 
 
 def card_of(weights: Path) -> dict:

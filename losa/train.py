@@ -30,7 +30,7 @@ from losa.predict import seen_by
 from losa.processes import anywhere, launched, on_main, same_weights, share, sum_gradients, summed
 from losa.resume import TrainingError, append_log, load_state, model_file, save_state, start_run, warm_start
 from losa.taps import best_device
-from losa.windows import ROUND, Batch, Windows, batch_indices, loader, stack
+from losa.windows import Batch, Windows, batch_indices, loader, rounded, stack
 
 
 def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
@@ -88,7 +88,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 state["normaliser"] = update_normaliser(state["normaliser"], positives.item())
                 found = torch.zeros(2, device=device)  # classification and regression loss
                 for some, targets, _ in pieces:
-                    both = batch_losses(model, stack(some, source, device), config, state["normaliser"], targets)[:2]
+                    both = batch_losses(model, stack(some, source, device), targets, config, state["normaliser"])
                     accelerator.backward(sum(both))
                     found += torch.stack(both).detach()
                 if not pieces:  # more processes than samples; a gradient scaler must be asked nevertheless
@@ -129,7 +129,6 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 raise KeyboardInterrupt(f"after epoch {epoch + 1}; the same command continues there")
     on_main(lambda: save_model(ema.module["model"], out / "model.safetensors", config, annotations.classes,
                                recipe.describe(), tuned_of(ema.module)))
-    AcceleratorState._reset_state()  # else accelerate's notebook_launcher would not start after a run in its notebook
     return out / "model.safetensors"
 
 
@@ -139,26 +138,19 @@ def cut(samples: list[dict], config: Config, num_classes: int,
     pieces, size = [], config.micro_batch or len(samples)
     for some in (samples[at:at + size] for at in range(0, len(samples), size or 1)):
         lengths = torch.tensor([sample["length"] for sample in some], device=device)
-        where = points(-(-int(lengths.max()) // ROUND) * ROUND, config.head_levels, device)
+        where = points(rounded(int(lengths.max())), config.head_levels, device)
         targets = assign_batch(where, [sample["segments_grid"].to(device) for sample in some],
                                [sample["labels"].to(device) for sample in some], num_classes)
         pieces.append((some, targets, count_positives(targets, where.positions_grid < lengths[:, None])))
     return pieces
 
 
-def batch_losses(model: nn.Module, batch: Batch, config: Config, normaliser: float,
-                 targets: Targets | None = None) -> tuple[Tensor, Tensor, float]:
-    """(classification loss, regression loss, next normaliser) of one batch.
-
-    targets: of a batch that is a part of a larger one, all of which `normaliser` counts already.
-    """
+def batch_losses(model: nn.Module, batch: Batch, targets: Targets, config: Config,
+                 normaliser: float) -> tuple[Tensor, Tensor]:
+    """(classification loss, regression loss) of one batch, or of a part of one that `normaliser` counts as a whole."""
     output = model(batch.taps, batch.last, batch.mask)
-    if targets is None:
-        where = points(batch.mask.shape[1], config.head_levels, batch.mask.device)
-        targets = assign_batch(where, batch.segments_grid, batch.labels, output.logits.shape[2])
-        normaliser = update_normaliser(normaliser, count_positives(targets, output.point_mask))
     cls, reg = losses(output.logits, output.offsets, output.point_mask, targets, normaliser, config.label_smoothing)
-    return cls, config.reg_weight * reg, normaliser
+    return cls, config.reg_weight * reg
 
 
 def make_optimiser(model: LoSA, config: Config, tuned: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -245,16 +237,20 @@ def make_accelerator(config: Config, out: Path) -> Accelerator:
 
 @contextlib.contextmanager
 def tracked(accelerator: Accelerator, config: Config, out: Path):
-    """Nothing; inside, `accelerator.log` reaches the tracker that `log_with` names, if any."""
-    if config.log_with:
-        plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in config.to_dict().items()}
-        named = {tracker: {"name": out.name} for tracker in ("wandb", "trackio")}
-        accelerator.init_trackers("losa", config=plain, init_kwargs=named)
+    """Nothing; inside, `accelerator.log` reaches the tracker that `log_with` names, if any; then accelerate is let go.
+
+    Its notebook_launcher would not start in a notebook where a run, finished or stopped, still held it.
+    """
     try:
+        if config.log_with:
+            plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in config.to_dict().items()}
+            named = {tracker: {"name": out.name} for tracker in ("wandb", "trackio")}
+            accelerator.init_trackers("losa", config=plain, init_kwargs=named)
         yield
     finally:
         for tracker in accelerator.trackers:
             tracker.finish()
+        AcceleratorState._reset_state()
 
 
 def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows, source,
@@ -301,7 +297,10 @@ def memory_gb(device: torch.device) -> float:
 
 
 def peak_memory_mb() -> float:
-    """The most memory in use so far, in MB: on the GPU, else of this process (on Windows what it has now)."""
+    """The most memory in use so far, in MB: on the GPU by training; else of this process, filling a cache included.
+
+    On Windows what the process has now.
+    """
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 1e6, 1)
     try:

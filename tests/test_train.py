@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from losa import train as training
@@ -45,6 +46,9 @@ def test_an_interrupted_run_resumes_to_equal_weights(tiny, tmp_path, monkeypatch
         train(config, tmp_path / "resumed", quiet=True)
     saved = torch.load(tmp_path / "resumed" / "state.pt", weights_only=True)["loop"]["step"]
     assert saved == (4 if how == "kill" else at)
+    assert not AcceleratorState._shared_state, "accelerate's notebook_launcher would not start any more"
+    with (tmp_path / "resumed" / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 2, "st')  # what a full disk leaves
     resumed = load_file(train(config, tmp_path / "resumed", quiet=True))
     assert straight.keys() == resumed.keys()
     assert all(torch.equal(straight[k], resumed[k]) for k in straight)

@@ -161,3 +161,4 @@ def test_seeds_come_from_the_world_and_from_the_weights(tmp_path):
     weights.with_suffix(".json").write_text('{"seed": 6}')
     assert seeds_of(config.replace(weights=str(weights)))["backbone"] == 6
     assert seeds_of(config.replace(backbone="videomae_b", weights="random"))["backbone"] is None
+    assert seeds_of(config.replace(features=str(tmp_path), taps="none", mode="head_only"))["backbone"] is None

@@ -10,7 +10,7 @@ from losa.config import PRESETS
 from losa.data import load_annotations
 from losa.model import build
 from losa.taps import LiveTaps, TapRecipe
-from losa.train import batch_losses, make_optimiser, train
+from losa.train import batch_losses, cut, make_optimiser, train
 from losa.windows import Windows, stack
 
 
@@ -24,9 +24,10 @@ def one_step(tiny, backbone, device, autocast=False):
     model = model.to(device)
     optimiser = make_optimiser(model, config)
     windows = Windows(videos, source, config.window)
-    batch = stack([windows[0, 0], windows[0, 1]], source, device)
+    (some, targets, _), = cut([windows[0, 0], windows[0, 1]], config, 10, torch.device(device))
+    batch = stack(some, source, device)
     with torch.autocast(device, torch.bfloat16, enabled=autocast):
-        cls, reg, _ = batch_losses(model, batch, config, 100.0)
+        cls, reg = batch_losses(model, batch, targets, config, 100.0)
     (cls + reg).backward()
     optimiser.step()
     return float((cls + reg).detach()), model, source
