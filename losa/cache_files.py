@@ -99,13 +99,19 @@ def filling(folder: Path, recipe: str, lacks: Callable[[], bool], quiet: bool = 
 
 
 def check_cache(folder: str | Path) -> None:
-    """Nothing; raises CacheError where the folder is none or holds taps that another version wrote.
+    """Nothing; raises CacheError where the folder is none, cannot be made or holds taps that another version wrote.
 
-    An empty or new folder is good. Of a large cache some files stand for all.
+    An empty or new folder is good, and one that can only be read: it may hold everything. Of a large cache some files
+    stand for all.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise CacheError(f"cache={str(folder)!r} is a file; give the folder that taps are to be kept in")
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        what = "is a file" if folder.exists() else f"would lie in {place}, which is a file"
+        raise CacheError(f"cache={str(folder)!r} {what}; give the folder that taps are to be kept in")
+    if not folder.exists() and not os.access(place, os.W_OK):
+        raise CacheError(f"cache={str(folder)!r} cannot be made: nothing may be written into {place}; give another "
+                         "folder")
     cards = sorted(path for path in folder.glob("*.json") if NAME.fullmatch(path.stem))
     some = cards[::max(1, -(-len(cards) // MOST_CARDS))]
     formats = Counter(card_format(path) for path in some)

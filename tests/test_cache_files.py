@@ -126,3 +126,12 @@ def test_taps_of_another_version_are_told_by_their_cards(tiny, videos, tmp_path)
         check_cache(folder)
     with pytest.raises(CacheError, match="is a file; give the folder"):
         check_cache(folder / "notes.json")
+    with pytest.raises(CacheError, match="would lie in .*notes.json, which is a file; give the folder"):
+        check_cache(folder / "notes.json" / "taps")
+
+
+def test_a_cache_that_cannot_be_made_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, how: path != tmp_path)
+    check_cache(tmp_path)  # all may be there
+    with pytest.raises(CacheError, match=rf"cannot be made: nothing may be written into {tmp_path}; give another"):
+        check_cache(tmp_path / "new" / "taps")
