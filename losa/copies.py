@@ -2,7 +2,8 @@
 
 Copy 0 is the video itself. What copy k > 0 changes depends on k and the video's id alone and is constant over the
 video: a mirror image or not, a part of the picture, its colours. Its clips begin at another frame than those of copy
-0, so that its features differ as those of a camera switched on a little earlier would.
+0, so that its features differ as those of a camera switched on a little earlier would. Mirror images and exchanged
+colours are not for classes that differ in left and right, or in colour.
 """
 
 import zlib

@@ -37,7 +37,7 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     Beside it: config.json, log.jsonl, model.safetensors, predictions.json, raw_predictions.npz.
     """
     out, here = Path(out), launched()
-    inputs = inputs_of(config)
+    inputs = on_main(lambda: inputs_of(config))  # times of files may differ between nodes
     known = on_main(lambda: read_result(out))
     if known.get("config") == config.to_dict() and known.get("inputs") == inputs:
         return known

@@ -162,3 +162,12 @@ def test_seeds_come_from_the_world_and_from_the_weights(tmp_path):
     assert seeds_of(config.replace(weights=str(weights)))["backbone"] == 6
     assert seeds_of(config.replace(backbone="videomae_b", weights="random"))["backbone"] is None
     assert seeds_of(config.replace(features=str(tmp_path), taps="none", mode="head_only"))["backbone"] is None
+
+
+def test_whether_a_run_is_finished_is_for_the_main_process_to_say(tmp_path, monkeypatch):
+    """Another one might see other times of files, train, and wait for ever for those that did not."""
+    config = Config.make(annotations=str(tmp_path / "not_seen_from_here.json"))
+    known = {"config": config.to_dict(), "inputs": {"annotations": "as the main process sees it"}}
+    told = iter([known["inputs"], known])
+    monkeypatch.setattr("losa.run.on_main", lambda work: next(told))
+    assert run(config, tmp_path / "run", quiet=True) == known
