@@ -22,6 +22,9 @@ while how == "slowly" and not (folder.parent / "go").exists():
 assert how != "badly", "this one is meant to fail"
 seen = {"seed": seed, "data": data, "cwd": os.getcwd(), "threads": os.environ["OMP_NUM_THREADS"]}
 (folder / "seen.json").write_text(json.dumps(seen))
+left = open(folder / "left.txt", "w")  # never closed, and in a circle
+left.me = left
+left.write("all")
 '''
 
 

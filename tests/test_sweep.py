@@ -192,6 +192,7 @@ def test_a_kernel_has_its_own_environment_and_the_callers_folder(swept):
         if row["status"] == "ok":
             seen = read(folder / "out" / row["run"], "seen.json")
             given = row["parameters"].get("data", "")
+            assert (folder / "out" / row["run"] / "left.txt").read_text() == "all"
             assert seen["threads"] == "3" and seen["cwd"] == str(folder)
             assert seen["data"] == (str(folder / "runs" / "x") if given else "runs/data.txt")
 
