@@ -114,12 +114,14 @@ def costs(done: pd.DataFrame, axes: Mapping[str, object]) -> Html:
     order = means.assign(front=fronts.any(axis=1)).sort_values(["front", "average_map"], ascending=False).index
     drawn = order[:MOST_POINTS]
     letters = dict(zip(drawn, drawn if max(map(len, drawn)) < 15 else "ABCDEF", strict=False))
-    heads = ["setting", "drawn as", "average mAP", *known.values(), "beaten by none in"]
-    rows = [[name, letters.get(name, "–"), percent(means.at[name, "average_map"]),
+    counts = named["setting"].value_counts()
+    heads = ["setting", "drawn as", "runs", "average mAP", *known.values(), "beaten by none in"]
+    rows = [[name, letters.get(name, "–"), counts[name], percent(means.at[name, "average_map"]),
              *(f"{means.at[name, column]:,.0f}" for column in known),
              ", ".join(known[column] for column in known if fronts.at[name, column]) or "–"] for name in order]
-    note = (f"Means over the runs of a setting, told by where it differs from the baselines; whiskers from the least "
-            f"to the most. At most {MOST_POINTS} are drawn: those that nothing cheaper beats, then the best.")
+    note = ("Means over the runs of a setting, told by where it differs from the baselines; whiskers from the least to "
+            "the most. They are not paired: settings with other seeds, or fewer, are not quite comparable. At most "
+            f"{MOST_POINTS} are drawn: those that nothing cheaper beats, then the best.")
     chosen = named[named["setting"].isin(drawn)].sort_values("setting", key=lambda s: s.map(list(drawn).index))
     figure = pareto_plot(chosen.assign(setting=chosen["setting"].map(letters)), "setting", known)
     return Html(picture(figure, "Average mAP against what it costs") + table(heads, rows)

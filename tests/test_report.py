@@ -86,6 +86,9 @@ def test_rows_say_what_the_table_says(runs, page):
     found = compare_groups(collect(runs), "short_window", 4).set_index("setting")
     compared = {tuple(row[:2]): row for row in page.rows if row[0] in ("short_window", "mode")}
     assert compared["short_window", "16"][5] == f"{found.loc[16, 'difference']:+.1f}"
+    cost = {row[0]: row[2:4] for row in page.rows if len(row) == 8 and row[1] in ("A", "B", "C", row[0])}
+    means = collect(runs).groupby(["mode", "short_window"])["average_map"].mean()
+    assert cost["losa, short_window 16"] == ["2", f"{100 * means['losa', 16]:.1f}"]
     low, high = found.loc[16, ["videos_low", "videos_high"]]
     assert compared["short_window", "16"][7] == f"{low:+.1f} to {high:+.1f}"
     assert compared["mode", "losa"][2] == "head_only"
