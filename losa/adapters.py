@@ -5,13 +5,14 @@ nothing. Source: LoSA (arXiv 2404.01282), sections on the short-range and long-r
 windows, strided long-range keys and every size here are our choices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from losa.temporal import DepthwiseConv3, attend, attend_in_blocks, attend_locally, mean_pool, split_heads, zero_masked
 
@@ -136,10 +137,10 @@ def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, 
     y = asked = normed(every, "attention_norm", x) * valid
     if every[0].ask is not None:
         plain = F.layer_norm(zero_masked(last.transpose(1, 2), mask), last.shape[1:2])
-        asked = folded_linear(every, "ask.0", "ask.1", plain.flatten(0, 1)[None]).view_as(x) * valid
+        asked = down_together(every, "ask.0", "ask.1", plain.flatten(0, 1)[None]).view_as(x) * valid
     q, k, v = (conv_together(every, i, z).flatten(0, 1).transpose(0, 1) for i, z in enumerate((asked, y, y)))
-    q = torch.baddbmm(stacked(every, "to_q.bias").unsqueeze(1), q, stacked(every, "to_q.weight").mT)
-    k, v = (torch.bmm(z, stacked(every, f"{name}.weight").mT) for name, z in (("to_k", k), ("to_v", v)))
+    q, k, v = (product(every, linear, q, "to_q.weight", "to_q.bias"), product(every, linear, k, "to_k.weight"),
+               product(every, linear, v, "to_v.weight"))
     parts = [z.view(-1, *shape[1:], z.shape[2]).split(len(rows) * shape[0]) for z in (q, k, v)]  # (K * B, T, d)
     attended = []
     for adapter, mine, keys, values in zip(rows[0], *parts, strict=True):
@@ -147,20 +148,16 @@ def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, 
         if adapter.span == "long":
             keys, values, seen = adapter.pooled(keys, values, mask.repeat(len(rows), 1))
         attended.append(adapter.attend_heads(mine, keys, values, seen))
-    weight = stacked(every, "to_out.weight").mT
-    bias = torch.baddbmm(stacked(every, "to_out.bias").unsqueeze(1), stacked(every, "to_v.bias").unsqueeze(1), weight)
-    x = x.flatten(0, 1).transpose(0, 1) + torch.baddbmm(bias, torch.cat(attended).view_as(q), weight)  # (G, B * T, d)
-    weight, bias = folded(every, "mlp.0", "mlp.1")
-    hidden = F.gelu(torch.baddbmm(bias.unsqueeze(1), F.layer_norm(x, x.shape[2:]), weight.mT))
-    bias = stacked(every, "mlp.3.bias").unsqueeze(1)
-    return (x + torch.baddbmm(bias, hidden, stacked(every, "mlp.3.weight").mT)).unflatten(1, shape)
+    found = product(every, after_values, torch.cat(attended).view_as(q), "to_out.weight", "to_out.bias", "to_v.bias")
+    x = x.flatten(0, 1).transpose(0, 1) + found  # (G, B * T, d)
+    hidden = F.gelu(product(every, after_norm, F.layer_norm(x, x.shape[2:]), *names("mlp.0", "mlp.1")))
+    return (x + product(every, linear, hidden, "mlp.3.weight", "mlp.3.bias")).unflatten(1, shape)
 
 
 def up_together(rows: Sequence[Sequence[TemporalAdapter]], x: Float[Tensor, "G B T d"],
                 mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
     """What each adapter gives: the up-projections of what `run_together` found."""
-    every = by_range(rows)
-    y = torch.baddbmm(stacked(every, "up.bias").unsqueeze(1), x.flatten(1, 2), stacked(every, "up.weight").mT)
+    y = product(by_range(rows), linear, x.flatten(1, 2), "up.weight", "up.bias")
     y = y.unflatten(1, mask.shape).masked_fill(~mask[..., None], 0).unflatten(0, (-1, len(rows)))  # (R, K, B, T, C)
     return y.permute(2, 1, 0, 4, 3)
 
@@ -168,10 +165,13 @@ def up_together(rows: Sequence[Sequence[TemporalAdapter]], x: Float[Tensor, "G B
 def up_and_add(rows: Sequence[Sequence[TemporalAdapter]], x: Float[Tensor, "G B T d"],
                gates: Float[Tensor, "K R _"]) -> Float[Tensor, "B T C"]:
     """The sum over all adapters of gate x what it gives; gates per adapter, or also per channel."""
-    every = by_range(rows)
-    gates = gates.transpose(0, 1).flatten(0, 1)  # (G, 1 or C)
-    weight, bias = stacked(every, "up.weight").mT * gates[:, None], (stacked(every, "up.bias") * gates).sum(0)
-    return torch.addbmm(bias, x.flatten(1, 2), weight).unflatten(0, x.shape[1:3])
+    every, gates = by_range(rows), gates.transpose(0, 1).flatten(0, 1)  # (G, 1 or C)
+
+    def add(x: Tensor) -> Tensor:
+        weight, bias = stacked(every, "up.weight").mT * gates[:, None], (stacked(every, "up.bias") * gates).sum(0)
+        return torch.addbmm(bias, x, weight)
+
+    return sparing(every, ("up.weight", "up.bias"), add, x.flatten(1, 2)).unflatten(0, x.shape[1:3])
 
 
 def by_range(rows: Sequence[Sequence[nn.Module]]) -> list[nn.Module]:
@@ -190,22 +190,57 @@ def normed(adapters: Sequence[nn.Module], name: str, x: Float[Tensor, "*N G d"])
                          stacked(adapters, f"{name}.weight"))
 
 
-def folded(adapters: Sequence[nn.Module], norm: str, name: str) -> tuple[Float[Tensor, "G o i"], Float[Tensor, "G o"]]:
-    """Weight and bias of each adapter's LayerNorm and the linear layer after it, for rows normalised already."""
-    weight = stacked(adapters, f"{name}.weight")
-    bias = torch.baddbmm(stacked(adapters, f"{name}.bias").unsqueeze(2), weight,
-                         stacked(adapters, f"{norm}.bias").unsqueeze(2)).squeeze(2)
-    return weight * stacked(adapters, f"{norm}.weight").unsqueeze(1), bias
+def names(norm: str, layer: str) -> tuple[str, str, str, str]:
+    """The parameters of a LayerNorm and of the linear layer after it, as `after_norm` takes them."""
+    return f"{norm}.weight", f"{norm}.bias", f"{layer}.weight", f"{layer}.bias"
 
 
-def folded_linear(adapters: Sequence[nn.Module], norm: str, name: str,
+def linear(weight: Float[Tensor, "G o i"], bias: Float[Tensor, "G o"] | None = None) -> tuple[Tensor, Tensor | None]:
+    """What `product` multiplies with and adds, for linear layers."""
+    return weight.mT, None if bias is None else bias[:, None]
+
+
+def after_norm(scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The same for each adapter's LayerNorm and the linear layer after it, for rows normalised already."""
+    return (weight * scale[:, None]).mT, torch.baddbmm(bias[:, None], shift[:, None], weight.mT)
+
+
+def after_values(weight: Tensor, bias: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """The same for linear layers that are given rows without the `shift` that belongs to them."""
+    return weight.mT, torch.baddbmm(bias[:, None], shift[:, None], weight.mT)
+
+
+def product(adapters: Sequence[nn.Module], make: Callable, x: Float[Tensor, "_ N i"],
+            *names: str) -> Float[Tensor, "_ N o"]:
+    """x @ weight + bias, with what `make` makes of these parameters, each stacked over all adapters."""
+    def multiply(x: Tensor) -> Tensor:
+        weight, bias = make(*(stacked(adapters, name) for name in names))
+        return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias, x, weight)
+
+    return sparing(adapters, names, multiply, x)
+
+
+def sparing(adapters: Sequence[nn.Module], names: Sequence[str], function: Callable, x: Tensor) -> Tensor:
+    """function(x), which uses these parameters of all adapters, stacked and folded.
+
+    Where they outnumber x, as in a large model on a short window, they are stacked and folded again in the backward
+    pass: kept for it, these copies would be most of what is kept.
+    """
+    few = len(adapters) * sum(adapters[0].get_parameter(name).numel() for name in names) < x.numel()
+    return function(x) if few else checkpoint(function, x, use_reentrant=False, preserve_rng_state=False)
+
+
+def down_together(adapters: Sequence[nn.Module], norm: str, layer: str,
                   x: Float[Tensor, "K N C"]) -> Float[Tensor, "N G d"]:
     """LayerNorm and linear layer of rows that are normalised already; K = 1: the same rows for all."""
-    weight, bias = folded(adapters, norm, name)
-    weight = weight.unflatten(0, (-1, len(x)))  # (R, K, d, C)
-    y = torch.bmm(x, weight.permute(1, 3, 0, 2).flatten(2))  # (K, N, R * d)
-    y = y.unflatten(2, (len(weight), -1)).permute(1, 2, 0, 3)  # (N, R, K, d)
-    return y.reshape(x.shape[1], *bias.shape) + bias
+    taps = len(x)
+
+    def side_by_side(*parameters: Tensor) -> tuple[Tensor, Tensor]:  # (K, C, R * d), (K, 1, R * d)
+        return tuple(y.unflatten(0, (-1, taps)).permute(1, 2, 0, 3).flatten(2) for y in after_norm(*parameters))
+
+    y = product(adapters, side_by_side, x, *names(norm, layer))
+    y = y.unflatten(2, (len(adapters) // taps, -1)).permute(1, 2, 0, 3)  # (N, R, K, d)
+    return y.flatten(1, 2)
 
 
 def reduce_together(adapters: Sequence[TemporalAdapter], taps: Tensor, mask: Tensor) -> Float[Tensor, "B T G d"]:
@@ -215,7 +250,7 @@ def reduce_together(adapters: Sequence[TemporalAdapter], taps: Tensor, mask: Ten
     x = taps.permute(0, 3, 4, 5, 1, 2)
     x = x.masked_fill(hidden, 0) if x.requires_grad else x.masked_fill_(hidden, 0)
     x = F.layer_norm(x, (dim,)).flatten(0, 3).transpose(0, 1)  # (K, B * T * g * h, C)
-    x = folded_linear(adapters, "norm", "down", x)
+    x = down_together(adapters, "norm", "down", x)
     if grid == [1, 1] and adapters[0].space is None:
         return x.unflatten(0, (size, steps))
     x = x.unflatten(0, (size, steps, *grid))

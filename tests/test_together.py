@@ -16,15 +16,15 @@ class Foreign(TemporalAdapter):
     """Does what ours does, but is another class, so it is called by itself."""
 
 
-def model_and_inputs(fields):
+def model_and_inputs(fields, steps=T):
     config = Config.make(head_dim=16, head_levels=3, adapter_dim=8, drop_path=0.0, **fields)
     model = build(config, dim=C, num_taps=K, num_classes=4, clip_snippets=8)
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.2 * torch.randn_like(p))
     model.set_statistics(torch.randn(K, C), torch.rand(K, C) + 0.5, torch.randn(C), torch.rand(C) + 0.5)
-    taps = torch.randn(B, K, C, T, config.grid, config.grid)
-    return model, taps, torch.randn(B, C, T), torch.arange(T) < torch.tensor([[T], [37]])
+    taps = torch.randn(B, K, C, steps, config.grid, config.grid)
+    return model, taps, torch.randn(B, C, steps), torch.arange(steps) < torch.tensor([[steps], [steps * 2 // 3]])
 
 
 def gradients(model, taps, last, mask):
@@ -39,8 +39,9 @@ def gradients(model, taps, last, mask):
     {}, {"ranges": "short", "short_window": 1}, {"ranges": "long", "long_stride": 1}, {"grid": 2}, {"query": "last"},
     {"short_scope": "clip"}, {"long_keys": 5, "gate": "channel"}, {"gate": "sigmoid", "grid": 2}, {"gate": "none"},
     {"gate": "concat"}, {"short_window": 30, "gate_init": 0.0}])
-def test_together_equals_one_by_one_and_so_do_all_gradients(fields):
-    model, taps, last, mask = model_and_inputs(fields)
+@pytest.mark.parametrize("steps", [T, 5])  # with few steps weights are stacked again in the backward pass
+def test_together_equals_one_by_one_and_so_do_all_gradients(fields, steps):
+    model, taps, last, mask = model_and_inputs(fields, steps)
     alone = copy.deepcopy(model)
     for adapter in (a for row in alone.adapters for a in row):
         adapter.__class__ = Foreign
@@ -84,3 +85,13 @@ def test_standardised_taps_keep_nothing_for_the_backward_pass_per_range():
         return sum(size == taps.numel() * 4 for size in found.values())
 
     assert kept("both") == kept("short") >= 1
+
+
+def test_copies_of_weights_are_not_kept_where_they_outweigh_the_window():
+    model, taps, last, mask = model_and_inputs({}, steps=5)
+    weights, kept = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
+    count = lambda x: kept.__setitem__(x.untyped_storage().data_ptr(), x) or x  # noqa: E731
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+        model.features(taps, last, mask)
+    sizes = [x.untyped_storage().nbytes() for at, x in kept.items() if at not in weights]
+    assert max(sizes) == 2 * K * B * 5 * 2 * 8 * 4  # the widest rows: hidden in the MLPs
