@@ -43,7 +43,8 @@ def collect(folder: str | Path, runs: Iterable[str] | None = None) -> pd.DataFra
     runs: only these, by their path below `folder`, as `SweepResult.names` tells them: a folder that was swept before
     also holds the runs of other grids.
 
-    Columns: run (path below `folder`), status, settings that differ between the runs (always mode, ranges, seed),
+    Columns: run (path below `folder`), status, settings that differ between the runs (always mode, ranges, seed; the
+    package's version, too),
     adapters (mode and ranges in one word: head_only, short, long, both, ...), data_seed, backbone_seed,
     training_seed, average_map (last epoch, test) and map_30, ... per tIoU, val_map (last), best_val, late_gain (points
     of val mAP won in the last quarter), best_test_epoch_map (only where tracked), trainable_parameters,
@@ -137,7 +138,7 @@ def _read_run(place: Path) -> tuple[dict, dict] | None:
     own = {name: value for name, value in given.items() if name != "out"}
     if not config and own.keys() & Config.model_fields.keys():  # it ended before it wrote its config
         config = {name: each.default for name, each in Config.model_fields.items()}
-    config = {**config, **own}
+    config = {**config, **own, **({"version": status["version"]} if "version" in status else {})}
     facts = {"status": status.get("status", "unfinished" if given else "ok"), "error": status.get("error") or ""}
     if facts["status"] == "ok" and "epochs" in config and not _numbers(result):
         facts = {"status": "damaged", "error": "result.json is missing or cannot be read"}

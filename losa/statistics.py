@@ -190,7 +190,7 @@ def compare_groups(frame: pd.DataFrame, axis: str, baseline: object, *, value: s
     known, moved = frame[frame[value].notna()], {axis} | TOGETHER.get(axis, set())
     for row in known.to_dict("records"):
         groups[key(row[axis])].append(row)
-    others = [c for c in frame if c in Config.model_fields and c not in moved | NO_SETTING]
+    others = [c for c in frame if c in {*Config.model_fields, "version"} - moved - NO_SETTING]
     seeds = [c for c in (*SEEDS, *GIVEN) if c in frame and c not in moved]
     settings = [v for v in frame[axis].drop_duplicates() if key(v) != key(baseline)]
     if all(isinstance(v, int | float) for v in settings):

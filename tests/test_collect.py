@@ -53,6 +53,19 @@ def test_runs_of_other_grids_in_the_same_folder_may_be_left_out(runs):
     assert {*collect_parts(folder, ["w4_101"])["per_length"]["run"]} == {"w4_101"}
 
 
+def test_runs_of_another_version_are_not_taken_for_the_same(runs):
+    folder, results = runs
+    for name in results:
+        status = json.loads((folder / name / "status.json").read_text()) | {"version": "2"}
+        (folder / name / "status.json").write_text(json.dumps(status))
+    new = folder / "w4_101" / "status.json"
+    new.write_text(json.dumps(json.loads(new.read_text()) | {"version": "3"}))
+    frame = collect(folder)
+    assert frame.set_index("run").loc[["w4_101", "w16_101"], "version"].tolist() == ["3", "2"]
+    row = compare_groups(frame, "short_window", 4, videos=False).set_index("setting").loc[16]
+    assert row["runs"] == 1  # of the other seed, where both are of one version
+
+
 def test_a_failed_run_is_never_a_number(runs):
     row = collect(runs[0]).set_index("run").loc["deep/failed"]
     numbers = ["average_map", "map_30", "map_50", "val_map", "best_val", "late_gain", "best_test_epoch_map",
