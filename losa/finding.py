@@ -143,14 +143,14 @@ def section(part: pd.DataFrame, baseline: str) -> str:
             continue
         other = label != baseline
         each = [t_text(paired(part[part.backbone == b], label, baseline)).split(" ")[0] for b in backbones]
-        late = mine.late_gain.mean()
+        late = float(mine.late_gain.mean())
+        told = "unknown" if np.isnan(late) else f"{late:+.1f}{'' if converged(late) else ' (not converged)'}"
         lines.append("| " + " | ".join([
             label, f"{scores.mean():.1f}", " / ".join(f"{v:.1f}" for v in scores),
             t_text(paired(part, label, baseline)) if other else "",
             video_text(part, label, baseline) if other else "",
             *([" / ".join(each) if other else ""] if len(backbones) > 1 else []),
-            f"{late:+.1f}{'' if converged(late) else ' (not converged)'}",
-            f"{mine.seconds.mean():.0f}", f"{mine.memory.mean():.0f}", f"{mine.parameters.mean():,.0f}"]) + " |")
+            told, f"{mine.seconds.mean():.0f}", f"{mine.memory.mean():.0f}", f"{mine.parameters.mean():,.0f}"]) + " |")
     seeds = ", ".join(map(str, dict.fromkeys(part.data_seed)))
     note = f"Data seeds {seeds}; backbone {', '.join(backbones)}; {part.epochs.max():.0f} epochs."
     if compared > 5 and baseline in {*part.label}:
@@ -166,6 +166,8 @@ def the_pair(part: pd.DataFrame, baseline: str) -> str:
     lines = [f"| setting | AP of {' and '.join(PAIR)} | by data seed | minus {baseline} |", "|---" * 4 + "|"]
     for label in dict.fromkeys(part.label):
         scores = by_seed(part, label, "pair")
+        if scores.empty:
+            continue
         gain = t_text(paired(part, label, baseline, "pair")) if label != baseline else ""
         lines.append(f"| {label} | {scores.mean():.1f} | {' / '.join(f'{v:.1f}' for v in scores)} | {gain} |")
     return "\n".join(lines)

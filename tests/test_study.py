@@ -149,3 +149,13 @@ def test_leave_one_out_pools_every_video_once(tiny, tmp_path):
     pool = lambda a: sorted(int(x) for v in a.videos if v.subset == "train" for x in v.labels)  # noqa: E731
     assert pool(shuffled) == pool(true)
     assert any((a.labels != b.labels).any() for a, b in zip(shuffled.videos, true.videos, strict=True))
+
+
+def test_settings_without_a_finished_run_are_left_out_and_an_unknown_gain_is_no_number(worlds):
+    runs = [run for run in study.planned(worlds, "context_near") if run.label in ("head_only", "both")]
+    pretend(worlds, runs, lambda run: 50.0)
+    for path in (worlds / "runs").glob("*/result.json"):
+        write(path, {**json.loads(path.read_text()), "late_gain": None})  # validated once
+    table = study.tell(worlds)
+    assert "6 of 12 runs are missing" in table and "| short" not in table and "nan" not in table
+    assert "| unknown |" in table
