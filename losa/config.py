@@ -143,9 +143,11 @@ class Config(BaseModel):
             (self.classifier and not self.class_agnostic,
              f"classifier={self.classifier!r} gives segments their classes, so they are learnt without: write "
              f"class_agnostic=True instead of {self.class_agnostic}"),
-            (self.features and (self.tapped != "none" or self.mode == "full"),
+            (self.features and (self.tapped != "none" or self.mode in ("inside", "full")),
              f"features={self.features!r} are the last layer alone; write taps='none' instead of {self.taps!r} and "
              f"mode='head_only' instead of {self.mode!r}"),
+            (self.features and self.copies != 1,
+             f"copies={self.copies} change pixels, features={self.features!r} have none; write copies=1"),
             (self.mode in ("side_tokens", "inside") and self.taps == "none",
              f"mode={self.mode!r} adapts the blocks that taps names; taps='none' names none"),
             (self.mode == "side_tokens" and self.grid != 1,

@@ -33,6 +33,10 @@ def extract_all(config: Config, *, videos: str | Path | None = None, export: str
     cache, live = backbone_taps(config, device)
     done = extract(cache, live, chosen, num_workers=decode_workers(config, device), quiet=quiet)
     failed |= done.failed
+    trained = [video for video in chosen if video.subset == config.train_subset]
+    for copy in range(1, config.copies):
+        failed |= extract(cache, live, trained, copy=copy, num_workers=decode_workers(config, device),
+                          quiet=quiet).failed
     kept = [video for video in chosen if video.id not in failed and cache.has(video)]
     if export is not None and kept:
         source = interpolated(cache, config)

@@ -14,12 +14,14 @@ from pathlib import Path
 import torch
 
 from losa.config import Config, head_only, widened_head
+from losa.data import load_annotations
 from losa.files import write_text
 from losa.finding import conclude
 from losa.model import build
 from losa.pretrain import pretrain
+from losa.scripts import SPLITS
 from losa.sweep import sweep
-from losa.world import make_world
+from losa.world import SIZES, make_world
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_train.ipynb"
 FIVE, THREE = (101, 102, 103, 104, 105), (101, 102, 103)  # data seeds, never used for a choice
@@ -36,7 +38,8 @@ AXES = {
     "clip_stride": (8,),
 }
 SHORT = {"epochs": 15, "val_every": 6}  # for the axes and the context worlds, each beside a default of its own
-SHORTEST = {"epochs": 1, "warmup_epochs": 1, "val_every": 1}  # of the five modes, after the same warm start
+SHORTEST = {"epochs": 1, "warmup_epochs": 1, "val_every": 1, "ema_decay": 0.9}  # of the five modes, after the same
+# warm start; an average at 0.99 would be mostly that start after 40 steps
 TRIES = {  # the same number for each mode; val of data seed 0 chooses
     "head_only": ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}),
     "losa": ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}),
@@ -91,7 +94,8 @@ PARTS = {  # in the order of importance
     "warm": Part("Head-only runs the modes start from", {"head_only": RANGES["head_only"]}, seeds=(CHOOSING, *THREE)),
     "tries": Part("Two tries of the learning rate for each mode", {}, seeds=(CHOOSING,), warm=True, budget=SHORTEST),
     "modes": Part("Five modes after the same warm start, the same few epochs", {}, warm=True, budget=SHORTEST),
-    "copies": Part("Cached copies of the training videos", {"1": {}, "2": {"copies": 2}, "4": {"copies": 4}}, "1"),
+    "copies": Part("Cached copies of the training videos", {"1": {}, "2": {"copies": 2}, "4": {"copies": 4}}, "1",
+                   budget=SHORT),
     "weak": Part("A backbone that saw every class but was trained for a quarter of the steps", HEAD_AND_BOTH,
                  backbones=("weak_0",)),
     "ranges_again": Part("Ranges, the second backbone without 6 classes", RANGES, backbones=("gap_1",), seeds=FIVE),
@@ -211,6 +215,11 @@ def prepare(out: Path, runs: Sequence[Run], size: str, jobs: int) -> None:
         folder = world_of(out, kind, seed)
         if not (folder / "annotations.json").exists():
             make_world(folder, counts, seed=seed, num_workers=jobs, **({} if kind == "plain" else {"kind": kind}))
+        wanted = tuple(SIZES.get(counts, counts) if isinstance(counts, str) else counts)
+        labelled = load_annotations(folder / "annotations.json")
+        if (there := tuple(len(labelled.subset(split)) for split in SPLITS)) != wanted:
+            raise StudyError(f"{folder} holds {there} videos (train, val, test), size {size!r} means {wanted}; give "
+                             "another folder, or delete that one")
     for backbone in dict.fromkeys(run.backbone for run in runs):
         preset, pretraining = BACKBONES[backbone]
         folder = out / "backbones" / backbone

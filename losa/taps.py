@@ -26,7 +26,7 @@ from losa.config import Config
 from losa.copies import DRAWN, cut_and_mirror, draw_change, phase, recolour
 from losa.data import Video
 from losa.extract import extract, listed
-from losa.features import FeatureError, NpyFeatures, Resampled
+from losa.features import NpyFeatures, Resampled
 from losa.segments import Grid
 from losa.video import Reader, sample_indices
 
@@ -285,9 +285,6 @@ def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", q
     chooses among them. Further copies, as the config asks for, are of the videos to train on alone.
     """
     if config.features:
-        if config.copies != 1:
-            raise FeatureError(f"copies={config.copies} change pixels, features={config.features!r} have none; write "
-                               f"copies=1")
         layers = () if config.tapped == "none" else None
         source = NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers)
     else:

@@ -21,6 +21,7 @@ from losa.segments import Grid
     (dict(head_window=4), "head_window=4 must be odd"),
     (dict(short_scope="clip", backbone="timm/x"), "short_scope='clip' needs clips of several frames"),
     (dict(crop_ratio=(0.9, 0.5)), r"crop_ratio=(0.9, 0.5) must be (low, high)"),
+    (dict(features="x", mode="inside", cache=""), "write taps='none' instead of 'all' and mode='head_only'"),
     (dict(taps=[]), "taps=[] taps nothing; write taps='none'"),
     (dict(tiou=[0.5, 1.5]), "tiou=[0.5, 1.5] must be values in (0, 1]"),
 ])

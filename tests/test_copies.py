@@ -15,7 +15,7 @@ from losa import backbone as backbones
 from losa import extract as extract_module
 from losa import taps as taps_module
 from losa.backbone import VideoViT, freeze_backbone
-from losa.config import PRESETS
+from losa.config import PRESETS, ConfigError
 from losa.copies import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
 from losa.data import load_annotations
 from losa.features import FeatureError, NpyFeatures, Resampled
@@ -174,10 +174,9 @@ def test_features_of_others_have_no_copies(tmp_path):
     assert source.fetch(video, 0, 5, 0)["rows"].shape == (1, 5, 3)
     with pytest.raises(FeatureError, match="copy 1 of video 'clock'.*copies=1"):
         source.fetch(video, 0, 5, 1)
-    config = PRESETS["tiny"](tmp_path, features=str(tmp_path), feature_stride=4, feature_frames=4, taps="none",
-                             mode="head_only", cache="", copies=0)
-    with pytest.raises(FeatureError, match="copies=0 .*write copies=1"):
-        open_taps(config, [video])
+    with pytest.raises(ConfigError, match="copies=0 .*write copies=1"):
+        PRESETS["tiny"](tmp_path, features=str(tmp_path), feature_stride=4, feature_frames=4, taps="none",
+                        mode="head_only", cache="", copies=0)
 
 
 # --- in training ----------------------------------------------------------------------------------------------------
