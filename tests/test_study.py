@@ -124,6 +124,8 @@ def test_a_part_runs_through_the_notebook_once(tmp_path, monkeypatch):
     assert [(r["mode"], r["config"]["ranges"]) for r in results] == [("losa", "short")]
     monkeypatch.setattr(study, "sweep", None)  # a second call runs nothing
     assert study.ablations(tmp_path, ("headline",), size="tiny", quiet=True, **SMALL) == table
+    with pytest.raises(study.StudyError, match=r"world_5/world holds \(6, 3, 3\) videos .* means \(80, 20, 40\)"):
+        study.ablations(tmp_path, ("headline",), size="demo", quiet=True, **SMALL)
     with pytest.raises(study.StudyError, match="no part is called axis; there are headline"):
         study.ablations(tmp_path, ("axis",))
 
