@@ -37,8 +37,8 @@ def conclude(rows: list[dict], parts: Parts, pictures: Path, chosen: dict[str, d
                                     "first); [ , ]: 95 % bootstrap over test videos, the same models."]
     for name, (title, baseline) in parts.items():
         part = frame[frame.part == name]
-        if name == "warm" or not part.score.notna().any():
-            continue
+        if name == "warm" or not part[part.label != baseline].score.notna().any():
+            continue  # parts share runs: a finished baseline may be another part's
         text.append(f"## {title}\n\n" + section(part, baseline))
         if name == "tries":
             text.append("Chosen on val: " + "; ".join(f"{m}: {json.dumps(c)}" for m, c in chosen.items() if c) + ".")
