@@ -116,7 +116,7 @@ def test_modes_start_from_the_same_run_and_val_chooses_the_rate(worlds):
 
 
 def test_a_part_runs_through_the_notebook_once(tmp_path, monkeypatch):
-    part = study.Part("Ranges", {"short": {"ranges": "short"}}, "short", seeds=(5,))
+    part = study.Part("Ranges", {"short": {"ranges": "short"}}, "head_only", seeds=(5,))
     monkeypatch.setitem(study.PARTS, "headline", part)
     table = study.ablations(tmp_path, ("headline",), size="tiny", jobs=1, quiet=True, **SMALL)
     assert "| short |" in table and "missing" not in table
