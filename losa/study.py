@@ -114,7 +114,7 @@ class StudyError(ValueError):
 
 def ablations(out: str | Path, parts: Sequence[str] = (), *, jobs: int = 2, size: str = "demo",
               pictures: str | Path | None = None, quiet: bool = False, **fields) -> str:
-    """The finding of some parts (none named: all) as markdown, also in `out`/table.md; two figures in `pictures`.
+    """The finding of some parts (none named: all) as markdown and ablation_table.md, with two figures, in `pictures`.
 
     Continues where it was stopped: videos, backbones, taps and runs that are there are used. `fields` replace those
     of every run, `size` is that of the worlds. Runs that failed are named in the table and tried again by a new call.
@@ -139,7 +139,7 @@ def ablations(out: str | Path, parts: Sequence[str] = (), *, jobs: int = 2, size
 
 
 def tell(out: str | Path, pictures: str | Path | None = None, **fields) -> str:
-    """The table of whatever has been run so far; nothing is computed. Figures beside it or in `pictures`."""
+    """The table of whatever has been run so far; nothing is computed. It and the figures go to `pictures`, or `out`."""
     out, found, rows = Path(out), finished(Path(out)), []
     for name in PARTS:
         try:
@@ -150,7 +150,7 @@ def tell(out: str | Path, pictures: str | Path | None = None, **fields) -> str:
                   "folder": found.get(key_of(run.parameters))} for run in runs]
     table = conclude(rows, {name: (part.title, part.baseline) for name, part in PARTS.items()},
                      Path(pictures or out), chosen={m: choose(out, m, found, **fields) for m in TRIES})
-    write_text(out / "table.md", table)
+    write_text(Path(pictures or out) / "ablation_table.md", table)
     return table
 
 
