@@ -48,16 +48,17 @@ def folds(out: Annotated[Path, typer.Argument(help="Folder with the annotations.
           backbone: Annotated[str, typer.Option(help="E.g. timm/vit_small_patch14_dinov2.lvd142m")],
           weights: Annotated[str, typer.Option(help="Its safetensors file, or random.")],
           seeds: Annotated[str, typer.Option(help="Training seeds, with commas.")] = "0,1,2",
+          modes: Annotated[str, typer.Option(help="Which of them, with commas; default: all.")] = "",
           num_processes: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = 2,
           fields: Set = None) -> None:
-    """Leave-one-video-out on a few videos of your own: head-only, LoSA and two kinds of chance."""
-    from losa.folds import leave_one_out
+    """Leave-one-video-out on a few videos of your own: head-only, ranges, windows and two kinds of chance."""
+    from losa.folds import MODES, leave_one_out
 
     config = Config.make(**{"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
                             "backbone": backbone, "weights": weights,
                             **parse_fields(fields, taken=("seed", "backbone", "weights"))})
     print(interruptible(leave_one_out, config, out / "folds", seeds=tuple(map(int, seeds.split(","))),
-                        num_processes=num_processes))
+                        modes=tuple(filter(None, modes.split(","))) or tuple(MODES), num_processes=num_processes))
 
 
 @bench_app.command()
