@@ -11,6 +11,7 @@ import time
 import warnings
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -47,6 +48,22 @@ def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
     assert found["num_ground_truth"] == 61 and found["protocol"] == "activitynet" and found["num_predictions"] > 100
 
 
+def test_a_sweep_of_one_cell_runs_fails_by_exit_code_and_is_reported(tmp_path):
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel}, cells=[
+        nbformat.v4.new_code_cell('out = "runs/x"\nlevel = 1', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("assert level < 3, level")])
+    nbformat.write(book, tmp_path / "book.ipynb")
+    (tmp_path / "grid.yaml").write_text("level: [2, 3]")
+    words = ("sweep", "book.ipynb", "--grid", "grid.yaml", "--out", "runs", "-j", "2")
+    done = losa(*words, cwd=tmp_path)
+    assert done.returncode == 1 and "1 ok, 1 error" in done.stdout and "next: losa report runs" in done.stdout
+    again = losa(*words, cwd=tmp_path)
+    assert again.returncode == 1 and "1 error, 1 skipped" in again.stdout and "--retry" in again.stdout
+    assert losa("report", "runs", cwd=tmp_path).stdout.strip() == "runs/report.html"
+    assert "AssertionError: 3" in (tmp_path / "runs" / "report.html").read_text()
+
+
 @pytest.mark.parametrize("words, message", [
     (("evaluate", GOLDEN / "predictions.json", "--ground-truth", GOLDEN / "ground_truth.json", "--subset", "tset"),
      'Did you mean "test"?'),
@@ -58,6 +75,9 @@ def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
     (("train", "run", "-s", "seed"), "--set takes field=value, got 'seed'"),
     (("train", "run", "-s", "annotations=none.json"), "none.json"),
     (("predict", "nowhere"), "no run at nowhere; train one with `losa train nowhere`"),
+    (("report", "nowhere"), "no run lies under nowhere"),
+    (("sweep", "nowhere.ipynb", "--grid", "grid.yaml", "--out", "sweep"), "there is no notebook"),
+    (("study", "ablations", "--parts", "axis"), "no part is called axis; there are headline"),
     (("prepare", "out"), "give either --world SIZE, or --videos FOLDER"),
     (("prepare", "out", "--world", "huge"), "size 'huge' is unknown"),
     (("train", "run", "--preset", "thumos_b"), "no preset is called 'thumos_b'; there are tiny, demo"),
