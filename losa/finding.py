@@ -259,8 +259,11 @@ def settings_with_differences(part: pd.DataFrame, baseline: str) -> dict[str, np
 def where(frame: pd.DataFrame) -> Figure:
     """Gain over head_only of short, long and both, by action length and by class, for both kinds of backbone."""
     colours = dict(zip(RANGES, list(run_colours(("", *RANGES)).values())[1:], strict=True))
-    figure, axes = plt.subplots(2, 2, figsize=(11, 6), width_ratios=(1, 2.4), sharey="row", layout="constrained")
     titles = {"ranges": "backbone without 6 classes (*)", "covered": "backbone that saw all classes"}
+    done = {name for name in titles if len(settings_with_differences(frame[frame.part == name], "head_only"))}
+    titles = {name: title for name, title in titles.items() if name in done or not done}
+    figure, axes = plt.subplots(len(titles), 2, figsize=(11, 0.6 + 2.8 * len(titles)), width_ratios=(1, 2.4),
+                                sharey="row", squeeze=False, layout="constrained")
     for row, (name, title) in zip(axes, titles.items(), strict=True):
         part = with_groups(frame[frame.part == name])
         lengths = {f"{n}\n{SPANS[n]}": f"length {n}" for n in SPANS}
