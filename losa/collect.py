@@ -16,7 +16,7 @@ import pandas as pd
 from losa.config import Config
 from losa.data import load_annotations
 from losa.evaluate import LENGTHS, read_predictions
-from losa.files import write_text
+from losa.files import read_object, write_text
 from losa.judge import truth_for
 from losa.truth import Records
 
@@ -65,7 +65,7 @@ def collect_parts(folder: str | Path, runs: Iterable[str] | None = None) -> dict
         if row["status"] != "ok":
             continue
         known = {k: v for k, v in row.items() if k not in NUMBERS and k != "error" and not k.startswith("map_")}
-        result = _read(Path(row["path"]) / "result.json")
+        result = read_object(Path(row["path"]) / "result.json")
         for label, values in result.get("per_class", {}).items():
             found["per_class"].append({**known, "label": label, "average_map": sum(values) / len(values),
                                        **_by_tiou(result, values)})
@@ -131,10 +131,10 @@ def _rows(folder: Path, runs: Iterable[str] | None = None) -> list[dict]:
 
 def _read_run(place: Path) -> tuple[dict, dict] | None:
     """(settings, facts) of a run's folder; None for a folder of something else."""
-    status, result, given = (_read(place / f"{name}.json") for name in ("status", "result", "params"))
+    status, result, given = (read_object(place / f"{name}.json") for name in ("status", "result", "params"))
     if not status and "average_map" not in result:
         return None
-    config = result.get("config") or _read(place / "config.json")
+    config = result.get("config") or read_object(place / "config.json")
     own = {name: value for name, value in given.items() if name != "out"}
     if not config and own.keys() & Config.model_fields.keys():  # it ended before it wrote its config
         config = {name: each.default for name, each in Config.model_fields.items()}
@@ -171,7 +171,7 @@ def _seeds(config: dict, result: dict) -> dict:
     seeds = result.get("seeds") or {}
     data = seeds.get("data")
     if data is None and config.get("annotations"):
-        data = _read(Path(config["annotations"]).parent / "world.json").get("seed")
+        data = read_object(Path(config["annotations"]).parent / "world.json").get("seed")
     return {"data_seed": data, "backbone_seed": seeds.get("backbone"),
             "training_seed": seeds.get("training", config.get("seed"))}
 
@@ -195,15 +195,6 @@ def _one_type(column: pd.Series) -> pd.Series:
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in known):
         return pd.to_numeric(column)
     return column.map(lambda v: v if isinstance(v, str) else str(v), na_action="ignore").astype("string")
-
-
-def _read(path: Path) -> dict:
-    """The dict in a JSON file; empty where there is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 @lru_cache(maxsize=16)

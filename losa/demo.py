@@ -11,8 +11,9 @@ from losa.files import write_text
 from losa.kernels import private_kernels
 from losa.page import demo_page
 from losa.predict import truth_of
-from losa.run import peak_memory_mb, read_result, run
+from losa.run import read_result, run
 from losa.segments import write_predictions
+from losa.train import peak_memory_mb
 from losa.world import make_world
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "00_quickstart.ipynb"

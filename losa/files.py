@@ -1,5 +1,6 @@
-"""Small text files that are written whole or not at all."""
+"""Small text files that are written whole or not at all, and read as far as they can be."""
 
+import json
 import os
 from pathlib import Path
 
@@ -14,3 +15,12 @@ def write_text(path: str | Path, text: str) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def read_object(path: str | Path) -> dict:
+    """The object a JSON file holds; empty where there is none, or none that can be read."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

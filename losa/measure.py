@@ -76,11 +76,13 @@ def train(format: Annotated[str, typer.Option(help="table or json.")] = "table",
 def bench_sweep(out: Annotated[Path, typer.Argument(help="New folder for world, taps and runs.")]
                 = Path("runs/bench_sweep"),
                 size: Annotated[str, typer.Option(help="Size of the world.")] = "demo",
+                runs: Annotated[int, typer.Option(min=2, help="Runs in the sweep.")] = 4,
+                epochs: Annotated[int, typer.Option(min=1, help="Epochs of each, after one of warm-up.")] = 6,
                 format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
     """A sweep with 2 jobs against the same one after the other, and what a run costs beyond training."""
     from losa.sweep_speed import sweep_speed, sweep_speed_table
 
-    found = sweep_speed(out, size=size)
+    found = sweep_speed(out, size=size, num_runs=runs, epochs=epochs)
     print(json.dumps(found) if format == "json" else sweep_speed_table(found))
 
 

@@ -16,7 +16,7 @@ from losa.classifier import read_scores
 from losa.config import Config, ConfigError, postprocess, replace_late
 from losa.data import Annotations, Video, load_annotations
 from losa.evaluate import PROTOCOLS, evaluate, report
-from losa.files import write_text
+from losa.files import read_object, write_text
 from losa.judge import truth_for
 from losa.model import load_model
 from losa.modes import open_source
@@ -26,7 +26,6 @@ from losa.resume import model_file
 from losa.segments import write_predictions
 from losa.taps import best_device, content_id, file_id
 from losa.train import check_beginning, train
-from losa.train import peak_memory_mb as peak_memory_mb
 from losa.video import probe
 from losa.world import SIZE
 
@@ -94,15 +93,6 @@ def card_of(weights: Path) -> dict:
     except (OSError, SafetensorError, ValueError):
         inside = {}
     return inside or read_object(weights.with_suffix(".json"))
-
-
-def read_object(path: Path) -> dict:
-    """The object a JSON file holds; empty where there is none, or none that can be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def read_result(out: str | Path) -> dict:
