@@ -1,0 +1,58 @@
+"""What all interactive widgets share: traits of time, the JavaScript and CSS they are put together from."""
+
+import json
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+
+
+def parts(name: str, ending: str) -> str:
+    """The shared part (`common`) and a widget's own part of its ES module ("js") or style sheet ("css") as one text."""
+    return "\n".join((HERE / f"{part}.{ending}").read_text(encoding="utf8") for part in ("common", name)
+                     if (HERE / f"{part}.{ending}").exists())
+
+
+class View(anywidget.AnyWidget):
+    """A widget with a time axis. Widgets of one `group` share playhead and visible span in the browser, kernel or not.
+
+    group: name of the group; every widget has one of its own until `link` puts several into one.
+    current_time: playhead, seconds. span: visible [start, end], seconds; assign a new list to zoom.
+    live: whether a kernel answers; what needs Python is hidden where it does not, as in an offline page.
+    """
+
+    group = traitlets.Unicode().tag(sync=True)
+    current_time = traitlets.Float(0.0).tag(sync=True)
+    span = traitlets.List(traitlets.Float(), [0.0, 0.0]).tag(sync=True)
+    live = traitlets.Bool(True).tag(sync=True)
+
+    @traitlets.default("group")
+    def _own_group(self) -> str:
+        return uuid.uuid4().hex
+
+    def page_state(self) -> dict:
+        """The traits an offline page starts from, as JSON values or bytes."""
+        private = {"layout", "tabbable", "tooltip", "comm", "keys", "log"}
+        return {name: getattr(self, name) for name in self.traits(sync=True)
+                if not name.startswith("_") and name not in private} | {"live": False}
+
+
+def link(*views: View) -> None:
+    """Gives the widgets one playhead and one visible span; call it before or after they are shown."""
+    for view in views[1:]:
+        view.group = views[0].group
+
+
+def plain_json(value: object) -> object:
+    """The value with numpy arrays and numbers as lists and numbers, tuples as lists, for a trait."""
+    return json.loads(json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x)))
+
+
+def _iterated(value: object) -> list:
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be shown; give numbers, texts, lists, dicts or arrays")

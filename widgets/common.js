@@ -1,0 +1,179 @@
+// Shared by all widgets and put in front of each: elements, keys, the playhead they have in common, the time axis.
+const SUPPRESS = "data-lm-suppress-shortcuts"; // keeps JupyterLab's shortcuts away from the element that has the focus
+const FOCUSABLE = new Set(["button", "input", "select", "video", "textarea", "a", "summary"]);
+
+// An element with attributes (on...: a listener; class, data-x, aria-x as they are) and children; text stays text.
+function element(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value === true) node.setAttribute(key, "");
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
+  }
+  if (FOCUSABLE.has(name) || "tabindex" in attributes) node.setAttribute(SUPPRESS, "true");
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// Keys of a widget: `actions` maps event.key (letters lower case) to functions. Nothing typed in it gets out of it.
+// Fields that take a key themselves (a slider's arrows, a list's letters, a button's Space) keep it.
+function keys(root, actions) {
+  const own = { INPUT: /^(Arrow.*|Home|End|Page.*)$/, SELECT: /^(Arrow.*|Home|End|Page.*|Enter| |.)$/,
+    BUTTON: /^( |Enter)$/, SUMMARY: /^( |Enter)$/ };
+  root.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.ctrlKey || event.altKey || event.metaKey || own[event.target.tagName]?.test(event.key)) return;
+    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (action) { event.preventDefault(); action(event); }
+  });
+  for (const name of ["keyup", "keypress"]) root.addEventListener(name, (event) => event.stopPropagation());
+}
+
+// The playhead and the visible span of a group of widgets: in the browser, so that no kernel is asked while it moves.
+// `on(listener)` is called with "time" (playhead moved), "span" (zoomed), "seek" (asked to go there) or "play" (asked
+// to go there and play; only a widget with a video answers). Saved to Python at most four times a second.
+const GROUPS = (globalThis.losaGroups ??= new Map());
+
+function shared(model) {
+  const listeners = [], handlers = {};
+  let group, key, timer = 0, own = false;
+  const join = () => {
+    key = model.get("group");
+    if (!GROUPS.has(key)) {
+      GROUPS.set(key, { time: model.get("current_time"), span: [...model.get("span")], members: new Set() });
+    }
+    group = GROUPS.get(key);
+    group.members.add(hear);
+    if (group.span[1] <= group.span[0]) group.span = [...model.get("span")];
+  };
+  const leave = () => {
+    group.members.delete(hear);
+    if (!group.members.size) GROUPS.delete(key);
+  };
+  const store = () => {
+    timer = 0;
+    own = true;
+    model.set("current_time", group.time);
+    model.set("span", [...group.span]);
+    own = false;
+    model.save_changes();
+  };
+  function hear(what) {
+    for (const listener of listeners) listener(what);
+    if (what !== "play" && !timer) timer = setTimeout(store, 250);
+  }
+  const tell = (what) => [...group.members].forEach((member) => member(what));
+  const bus = {
+    get time() { return group.time; },
+    get span() { return group.span; },
+    on(listener) { listeners.push(listener); },
+    move(time) { group.time = time; tell("time"); }, // by the widget that plays
+    seek(time, play = false) { group.time = Math.max(0, time); tell("seek"); tell("time"); if (play) tell("play"); },
+    zoom(start, end) { group.span = [start, end]; tell("span"); },
+    close() {
+      clearTimeout(timer);
+      for (const [name, handler] of Object.entries(handlers)) model.off(name, handler);
+      leave();
+    },
+  };
+  handlers["change:current_time"] = () => {
+    const time = model.get("current_time");
+    if (!own && Math.abs(time - group.time) > 1e-6) bus.seek(time);
+  };
+  handlers["change:span"] = () => {
+    if (!own && String(model.get("span")) !== String(group.span)) bus.zoom(...model.get("span"));
+  };
+  handlers["change:group"] = () => { leave(); join(); hear("span"); hear("time"); };
+  for (const [name, handler] of Object.entries(handlers)) model.on(name, handler);
+  join();
+  return bus;
+}
+
+// Time axis: seconds <-> pixels over `width` pixels of the visible span.
+const scale = (span, width) => ({
+  x: (time) => ((time - span[0]) / (span[1] - span[0])) * width,
+  time: (x) => span[0] + (x / width) * (span[1] - span[0]),
+});
+
+// A new visible span around `at` seconds, `factor` times as long, inside [0, duration], not under a quarter second.
+function zoomed(span, at, factor, duration) {
+  const length = Math.min(Math.max((span[1] - span[0]) * factor, Math.min(0.25, duration)), duration);
+  const start = at - ((at - span[0]) / (span[1] - span[0])) * length;
+  return panned([start, start + length], 0, duration);
+}
+
+function panned([start, end], by, duration) {
+  const length = end - start, first = Math.min(Math.max(start + by, 0), Math.max(duration - length, 0));
+  return [first, first + length];
+}
+
+// Times of axis marks: steps that a person would choose, about `wanted` of them in sight.
+function marks(span, wanted) {
+  const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
+  const step = steps.find((s) => (span[1] - span[0]) / s <= wanted) ?? steps.at(-1), found = [];
+  for (let i = Math.ceil(span[0] / step - 1e-9); i * step <= span[1] + 1e-9; i += 1) found.push(i * step);
+  return { step, times: found };
+}
+
+// 7.5 s, 1:07.5 or 1:01:07 in a video of that length, with so many digits.
+function clock(time, duration, digits = 1) {
+  if (duration < 120) return `${time.toFixed(digits)} s`;
+  const rounded = Number(time.toFixed(digits)), hours = Math.floor(rounded / 3600);
+  const minutes = Math.floor(rounded / 60) % 60, seconds = (rounded % 60).toFixed(digits);
+  const two = (text, width = 2) => String(text).padStart(width, "0"), wide = digits ? digits + 3 : 2;
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds, wide)}`;
+}
+
+// Wheel, drag and double click on a time axis: Ctrl+wheel zooms, wheel too once the widget has the focus (so that a
+// page still scrolls), Shift+wheel and a sideways wheel pan, a drag pans, a double click shows everything.
+// `left` pixels of the node lie before the axis. `click(x, y, event)` is called where nothing was dragged.
+function navigate(node, bus, duration, { left = 0, click = () => {} } = {}) {
+  const width = () => Math.max(node.clientWidth - left, 1);
+  const at = (event) => event.clientX - node.getBoundingClientRect().left - left;
+  node.addEventListener("wheel", (event) => {
+    const sideways = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
+    if (!sideways && !event.ctrlKey && !node.closest(".losa")?.contains(document.activeElement)) return;
+    event.preventDefault();
+    const length = bus.span[1] - bus.span[0], turned = event.deltaY || event.deltaX;
+    if (sideways) bus.zoom(...panned(bus.span, (Math.sign(event.deltaX || event.deltaY) * length) / 10, duration()));
+    else bus.zoom(...zoomed(bus.span, scale(bus.span, width()).time(at(event)), 1.25 ** Math.sign(turned), duration()));
+  }, { passive: false });
+  let from = null, moved = false, began = null;
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    [from, moved, began] = [event.clientX, false, [...bus.span]];
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (from === null) return;
+    if (!moved && Math.abs(event.clientX - from) > 3) { moved = true; node.setPointerCapture(event.pointerId); }
+    const by = ((from - event.clientX) / width()) * (began[1] - began[0]);
+    if (moved) bus.zoom(...panned(began, by, duration()));
+  });
+  node.addEventListener("pointerup", (event) => {
+    if (from !== null && !moved) click(at(event), event.clientY - node.getBoundingClientRect().top, event);
+    from = null;
+  });
+  node.addEventListener("pointercancel", () => { from = null; });
+  node.addEventListener("dblclick", () => bus.zoom(0, duration()));
+}
+
+// Gives a canvas the sharp size of its box and returns its context and size in CSS pixels, cleared.
+function sheet(canvas, height) {
+  const width = canvas.clientWidth || canvas.parentElement?.clientWidth || 600, ratio = globalThis.devicePixelRatio || 1;
+  const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+  canvas.style.height = `${height}px`;
+  if (canvas.width !== wide || canvas.height !== high) { canvas.width = wide; canvas.height = high; }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return { context, width, height };
+}
+
+// The value of a CSS variable of the theme ("--ink", "--soft", "--line", "--back", "--card", "--accent", "--head").
+const themed = (node, name) => getComputedStyle(node).getPropertyValue(name).trim();
+
+// Calls `draw` once before the next picture, however often it is asked to.
+function once(draw) {
+  let waiting = 0;
+  return () => { waiting ||= requestAnimationFrame(() => { waiting = 0; draw(); }); };
+}
