@@ -4,9 +4,12 @@ import json
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
+
+from widgets import share
 
 HERE = Path(__file__).parent
 
@@ -23,6 +26,8 @@ class View(anywidget.AnyWidget):
     group: name of the group; every widget has one of its own until `link` puts several into one.
     current_time: playhead, seconds. span: visible [start, end], seconds; assign a new list to zoom.
     live: whether a kernel answers; what needs Python is hidden where it does not, as in an offline page.
+    A widget with a video has traits `source` (see `share.video_source`), video_bytes and poster (list of {"time":
+    seconds, "jpeg": bytes}), and attributes `video` (path or None), `frames` (times -> JPEGs, or None), `duration`.
     """
 
     group = traitlets.Unicode().tag(sync=True)
@@ -39,6 +44,17 @@ class View(anywidget.AnyWidget):
         private = {"layout", "tabbable", "tooltip", "comm", "keys", "log"}
         return {name: getattr(self, name) for name in self.traits(sync=True)
                 if not name.startswith("_") and name not in private} | {"live": False}
+
+    def to_html(self, path: str | Path, *beside: "View", title: str = "", max_video_mb: float = 10) -> Path:
+        """The path of one HTML file with this widget and those `beside` it, for mail or web: no kernel, no network.
+
+        The video is part of it up to `max_video_mb` megabytes; a larger one becomes a strip of its frames.
+        """
+        return share.page(path, self, *beside, title=title, max_video_mb=max_video_mb)
+
+    def static(self, *beside: "View", title: str = "", max_video_mb: float = 10) -> Any:
+        """The same as the output of a cell: it stays alive in the notebook's HTML (nbconvert), offline too."""
+        return share.static((self, *beside), title=title, max_video_mb=max_video_mb)
 
 
 def link(*views: View) -> None:

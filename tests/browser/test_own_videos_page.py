@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 from page_data import CLASSES, own_video
-from test_demo_page import browser  # noqa: F401 - a fixture
 
 from losa.own_page import own_page
 from losa.world import make_world
@@ -29,7 +28,7 @@ def file(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, file):  # noqa: F811
+def page(browser, file):
     context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
     opened, problems = context.new_page(), []
     opened.on("console", lambda message: "gone.mp4" in message.location["url"] or problems.append(message.text))

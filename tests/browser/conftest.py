@@ -1,0 +1,16 @@
+"""What every browser test gets: one Chromium per file of tests, or a skip that says what is missing."""
+
+import pytest
+from harness import BROWSER, FLAGS
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """An open Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    if BROWSER is None:
+        pytest.skip("needs Chromium with H.264: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield opened
+        opened.close()
