@@ -1,0 +1,184 @@
+"""Finished runs, read back from their folders: videos, truth, predictions, model, and mAP at every score threshold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from losa.config import Config, ConfigError
+from losa.data import Annotations, Video, load_annotations
+from losa.evaluate import ClassMatches, Protocol, match_classes, read_predictions, rules_of
+from losa.files import read_object
+from losa.judge import truth_for
+from losa.model import LoSA, load_model
+from losa.modes import open_source
+from losa.predict import Raw, judged_by, load_raw, seen_by
+from losa.protocols import match_by_score
+from losa.rows import AnnotationError
+from losa.taps import best_device
+from losa.truth import Records, count_instances
+
+Number = int | float
+THRESHOLDS = [i / 100 for i in range(101)]  # of scores, in AP tables
+FILES = ("annotations", "cache", "features", "weights", "ground_truth", "block_list", "classifier")  # fields with paths
+
+
+class RunError(ValueError):
+    """A folder holds no run, one that has not ended, or one whose data are not where they were."""
+
+
+@dataclass(eq=False)
+class Run:
+    """A finished run: its test videos, what happens in them and what was predicted, per video; model on demand."""
+
+    name: str
+    path: Path
+    config: Config
+    labelled: Annotations
+    classes: tuple[str, ...]
+    videos: dict[str, Video]
+    truth: Records
+    predictions: Records
+    result: dict
+
+    @cached_property
+    def raw(self) -> tuple[dict[str, Raw], tuple[str, ...]] | None:
+        """(candidates before suppression per video, the model's classes); None where they were not kept."""
+        path = self.path / "raw_predictions.npz"
+        return load_raw(path) if path.is_file() else None
+
+    @cached_property
+    def table(self) -> dict:
+        """The `ap_table` of all videos."""
+        return ap_table(self.truth, self.predictions, self.config.tiou, self.config.protocol)
+
+    @cached_property
+    def model(self) -> LoSA:
+        """The trained model in eval mode, on the best device."""
+        known = seen_by(self.config, self.labelled).classes
+        return load_model(self.path, classes=known)[0].to(best_device())
+
+    def source(self, video: Video):
+        """What the model's features of a video come from: the run's cache, completed where it lacks the video."""
+        source = self.__dict__.get("_source")
+        inner = getattr(source, "source", source)
+        if source is None or (hasattr(inner, "has") and not inner.has(video)):
+            self._source = open_source(self.config, (video,), device=best_device(), quiet=True, run=self.path)
+        return self._source
+
+    def video(self, video_id: str) -> Video:
+        """The test video of this id. Raises RunError where there is none."""
+        if video_id not in self.videos:
+            raise RunError(f"{self.name} has no test video {video_id!r}; choose one of {len(self.videos)}: "
+                           f"{', '.join(list(self.videos)[:5])}, ...")
+        return self.videos[video_id]
+
+
+# --- runs on disk ---------------------------------------------------------------------------------------------------
+
+
+def find_runs(folder: str | Path) -> dict[str, Path]:
+    """Every finished run at or below a folder, by its path below it. Raises RunError where there is no such folder."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder} is no folder (looked for in {Path.cwd()}); give one with runs in it, or make some "
+                       "with `make demo`")
+    places = sorted(path.parent for path in folder.rglob("result.json"))
+    return {place.relative_to(folder).as_posix() if place != folder else folder.resolve().name: place
+            for place in places if not lacking(place)}
+
+
+def lacking(path: Path) -> str:
+    """What a folder lacks to be a finished run; empty where it is one."""
+    missing = [name for name in ("config.json", "result.json", "predictions.json") if not (path / name).is_file()]
+    if missing:
+        return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there"
+    status = read_object(path / "status.json").get("status", "ok")
+    if status != "ok":
+        return f"status.json says {status!r}"
+    return "" if "average_map" in read_object(path / "result.json") else "result.json holds no average_map"
+
+
+def open_run(path: str | Path, name: str = "") -> Run:
+    """The finished run in a folder; `name` is what it is called in pictures, its folder's name by default.
+
+    Relative paths in its config are looked for here, then in the folders above the run.
+    Raises RunError where there is no run, it has not ended, or its annotations or videos have moved.
+    """
+    path = Path(path)
+    if not (path / "config.json").is_file():
+        raise RunError(f"there is no run at {path} (no config.json); give the folder of one, such as runs/demo/losa "
+                       "after `make demo`")
+    why = lacking(path)
+    if why:
+        raise RunError(f"the run at {path} is not finished: {why}; go on with it by `losa train {path}`, as it was "
+                       "begun")
+    config = located(Config.load(path / "config.json"), path)
+    try:
+        labelled = annotations_of(config.annotations, Path(config.annotations).stat().st_mtime_ns)
+        truth, left_out = truth_for(config, labelled, config.test_subset)
+    except (AnnotationError, ConfigError, FileNotFoundError) as error:
+        raise RunError(f"the data of the run at {path} are not as they were: {error}") from error
+    videos = {v.id: v for v in labelled.subset(config.test_subset) if v.id not in left_out}
+    return Run(name or path.resolve().name, path, config, labelled, judged_by(config, labelled).classes, videos, truth,
+               read_predictions(path / "predictions.json"), read_object(path / "result.json"))
+
+
+@lru_cache(maxsize=4)
+def annotations_of(path: str, changed: int) -> Annotations:
+    """The checked content of an annotation file that was changed at this time."""
+    return load_annotations(path)
+
+
+def located(config: Config, path: Path) -> Config:
+    """The config with paths that lead from here to its files, wherever above the run they start."""
+    for base in (Path(), *path.resolve().parents):
+        if (base / config.annotations).exists():
+            moved = {name: str(base / value) for name in FILES if (value := getattr(config, name))
+                     and (base / value).exists()}
+            return config.replace(**moved)
+    raise RunError(f"the run at {path} names annotations at {config.annotations}, which are not there: looked for in "
+                   f"{Path.cwd()} and above the run; work in the folder it was trained from, or put them back")
+
+
+# --- average precision at every threshold -----------------------------------------------------------------------------
+
+
+def ap_table(truth: Records, predictions: Records, tiou: Sequence[Number], protocol: str = "activitynet") -> dict:
+    """Per class the AP of `evaluate`, averaged over `tiou`, of the records with at least a score, for every threshold.
+
+    {"thresholds": [0, 0.01, ..., 1], "average": {label: [AP]}}, "average" empty where there is no instance. Exact
+    but for the order of equal scores, which is not defined.
+    """
+    rules, average = rules_of(protocol), {}
+    clear = {v: [r for r in items if not r.get("ambiguous")] for v, items in truth.items()}
+    if not any(rules.choose(items) for items in clear.values()):
+        return {"thresholds": THRESHOLDS, "average": average}
+    if rules.match is match_by_score:  # what one prediction gets does not depend on those with lower scores
+        matches = match_classes(truth, predictions, tiou, protocol)
+        return {"thresholds": THRESHOLDS, "average": {k: _by_threshold(m, rules) for k, m in matches.items()}}
+    before = -1
+    for threshold in THRESHOLDS:
+        kept = {v: [r for r in items if r["score"] >= threshold] for v, items in predictions.items()}
+        count = count_instances(kept)
+        if count != before:
+            before, matches = count, match_classes(truth, kept, tiou, protocol)
+            found = {label: _by_threshold(m, rules)[0] for label, m in matches.items()}
+        for label, value in found.items():
+            average.setdefault(label, []).append(value)
+    return {"thresholds": THRESHOLDS, "average": average}
+
+
+def _by_threshold(matches: ClassMatches, rules: Protocol) -> list[float]:
+    """AP averaged over tIoU at each threshold. It changes with the number of right predictions only."""
+    counts, sums = np.searchsorted(-matches.score, -np.array(THRESHOLDS), side="right"), np.zeros(len(THRESHOLDS))
+    for row in matches.matched:
+        right, counted = row >= 0, row >= -1
+        at = right.nonzero()[0]
+        found, place = np.unique(np.searchsorted(at, counts), return_inverse=True)
+        areas = [rules.area(right[:at[n - 1] + 1][counted[:at[n - 1] + 1]], len(matches.lengths)) if n else 0.0
+                 for n in found]
+        sums += np.array(areas)[place]
+    return (sums / len(matches.matched)).tolist()

@@ -1,0 +1,267 @@
+"""What widgets show of finished runs, as plain dicts, lists and arrays: segments, live mAP, gates, features, pictures.
+
+Nothing here knows a widget: `timeline_view`, `gates_view` and `features_view` return the keywords of one.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from losa.adapters import spans
+from losa.classifier import fuse, read_scores
+from losa.data import Video
+from losa.evaluate import LENGTHS, evaluate
+from losa.finished import Run, RunError, ap_table, find_runs, open_run
+from losa.fusion import GatedFusion
+from losa.predict import suppress, windows_of
+from losa.taps import best_device, opened
+from losa.truth import Records
+from losa.video import probe
+from losa.windows import padded
+
+__all__ = [
+    "Run", "RunError", "ap_table", "features_view", "find_runs", "frames", "gate_profile", "gates_view", "looked_into",
+    "open_run", "rescore_of", "timeline_view", "video_ap", "video_table",
+]  # fmt: skip
+
+Number = int | float
+TRUTH = "ground truth"  # name of the first track
+VERDICTS = ("true positive", "double detection", "wrong label", "localisation", "confusion", "background")
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+def timeline_view(runs: Mapping[str, Run], video_id: str, live: bool = True) -> dict:
+    """The keywords of a timeline of one video: its ground truth and what each run predicted, with live mAP.
+
+    live: with `rescore`, which suppresses each run's candidates anew; without, for pages that have no Python.
+    The video is None where its file is not there, or is only a stretch of a longer file.
+    """
+    names = list(runs)
+    first = runs[names[0]]
+    video = first.video(video_id)
+    there = video.path is not None and video.path.is_file()
+    tracks = {TRUTH: _records(first.truth.get(video_id, []))}
+    for name, run in runs.items():
+        run.video(video_id)
+        tracks[name] = _records(run.predictions.get(video_id, []))
+    fps = video.fps or (probe(video.path).fps if there else None)
+    return {"video": str(video.path) if there and not video.start else None, "tracks": tracks,
+            "duration": float(video.duration), "fps": None if fps is None else float(fps),
+            "classes": list(first.classes), "title": f"{video_id}: {', '.join(names)}", "sigma": first.config.nms_sigma,
+            "ap": {name: {"video": video_ap(run, video_id, run.predictions), "data": run.table}
+                   for name, run in runs.items()},
+            "rescore": {name: rescore_of(run) for name, run in runs.items() if live and run.raw} or None,
+            "frames": (lambda times_s: frames(video.path, [video.start + t for t in times_s])) if there else None,
+            "video_id": video_id}
+
+
+def _records(records: Iterable[dict]) -> list[dict]:
+    return [{"score": 1.0, **record} for record in records]
+
+
+def video_ap(run: Run, video_id: str, predictions: Records) -> dict:
+    """The `ap_table` of one video."""
+    return ap_table({video_id: run.truth.get(video_id, [])}, {video_id: predictions.get(video_id, [])},
+                    run.config.tiou, run.config.protocol)
+
+
+def rescore_of(run: Run) -> Callable:
+    """f(sigma, video_id) -> {"records", "table"} of one video after soft-NMS with another sigma, all else as the run.
+
+    With video_id None all videos are done: {"table"}; progress(done, total) is called after each.
+    """
+    def rescore(sigma: Number, video_id: str | None = None, progress: Callable | None = None) -> dict:
+        chosen = list(run.videos) if video_id is None else [run.video(video_id).id]
+        config, records = run.config.replace(nms_sigma=sigma, classifier=""), {}
+        (raw, classes), scores = run.raw, _scores(run.config.classifier, run.labelled.classes)
+        for done, name in enumerate(chosen, start=1):
+            found = suppress({name: raw[name]} if name in raw else {}, config, classes)
+            if scores is not None:
+                found = fuse(found, scores, config.classifier_topk, config.classifier_fusion)
+            records |= found
+            if progress is not None:
+                progress(done, len(chosen))
+        if video_id is None:
+            return {"table": ap_table(run.truth, records, config.tiou, config.protocol)}
+        return {"records": _records(records.get(video_id, [])), "table": video_ap(run, video_id, records)}
+
+    return rescore
+
+
+@lru_cache(maxsize=2)
+def _scores(path: str, classes: tuple[str, ...]):
+    return read_scores(path, classes) if path else None
+
+
+def frames(path: str | Path, times_s: Sequence[Number], height: int = 96) -> list[bytes]:
+    """A JPEG, `height` pixels high, of what a video file shows at each of these times (seconds)."""
+    reader, pictures = opened(str(path)), []
+    starts = reader.timestamps
+    for time_s in times_s:
+        index = int(np.clip(np.searchsorted(starts, time_s + 1e-6, side="right") - 1, 0, len(starts) - 1))
+        picture = Image.fromarray(reader.read([index])[0].numpy())
+        out = io.BytesIO()
+        picture.resize((max(1, round(picture.width * height / picture.height)), height)).save(out, "JPEG", quality=80)
+        pictures.append(out.getvalue())
+    return pictures
+
+
+def video_table(run: Run, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.DataFrame:
+    """A row per test video: video, duration (s), num_truth, average_map, missed, wrong, and a count per verdict.
+
+    average_map is of all predictions (NaN without an instance), the counts of those with at least `min_score`.
+    """
+    from losa.diagnose import diagnose
+
+    found = diagnose(run.truth, run.predictions, tiou, run.config.protocol, thresholds=(tiou,), min_score=min_score,
+                     top=1)
+    rows = []
+    for name, video in run.videos.items():
+        truth, given = {name: run.truth.get(name, [])}, {name: run.predictions.get(name, [])}
+        clear = [r for r in truth[name] if not r.get("ambiguous")]
+        counts = Counter(found["predictions"].get(name, {"verdict": ()})["verdict"])
+        average = evaluate(truth, given, tuple(run.config.tiou), run.config.protocol).average_map if clear else np.nan
+        rows.append({"video": name, "duration": float(video.duration), "num_truth": len(clear), "average_map": average,
+                     "missed": found["truth"].get(name, {"verdict": []})["verdict"].count("missed"),
+                     "wrong": sum(counts[kind] for kind in VERDICTS[1:])} | {kind: counts[kind] for kind in VERDICTS})
+    return pd.DataFrame(rows)
+
+
+# --- inside the model -----------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def looked_into(run: Run, video: Video) -> Iterator[dict[str, Tensor | None]]:
+    """Window by window, as they are predicted from: what the model has at each snippet (n) that the window answers for.
+
+    times (n,) s; taps (K, C, n), averaged over space, and last (C, n), both standardised; adapted (K, R, C, n), what
+    the adapters add; gates (K, R, n) or None; fused (C, n).
+    """
+    model, source = run.model, run.source(video)
+    for window in windows_of(source, video, run.config):
+        taps, last, mask = padded([window.features], best_device())
+        taps = (taps - model.tap_mean[..., None, None, None]) / model.tap_std[..., None, None, None]
+        last = (last - model.last_mean[:, None]) / model.last_std[:, None]
+        rows = [torch.stack([adapter(taps[:, k], last, mask) for adapter in row], 1)
+                for k, row in enumerate(model.adapters)]
+        adapted = torch.stack(rows, 1) if rows else last.new_zeros(1, 0, len(spans(run.config.ranges)), *last.shape[1:])
+        fused, gates = model.fusion(last, adapted, mask)
+        at = window.start + torch.arange(window.features[1].shape[1])
+        mine = ((at >= window.first) & (at < window.last)).nonzero()[:, 0]
+        found = {"taps": taps.mean((4, 5)), "last": last, "adapted": adapted, "fused": fused}
+        found["gates"] = gates if rows else None
+        yield {"times": window.grid.to_seconds(at[mine].double())} | {
+            name: None if x is None else x[0].cpu()[..., mine] for name, x in found.items()}
+
+
+def gates_view(run: Run, video_id: str, profile: dict | None = None) -> dict:
+    """The keywords of a view of one video's gates (K, R, T) and of how much the adapters would add (K, R, T).
+
+    norms: the length of an adapter's output over that of the standardised last layer, at each snippet.
+    gates is None where the model has none. profile: `gate_profile` of the run, to be shown beside it.
+    """
+    video, found = run.video(video_id), []
+    for window in looked_into(run, video):
+        norms = window["adapted"].norm(dim=2) / window["last"].norm(dim=0).clamp(min=1e-6)
+        found.append((window["times"], norms, window["gates"]))
+    times, norms = (torch.cat([row[i] for row in found], -1).numpy() for i in (0, 1))
+    gates = None if found[0][2] is None else torch.cat([row[2] for row in found], -1).numpy()
+    fusion = run.model.fusion
+    return {"gates": gates, "norms": norms, "times": times, "layers": layers_of(run, video),
+            "ranges": list(spans(run.config.ranges)), "duration": float(video.duration),
+            "static": isinstance(fusion, GatedFusion) and fusion.kind != "sigmoid", "title": f"{run.name}: {video_id}",
+            "profile": profile, "classes": list(run.classes), "lengths": list(LENGTHS)}
+
+
+def layers_of(run: Run, video: Video) -> list[int]:
+    """The backbone's blocks that the model taps."""
+    return list(getattr(run.source(video).recipe, "layers", ()))
+
+
+def gate_profile(run: Run, videos: Sequence[str] | None = None) -> dict | None:
+    """How open the gates are and how much comes through them, by class and by length of the action; None without gates.
+
+    {"classes" (A), "lengths" (names of `LENGTHS`), "layers" (K), "ranges" (R), "by_class": {"gate" (A, K, R),
+    "contribution" (A, K, R)}, "by_length": the same with lengths, "background": {"gate" (K, R), "contribution"},
+    "snippets": {"by_class": [A], "by_length": [...], "background": number}}: means over the snippets that lie inside
+    such instances, nan where there are none; contribution is |gate| x norm as in `gates_view`.
+    videos: ids, by default all test videos.
+    """
+    names = {"by_class": list(run.classes), "by_length": list(LENGTHS), "background": [""]}
+    sums, counts = {name: 0.0 for name in names}, {name: np.zeros(len(rows)) for name, rows in names.items()}
+    view = None
+    for video_id in videos or run.videos:
+        view = gates_view(run, video_id)
+        if view["gates"] is None:
+            return None
+        inside = _snippets_inside(run, video_id, view["times"])  # name -> (rows, T)
+        values = np.stack([view["gates"], np.abs(view["gates"]) * view["norms"]]).astype(np.float64)
+        for name, rows in inside.items():
+            sums[name] = sums[name] + np.einsum("vkrt,at->vakr", values, rows)
+            counts[name] += rows.sum(1)
+    found = {"classes": names["by_class"], "lengths": names["by_length"]} | {k: view[k] for k in ("layers", "ranges")}
+    for name in names:
+        gate, contribution = ([(row / count).tolist() if count else None for row, count in zip(rows, counts[name],
+                              strict=True)] for rows in sums[name])
+        found[name] = {"gate": gate, "contribution": contribution}
+    found["background"] = {kind: rows[0] for kind, rows in found["background"].items()}
+    return found | {"snippets": {name: count.astype(int).tolist() for name, count in counts.items()}}
+
+
+def _snippets_inside(run: Run, video_id: str, times: np.ndarray) -> dict[str, np.ndarray]:
+    """How many instances of each class, and of each length, every snippet's centre lies in (rows, T); background."""
+    by_class, by_length = np.zeros((len(run.classes), len(times))), np.zeros((len(LENGTHS), len(times)))
+    for record in run.truth.get(video_id, []):
+        start, end = record["segment"]
+        inside, length = (times >= start) & (times < end), end - start
+        if record["label"] in run.classes:
+            by_class[run.classes.index(record["label"])] += inside
+        by_length[sum(length > up_to for _, up_to in LENGTHS.values())] += inside
+    return {"by_class": by_class, "by_length": by_length, "background": (by_length.sum(0) == 0)[None].astype(float)}
+
+
+def features_view(run: Run, video_id: str, num: int = 200) -> dict:
+    """The keywords of a view of what the model sees in one video, at `num` snippets at most, evenly spaced.
+
+    taps: for each tap, the last layer and the fused features, all standardised as the model does: {"name",
+    "similarity" (N, N): (1 + cosine) / 2, "xy" (N, 2): the first two principal components, "explained": their shares
+    of the variance}. labels (N): the ground truth's class at each snippet, "" for background.
+    """
+    video, parts = run.video(video_id), []
+    total = run.source(video).num_snippets(video)
+    chosen, begin = np.unique(np.linspace(0, total - 1, min(num, total)).round().astype(int)), 0
+    for window in looked_into(run, video):
+        count = len(window["times"])
+        here = chosen[(chosen >= begin) & (chosen < begin + count)] - begin
+        begin += count
+        every = torch.cat([window["taps"], window["last"][None], window["fused"][None]])
+        parts.append((window["times"][here], every[..., here]))
+    times, features = (torch.cat([part[i] for part in parts], -1).numpy() for i in (0, 1))  # (N,), (K + 2, C, N)
+    names = [*(f"block {layer}" for layer in layers_of(run, video)), "last layer", "fused"]
+    labels = [""] * len(times)
+    for record in sorted(run.truth.get(video_id, []), key=lambda r: r["segment"][0] - r["segment"][1]):
+        for i in ((times >= record["segment"][0]) & (times < record["segment"][1])).nonzero()[0]:
+            labels[i] = record["label"]
+    return {"taps": [{"name": name, **_compared(x.T)} for name, x in zip(names, features, strict=True)],
+            "times": times, "labels": labels, "duration": float(video.duration), "classes": list(run.classes),
+            "title": f"{run.name}: {video_id}"}
+
+
+def _compared(x: np.ndarray) -> dict:
+    """Similarity of all rows of x (N, C), their place along the two directions in which they differ most, its share."""
+    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
+    u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    xy = (u * s)[:, :2]
+    xy = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1]))) * np.where(xy.sum(0) < 0, -1, 1).prod()
+    return {"similarity": (0.5 + 0.5 * (unit @ unit.T)).clip(0, 1), "xy": xy,
+            "explained": (s[:2] ** 2 / max((s ** 2).sum(), 1e-12)).tolist()}
