@@ -6,6 +6,7 @@ windows, strided long-range keys and every size here are our choices.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -99,7 +100,28 @@ class SpaceConv(nn.Module):
         return x + y.permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
 
 
-ADAPTERS = {"temporal": TemporalAdapter}  # name one here to use it in a sweep; contract tests run over this dict
+ADAPTERS = {"temporal": TemporalAdapter}  # named here and in `Config.check`; contract tests run over this dict
+
+
+def find_adapter(name: str) -> type[nn.Module]:
+    """The class that a config's `adapter` names: one of ADAPTERS, or FILE.py:NAME, whose file is run anew each time.
+
+    Raises FileNotFoundError where there is no such file, AttributeError where it has no such module.
+    """
+    file, _, own = name.rpartition(":")
+    if not file:
+        return ADAPTERS[name]
+    path = Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"adapter={name!r}: there is no {path.absolute()}; give FILE.py:NAME, the file as seen "
+                                "from the current folder")
+    scope = {"__name__": path.stem, "__file__": str(path)}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), scope)
+    modules = [key for key, value in scope.items() if isinstance(value, type) and issubclass(value, nn.Module)]
+    if own not in modules:
+        raise AttributeError(f"adapter={name!r}: {path} has no nn.Module called {own}; "
+                             f"it has {', '.join(modules) or 'none at all'}")
+    return scope[own]
 
 
 def spans(ranges: Literal["short", "long", "both"]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ return a complete Config; an ablation replaces fields: `config.replace(ranges="s
 
 import difflib
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -68,7 +69,7 @@ class Config(BaseModel):
     long_stride: int = Field(4, ge=1)  # snippets averaged into one long-range key
     long_keys: int = Field(256, ge=1)  # at most so many long-range keys
     query: Literal["self", "last"] = "self"
-    adapter: Literal["temporal"] = "temporal"
+    adapter: str = "temporal"  # or FILE.py:NAME, a class of your own that keeps the adapters' contract
     adapter_dim: int = Field(32, ge=4)
     adapter_heads: int = Field(2, ge=1)
     gate: Literal["tanh", "channel", "sigmoid", "none", "concat"] = "tanh"
@@ -165,6 +166,8 @@ class Config(BaseModel):
             (not 0 < self.crop_ratio[0] <= self.crop_ratio[1] <= 1,
              f"crop_ratio={self.crop_ratio} must be (low, high) with 0 < low <= high <= 1"),
             (not self.tiou or not all(0 < t <= 1 for t in self.tiou), f"tiou={self.tiou} must be values in (0, 1]"),
+            (not re.fullmatch(r"temporal|.+\.py:\w+", self.adapter),
+             f"adapter={self.adapter!r} must be 'temporal', or FILE.py:NAME, a class in a file of your own"),
             (self.taps == [], "taps=[] taps nothing; write taps='none' for the head alone"),
         ]
         found = [text for wrong, text in clashes if wrong]
@@ -176,6 +179,11 @@ class Config(BaseModel):
     def tapped(self) -> str | list[int]:
         """`taps`, or "none" in the modes whose model has no adapters beside the backbone."""
         return self.taps if self.mode in ("losa", "side_tokens") else "none"
+
+    @property
+    def adapter_file(self) -> str:
+        """The file of an adapter of one's own, "" for one of ours."""
+        return self.adapter.rpartition(":")[0]
 
     @property
     def head_windows(self) -> list[int]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from losa.adapters import ADAPTERS, alike, run_together, spans, up_and_add, up_together
+from losa.adapters import alike, find_adapter, run_together, spans, up_and_add, up_together
 from losa.config import Config
 from losa.fusion import FUSIONS, GatedFusion
 from losa.head import Head
@@ -93,7 +93,7 @@ class LoSA(nn.Module):
 
 def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_snippets: int) -> LoSA:
     """The model a config describes, for a backbone of width `dim`. Weights come from torch's global seed."""
-    names, adapter = spans(config.ranges), ADAPTERS[config.adapter]
+    names, adapter = spans(config.ranges), find_adapter(config.adapter)
     if config.mode == "side_tokens":
         adapter = on_tokens(adapter)
     adapters = [[adapter(

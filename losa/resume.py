@@ -23,15 +23,18 @@ class TrainingError(RuntimeError):
 
 def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:
     """Makes the run's folder, or checks that it holds the same run. Raises TrainingError for another one."""
-    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
-                        "data": file_id(config.annotations)}, indent=1)
-    path = out / "run.json"
+    facts = {"config": config.to_dict(), "backbone": recipe, "classes": classes,
+                        "data": file_id(config.annotations)}
+    if config.adapter_file:
+        facts["adapter"] = Path(config.adapter_file).read_text(encoding="utf-8")
+    facts, path = json.dumps(facts, indent=1), out / "run.json"
     before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
     differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
               if before["config"].get(k) != v and k not in LATE}
     if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
         what = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in differ.items())
-        what = f"({what})" if what else "of annotations or backbone"
+        code = ", or other code of the adapter" if config.adapter_file else ""
+        what = f"({what})" if what else f"of annotations or backbone{code}"
         raise TrainingError(f"{out} holds a run with other settings {what}; choose another folder or delete it")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, facts)

@@ -171,6 +171,8 @@ def inputs_of(config: Config) -> dict[str, str]:
             found[name] = checksum_of_listing(path)
     if config.start and model_file(config.start).is_file():
         found["start"] = content_id(str(model_file(config.start)))
+    if config.adapter_file:
+        found["adapter"] = content_id(config.adapter_file)
     return found
 
 

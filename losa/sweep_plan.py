@@ -17,7 +17,7 @@ from losa.cache_files import CacheError, check_cache
 from losa.config import Config, ConfigError
 
 TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
-INPUTS = ("annotations", "ground_truth", "block_list", "features", "weights", "start", "classifier")
+INPUTS = ("annotations", "ground_truth", "block_list", "features", "weights", "start", "classifier", "adapter")
 
 
 class SweepError(ValueError):
@@ -58,7 +58,7 @@ def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: st
         check_names(given, defaults, notebook)
         given = with_paths(checked(given, defaults) if trains else given, defaults)
         named = {key: from_folder(out, value) if is_path(key, defaults) else value for key, value in given.items()}
-        name = hashlib.sha256(json.dumps([code, {**defaults, **named, "out": ""}, version("losa")],
+        name = hashlib.sha256(json.dumps([code, {**defaults, **named, "out": ""}, version("losa"), *own_code(given)],
                                          sort_keys=True).encode()).hexdigest()[:12]
         if name in runs:
             raise SweepError(f"the grid has the same run twice: {given} and {runs[name].parameters}; leave one out")
@@ -106,6 +106,12 @@ def code_of(source: str) -> str:
         return ast.unparse(ast.parse(source))
     except SyntaxError:  # magics
         return source.strip()
+
+
+def own_code(given: dict) -> list[str]:
+    """What the adapter of one's own that a run names, if any, holds: changed code makes a new run."""
+    file = str(given.get("adapter", "")).rpartition(":")[0]
+    return [code_of(Path(file).read_text(encoding="utf-8"))] if file else []
 
 
 def expand(grid: dict | Sequence[dict] | str | Path) -> list[dict]:
@@ -194,11 +200,15 @@ def with_paths(given: dict, defaults: dict) -> dict:
     """The parameters with absolute paths. Raises SweepError for an input that is not there."""
     found = dict(given)
     for name, value in given.items():
-        if not is_path(name, defaults) or not isinstance(value, str) or value in ("", "random"):
+        if not is_path(name, defaults) or not isinstance(value, str):
             continue
-        found[name] = os.path.abspath(os.path.expanduser(value))
-        if name in INPUTS and not Path(found[name]).exists():
-            raise SweepError(f"{name}={value!r}: there is no {found[name]}; give a path from the current folder")
+        path, colon, own = value.rpartition(":") if name == "adapter" else (value, "", "")  # FILE.py:NAME
+        if path in ("", "random"):
+            continue
+        path = os.path.abspath(os.path.expanduser(path))
+        found[name] = path + colon + own
+        if name in INPUTS and not Path(path).exists():
+            raise SweepError(f"{name}={value!r}: there is no {path}; give a path from the current folder")
     return found
 
 

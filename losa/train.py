@@ -20,6 +20,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from losa.adapters import find_adapter
 from losa.config import Config, ConfigError
 from losa.data import Annotations, load_annotations
 from losa.head import Targets, assign_batch, count_positives, losses, points, update_normaliser
@@ -223,6 +224,7 @@ def check_beginning(config: Config) -> None:
     if config.log_with and config.log_with not in map(str, get_available_trackers()):
         raise ConfigError(f"log_with={config.log_with!r} is not installed here; run `pip install {config.log_with}`, "
                           f"or write log_with='' (log.jsonl is written in any case)")
+    find_adapter(config.adapter)
     if config.start and not model_file(config.start).is_file():
         raise ConfigError(f"start={config.start!r}: no model at {model_file(config.start)}; name the folder of a "
                           f"finished run, or its model.safetensors")
