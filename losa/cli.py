@@ -278,6 +278,17 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a sweep, or of
 
 
 @app.command()
+def playable(video: Annotated[Path, typer.Argument(help="A video that a browser does not show.")],
+             copy: Annotated[Path, typer.Argument(help="The mp4 to write.")]) -> None:
+    """Copy a video so that every browser plays it: H.264 in an mp4, the same pictures at the same times, no sound."""
+    from losa.video import normalise
+
+    if copy.suffix.lower() != ".mp4":
+        raise typer.BadParameter(f"the copy is an mp4: expected a name that ends in .mp4, got {str(copy)!r}")
+    print(normalise(video, copy))
+
+
+@app.command()
 def sheet(out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("runs/sheet.png")) -> None:
     """One picture of everything in the embedded world: classes, fillers, near-twins, difficulties."""
     from losa.world import contact_sheet

@@ -11,9 +11,11 @@ import time
 import warnings
 from pathlib import Path
 
+import av
 import nbformat
 import numpy as np
 import pytest
+from video_files import read_number, write_video
 
 from losa.cli import main
 from losa.config import Config
@@ -90,6 +92,8 @@ def test_a_sweep_of_one_cell_runs_fails_by_exit_code_and_is_reported(tmp_path):
     (("evaluate", GOLDEN / "predictions.json", "--ground-truth", GOLDEN / "ground_truth.json", "--subset", "test",
       "--test-set", "thumos-212"), "thumos14-212"),
     (("extract", "-s", "annotations=none.json"), "none.json"),
+    (("playable", "none.avi", "copy.mp4"), "none.avi"),
+    (("playable", "none.avi", "copy.webm"), "expected a name that ends in .mp4"),
 ])
 def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
     done = losa(*words, cwd=tmp_path)
@@ -99,10 +103,19 @@ def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["demo", "prepare", "pretrain", "train", "predict", "evaluate", "sheet", "bench",
-                                     "study", "check", "extract", "compare", "fields"])
+                                     "study", "check", "extract", "compare", "fields", "playable"])
 def test_every_command_explains_itself(command):
     done = losa(command, "--help")
     assert done.returncode == 0 and len(done.stdout.split()) > 20
+
+
+def test_playable_makes_a_copy_that_browsers_show(tmp_path):
+    given = write_video(tmp_path / "old.avi", 12, codec="mpeg4", options={})
+    assert losa("playable", given, "new.mp4", cwd=tmp_path).stdout.strip() == "new.mp4"
+    with av.open(str(tmp_path / "new.mp4")) as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == "h264"
+        numbers = [read_number(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    assert numbers == list(range(12))
 
 
 def test_sheet_is_a_picture(tmp_path):
