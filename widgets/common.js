@@ -177,3 +177,13 @@ function once(draw) {
   let waiting = 0;
   return () => { waiting ||= requestAnimationFrame(() => { waiting = 0; draw(); }); };
 }
+
+// Calls `draw` when the node's size or the theme changes; returns what ends it.
+function watch(node, draw) {
+  const sizes = new ResizeObserver(draw), themes = new MutationObserver(draw);
+  const dark = globalThis.matchMedia?.("(prefers-color-scheme: dark)");
+  sizes.observe(node);
+  themes.observe(document.body, { attributes: true });
+  dark?.addEventListener("change", draw);
+  return () => { sizes.disconnect(); themes.disconnect(); dark?.removeEventListener("change", draw); };
+}
