@@ -1,0 +1,53 @@
+"""Two runs on one video: a timeline with both, and the list of what they differ in."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import traitlets
+
+from widgets.base import HERE, parts
+from widgets.timeline import Timeline
+from widgets.verdicts import KINDS, tious
+
+
+class Compare(Timeline):
+    """A `Timeline` of the ground truth and exactly two prediction tracks and, below it, segments won and lost, largest
+    difference first: the rows of `differences`, at its threshold and classes. A click seeks, a second one plays."""
+
+    _esm = parts("timeline", "js").replace("export default { render };", "") + (HERE / "compare.js").read_text("utf8")
+    _css = parts("timeline", "css") + (HERE / "compare.css").read_text("utf8")
+    differences = traitlets.List().tag(sync=True)
+
+    @traitlets.observe("tracks")
+    def _compared(self, _change: Mapping) -> None:
+        self.differences = differences({name: self.tracks[name] for name in self.lanes}, self.tiou)
+
+
+def differences(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> list[dict]:
+    """What two prediction tracks may differ in; `tracks` as the trait of a `Timeline` has them, truth first.
+
+    A row per ground truth that one of them finds: "hits", for both [tIoU, score, index] of the prediction that finds
+    it or None. A row per wrong prediction: "track" (0, 1), "score", "twin": best score of a wrong one of the other
+    track with its label and place, or -1. Each has "kind" ("truth", "wrong"), "index", "segment" (s) and "label".
+    """
+    truth, *both = tracks.values()
+    if len(both) != 2:
+        raise ValueError(f"Compare takes exactly 2 prediction tracks after the ground truth, not {len(both)} "
+                         f"({', '.join([*tracks][1:]) or 'none'}); a Timeline takes any number")
+    hits = [{r["other"]: [r["tiou"], r["score"], i] for i, r in enumerate(rows) if r["verdict"] == KINDS[0]}
+            for rows in both]
+    wrong = [[(i, r) for i, r in enumerate(rows) if r["verdict"] != KINDS[0]] for rows in both]
+    of = lambda r, **rest: {"segment": list(r["segment"]), "label": r["label"], **rest}  # noqa: E731
+    found = [of(truth[j], kind="truth", index=j, hits=[h.get(j) for h in hits]) for j in sorted({*hits[0], *hits[1]})]
+    for track, mine in enumerate(wrong):
+        twins = twin_scores([r for _, r in mine], [r for _, r in wrong[1 - track]], tiou)
+        found += [of(r, kind="wrong", index=i, track=track, score=r["score"], twin=twin)
+                  for (i, r), twin in zip(mine, twins, strict=True)]
+    return found
+
+
+def twin_scores(records: Sequence[Mapping], others: Sequence[Mapping], tiou: float) -> list[float]:
+    """For each record the best score of the others with its label and at least this tIoU with it, -1 if none."""
+    a, b = (np.array([r["label"] for r in rows], object) for rows in (records, others))
+    same = (tious(records, others) >= tiou) & (a[:, None] == b)
+    return np.where(same, [r["score"] for r in others], -1.0).max(1, initial=-1.0).tolist()
