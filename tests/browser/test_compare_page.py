@@ -1,0 +1,88 @@
+"""The list of differences under a timeline of two runs, in a real browser without a kernel."""
+
+import pytest
+from harness import HOSTILE, clip, exchange, frame_number, picture, settled, shown, tracks, trait
+
+from widgets.compare import Compare
+
+TRACKS = {
+    "truth": [{"segment": [0.4, 1.6], "label": "jump", "score": 1.0},
+              {"segment": [2.0, 3.6], "label": HOSTILE, "score": 1.0},
+              {"segment": [5.0, 7.0], "label": "wave", "score": 1.0}],
+    "first": [{"segment": [0.4, 1.6], "label": "jump", "score": 0.9},
+              {"segment": [2.0, 3.0], "label": HOSTILE, "score": 0.8},
+              {"segment": [4.0, 4.8], "label": "jump", "score": 0.7}],
+    "second": [{"segment": [2.0, 3.5], "label": HOSTILE, "score": 0.6},
+               {"segment": [5.0, 6.8], "label": "wave", "score": 0.5},
+               {"segment": [7.0, 7.9], "label": "wave", "score": 0.3}],
+}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return clip(tmp_path_factory.mktemp("clip") / "barcode.mp4")
+
+
+@pytest.fixture
+def page(browser, tmp_path, video):
+    view = Compare(video, TRACKS, duration=8.0, fps=25, classes=["jump", HOSTILE, "wave"])
+    with shown(browser, tmp_path, view) as page:
+        page.view = view
+        settled(page)
+        yield page
+
+
+def rows(page):
+    settled(page)
+    return [" | ".join(text.split("\n")) for text in page.locator(".differences li").all_inner_texts()]
+
+
+def test_differences_are_listed_by_size_and_follow_threshold_and_classes(page):
+    found = rows(page)
+    assert [text.split(" | ")[0] for text in found] == ["1.00", "0.90", "0.70", "0.31", "0.30"]
+    assert "found by first only: tIoU 1.00, score 0.90" in found[0] and "0.4 s – 1.6 s" in found[0]
+    assert "found by second only" in found[1] and "wrong in first only: score 0.70" in found[2]
+    assert "closer in second: tIoU 0.63 and 0.94" in found[3] and HOSTILE in found[3]
+    page.evaluate("() => losaModels[0].set('min_score', 0.55)")
+    assert [text.split(" | ")[0] for text in rows(page)] == ["1.00", "0.70", "0.31"]
+    page.evaluate("() => losaModels[0].set('min_score', 0.65)")
+    assert "found by first only: tIoU 0.63" in rows(page)[2]
+    page.evaluate("() => losaModels[0].set('shown_classes', ['wave'])")
+    assert rows(page) == [] and "No differences" in page.locator(".differences .readout").inner_text()
+
+
+def test_one_kind_alone(page):
+    choice = page.locator(".differences select")
+    assert choice.locator("option").all_inner_texts()[:2] == ["all, largest first (5)", "found by first only (1)"]
+    choice.select_option("wrong in second only")
+    assert len(rows(page)) == 1 and "7.0 s – 7.9 s" in rows(page)[0]
+
+
+def test_click_seeks_exactly_and_selects_in_python_and_again_plays(page):
+    row = page.locator(".differences button").nth(3)
+    row.click()
+    assert frame_number(page) == 50 and trait(page, "selected") == ["second", 0]
+    assert row.get_attribute("aria-current") == "true"
+    exchange(page, page.view)
+    assert page.view.selected_record["segment"] == [2.0, 3.5]
+    assert page.evaluate("() => document.querySelector('video').paused")
+    row.press("Enter")
+    page.wait_for_function("() => !document.querySelector('video').paused")
+
+
+def test_rescoring_in_python_lists_anew(page):
+    page.view.show(None, TRACKS | {"second": TRACKS["first"]}, duration=8.0)
+    page.evaluate("rows => losaModels[0].set('differences', rows)", page.view.differences)
+    assert rows(page) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 700), ("light", 480)])
+def test_many_differences_stay_inside(browser, tmp_path, video, scheme, width):
+    many = tracks(300, 3, 600.0)
+    view = Compare(None, many, duration=600.0, min_score=0.0)
+    with shown(browser, tmp_path, view, size=(width, 1000), scheme=scheme) as page:
+        settled(page)
+        assert page.locator(".differences li").count() == 201
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("img").count() == 0
+        picture(page, f"compare_{scheme}_{width}")
