@@ -5,6 +5,7 @@ A record is `{"segment": [start, end], "label": text, "score": number}`, times i
 Colours mean the same in every figure and page of the project: `class_colours` for classes, `run_colours` for runs.
 """
 
+from bisect import bisect
 from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -73,14 +74,16 @@ def match_greedily(truth: Sequence[Mapping], predictions: Sequence[Mapping], tio
 
 def stack_rows(records: Sequence[Mapping]) -> list[int]:
     """A row for each record such that no two in a row overlap; by falling score, so a threshold moves nothing."""
-    rows, ends = [0] * len(records), []
+    rows, taken = [0] * len(records), []  # segments of each row, in the order of time
     for i in sorted(range(len(records)), key=lambda i: -score_of(records[i])):
-        start, end = records[i]["segment"]
-        free = (r for r, taken in enumerate(ends) if all(end <= s or start >= e for s, e in taken))
-        rows[i] = next(free, len(ends))
-        if rows[i] == len(ends):
-            ends.append([])
-        ends[rows[i]].append((start, end))
+        start, end = segment = tuple(records[i]["segment"])
+        places = ((r, spans, bisect(spans, segment)) for r, spans in enumerate(taken))
+        rows[i], spans, at = next(
+            ((r, spans, at) for r, spans, at in places
+             if all(end <= s or start >= e for s, e in spans[max(at - 1, 0):at + 1])), (len(taken), [], 0))
+        if rows[i] == len(taken):
+            taken.append(spans)
+        spans.insert(at, segment)
     return rows
 
 
