@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from losa.ablation_figures import interval_plot, pareto_plot, said
 from losa.collect import NUMBERS, SEEDS, collect, write_frame
 from losa.config import Config
 from losa.page import Html, element, minutes, percent, write_page
 from losa.statistics import NO_SETTING, TOGETHER, compare_groups, converged, key, pareto
-from widgets.ablation_figures import interval_plot, pareto_plot, said
 
 COSTS = {"peak_memory_mb": "peak memory (MB)", "train_seconds": "training (s)",
          "trainable_parameters": "trained parameters"}

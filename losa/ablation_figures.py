@@ -29,7 +29,7 @@ def places(values: pd.Series) -> list:
     return sorted(found) if all(isinstance(v, int | float | np.number) for v in found) else found
 
 
-def front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
+def front(costs: Sequence[int | float] | np.ndarray, gains: Sequence[int | float] | np.ndarray) -> list[int]:
     """Indices of the points that none beats: no other costs at most as much and gains at least as much; by cost."""
     best, kept = -np.inf, []
     for i in sorted(range(len(costs)), key=lambda i: (costs[i], -gains[i])):
