@@ -21,7 +21,7 @@ from losa.data import Video
 from losa.evaluate import LENGTHS, evaluate
 from losa.finished import Run, RunError, ap_table, find_runs, open_run
 from losa.fusion import GatedFusion
-from losa.predict import suppress, windows_of
+from losa.predict import Window, suppress, windows_of
 from losa.taps import best_device, opened
 from losa.truth import Records
 from losa.video import probe
@@ -140,28 +140,32 @@ def video_table(run: Run, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.Da
 # --- inside the model -----------------------------------------------------------------------------------------------
 
 
-@torch.no_grad()
-def looked_into(run: Run, video: Video) -> Iterator[dict[str, Tensor | None]]:
+def looked_into(run: Run, video: Video) -> Iterator[dict]:
     """Window by window, as they are predicted from: what the model has at each snippet (n) that the window answers for.
 
     times (n,) s; taps (K, C, n), averaged over space, and last (C, n), both standardised; adapted (K, R, C, n), what
-    the adapters add; gates (K, R, n) or None; fused (C, n).
+    the adapters add; gates (K, R, n) or None; fused (C, n). Tensors without gradient.
     """
-    model, source = run.model, run.source(video)
+    source = run.source(video)
     for window in windows_of(source, video, run.config):
-        taps, last, mask = padded([window.features], best_device())
-        taps = (taps - model.tap_mean[..., None, None, None]) / model.tap_std[..., None, None, None]
-        last = (last - model.last_mean[:, None]) / model.last_std[:, None]
-        rows = [torch.stack([adapter(taps[:, k], last, mask) for adapter in row], 1)
-                for k, row in enumerate(model.adapters)]
-        adapted = torch.stack(rows, 1) if rows else last.new_zeros(1, 0, len(spans(run.config.ranges)), *last.shape[1:])
-        fused, gates = model.fusion(last, adapted, mask)
         at = window.start + torch.arange(window.features[1].shape[1])
         mine = ((at >= window.first) & (at < window.last)).nonzero()[:, 0]
-        found = {"taps": taps.mean((4, 5)), "last": last, "adapted": adapted, "fused": fused}
-        found["gates"] = gates if rows else None
         yield {"times": window.grid.to_seconds(at[mine].double())} | {
-            name: None if x is None else x[0].cpu()[..., mine] for name, x in found.items()}
+            name: None if x is None else x[0].cpu()[..., mine] for name, x in _inside(run, window).items()}
+
+
+@torch.no_grad()
+def _inside(run: Run, window: Window) -> dict[str, Tensor | None]:
+    """What the model has in one window, each with a batch dimension and padded."""
+    model, (taps, last, mask) = run.model, padded([window.features], best_device())
+    taps = (taps - model.tap_mean[..., None, None, None]) / model.tap_std[..., None, None, None]
+    last = (last - model.last_mean[:, None]) / model.last_std[:, None]
+    rows = [torch.stack([adapter(taps[:, k], last, mask) for adapter in row], 1)
+            for k, row in enumerate(model.adapters)]
+    adapted = torch.stack(rows, 1) if rows else last.new_zeros(1, 0, len(spans(run.config.ranges)), *last.shape[1:])
+    fused, gates = model.fusion(last, adapted, mask)
+    gates = gates if rows else None
+    return {"taps": taps.mean((4, 5)), "last": last, "adapted": adapted, "gates": gates, "fused": fused}
 
 
 def gates_view(run: Run, video_id: str, profile: dict | None = None) -> dict:
@@ -188,19 +192,19 @@ def layers_of(run: Run, video: Video) -> list[int]:
     return list(getattr(run.source(video).recipe, "layers", ()))
 
 
-def gate_profile(run: Run, videos: Sequence[str] | None = None) -> dict | None:
+def gate_profile(run: Run, videos: Sequence[str] | None = None, progress: Callable | None = None) -> dict | None:
     """How open the gates are and how much comes through them, by class and by length of the action; None without gates.
 
     {"classes" (A), "lengths" (names of `LENGTHS`), "layers" (K), "ranges" (R), "by_class": {"gate" (A, K, R),
     "contribution" (A, K, R)}, "by_length": the same with lengths, "background": {"gate" (K, R), "contribution"},
-    "snippets": {"by_class": [A], "by_length": [...], "background": number}}: means over the snippets that lie inside
-    such instances, nan where there are none; contribution is |gate| x norm as in `gates_view`.
-    videos: ids, by default all test videos.
+    "snippets": {"by_class": [A], "by_length": [...], "background": [number]}}, as lists: means over the snippets that
+    lie inside such instances, None where there are none; contribution is |gate| x norm as in `gates_view`.
+    videos: ids, by default all test videos; progress(done, total) is called after each.
     """
     names = {"by_class": list(run.classes), "by_length": list(LENGTHS), "background": [""]}
     sums, counts = {name: 0.0 for name in names}, {name: np.zeros(len(rows)) for name, rows in names.items()}
-    view = None
-    for video_id in videos or run.videos:
+    chosen = list(videos or run.videos)
+    for done, video_id in enumerate(chosen, start=1):
         view = gates_view(run, video_id)
         if view["gates"] is None:
             return None
@@ -209,6 +213,8 @@ def gate_profile(run: Run, videos: Sequence[str] | None = None) -> dict | None:
         for name, rows in inside.items():
             sums[name] = sums[name] + np.einsum("vkrt,at->vakr", values, rows)
             counts[name] += rows.sum(1)
+        if progress is not None:
+            progress(done, len(chosen))
     found = {"classes": names["by_class"], "lengths": names["by_length"]} | {k: view[k] for k in ("layers", "ranges")}
     for name in names:
         gate, contribution = ([(row / count).tolist() if count else None for row, count in zip(rows, counts[name],
@@ -262,6 +268,7 @@ def _compared(x: np.ndarray) -> dict:
     unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
     xy = (u * s)[:, :2]
-    xy = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1]))) * np.where(xy.sum(0) < 0, -1, 1).prod()
+    xy = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1])))  # of a single snippet
+    xy = xy * np.where(xy[np.abs(xy).argmax(0), [0, 1]] < 0, -1, 1)  # the sign is free: the farthest is positive
     return {"similarity": (0.5 + 0.5 * (unit @ unit.T)).clip(0, 1), "xy": xy,
             "explained": (s[:2] ** 2 / max((s ** 2).sum(), 1e-12)).tolist()}
