@@ -6,7 +6,7 @@ import pytest
 
 from widgets.compare import Compare, differences
 from widgets.figures import match_greedily, overlap
-from widgets.timeline import judged
+from widgets.verdicts import judged
 
 TIOU = 0.5
 

@@ -47,8 +47,8 @@ function compared({ model, el }) {
     chosen.replaceChildren(...[...counts].map(([kind, number]) =>
       element("option", { value: kind }, `${kind || "all, largest first"} (${number})`)));
     chosen.value = wanted;
-    said.textContent = [...counts].slice(1).map(([kind, number]) => `${number} ${kind}`).join(" · ")
-      || "No differences at this score threshold.";
+    said.textContent = all.length ? [...counts].slice(1).map(([kind, number]) => `${number} ${kind}`).join(" · ")
+      + `. Bars to the left: ${names[0]} is better; to the right: ${names[1]}.` : "No differences at this score threshold.";
     list.replaceChildren(...rows.slice(0, 200).map(item));
     if (rows.length > 200) list.append(element("li", { class: "soft" }, `and ${rows.length - 200} smaller ones`));
   });

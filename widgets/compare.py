@@ -7,7 +7,7 @@ import traitlets
 
 from widgets.base import HERE, parts
 from widgets.timeline import Timeline
-from widgets.verdicts import KINDS, tious
+from widgets.verdicts import KINDS
 
 
 class Compare(Timeline):
@@ -48,6 +48,8 @@ def differences(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> l
 
 def twin_scores(records: Sequence[Mapping], others: Sequence[Mapping], tiou: float) -> list[float]:
     """For each record the best score of the others with its label and at least this tIoU with it, -1 if none."""
-    a, b = (np.array([r["label"] for r in rows], object) for rows in (records, others))
-    same = (tious(records, others) >= tiou) & (a[:, None] == b)
+    labels = [np.array([r["label"] for r in rows], object) for rows in (records, others)]
+    (a, b), (c, d) = (np.array([r["segment"] for r in rows], float).reshape(-1, 2).T for rows in (records, others))
+    inter = np.minimum(b[:, None], d) - np.maximum(a[:, None], c)
+    same = (inter > 0) & (inter >= tiou * ((b - a)[:, None] + d - c - inter)) & np.equal.outer(*labels).astype(bool)
     return np.where(same, [r["score"] for r in others], -1.0).max(1, initial=-1.0).tolist()
