@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, class_colours, draw_segment, hide_long_labels, plain
 
+Number = int | float
 NONE, PAD, BAND = "#ECECEC", "#C8C8C8", "#BDBDBD"  # a valid place without an action; padding; a regression range
 
 
@@ -50,7 +51,7 @@ def filmstrip(read: Callable, timestamps: np.ndarray, records: Sequence[Mapping]
 
 
 # ------------------------------------------------------------------------------------------ statistics
-def durations(seconds: Mapping[str, Sequence[float]], classes: Sequence[str]) -> Figure:
+def durations(seconds: Mapping[str, Sequence[Number] | np.ndarray], classes: Sequence[str]) -> Figure:
     """How long the instances of each class are (a dot each, the bar is the median) and how many there are."""
     fig, ax = plt.subplots(figsize=(WIDTH, 0.32 * len(classes) + 0.8), layout="constrained")
     plt.close(fig)
@@ -67,7 +68,7 @@ def durations(seconds: Mapping[str, Sequence[float]], classes: Sequence[str]) ->
     return fig
 
 
-def length_levels(lengths: Sequence[float], levels: Sequence[int], num_levels: int) -> Figure:
+def length_levels(lengths: Sequence[Number] | np.ndarray, levels: Sequence[int], num_levels: int) -> Figure:
     """A histogram of segment lengths in seconds, each coloured by the pyramid level that has to find it; -1: none."""
     lengths, levels = np.asarray(lengths, float), np.asarray(levels, int)
     fig, ax = plt.subplots(figsize=(WIDTH, 2.6), layout="constrained")
@@ -93,8 +94,8 @@ def length_levels(lengths: Sequence[float], levels: Sequence[int], num_levels: i
 
 
 # ------------------------------------------------------------------------------------------ the time grid
-def time_grid(record: Mapping, *, fps: float, clip: float, tubelet: float, snippets: Sequence[float],
-              points: tuple[Sequence, Sequence, Sequence], positive: Sequence[bool], margin: float,
+def time_grid(record: Mapping, *, fps: Number, clip: Number, tubelet: Number, snippets: Sequence[Number] | np.ndarray,
+              points: tuple, positive: Sequence[bool] | np.ndarray, margin: Number,
               classes: Sequence[str]) -> Figure:
     """One real segment, and `margin` seconds around it, laid over every division of time; all numbers in seconds.
 
@@ -135,7 +136,7 @@ def time_grid(record: Mapping, *, fps: float, clip: float, tubelet: float, snipp
     return fig
 
 
-def draw_boxes(ax: Axes, step: float, top: float, colour: str, name: str) -> None:
+def draw_boxes(ax: Axes, step: Number, top: Number, colour: str, name: str) -> None:
     """Draws boxes of `step` seconds side by side, in two turns of shade; `name` with their number where it fits."""
     low, high = ax.get_xlim()
     for i in range(int(low // step), int(np.ceil(high / step))):
@@ -149,7 +150,7 @@ def draw_boxes(ax: Axes, step: float, top: float, colour: str, name: str) -> Non
             text.width_seconds = last - first
 
 
-def draw_level(ax: Axes, record: Mapping, points: np.ndarray, reach: np.ndarray, positive: np.ndarray, top: float,
+def draw_level(ax: Axes, record: Mapping, points: np.ndarray, reach: np.ndarray, positive: np.ndarray, top: Number,
                colour: str) -> None:
     """Draws one level's points and, for the one in the segment's middle, the bands its farther boundary may lie in."""
     middle, y = np.abs(points - np.mean(record["segment"])).argmin(), top + 0.55
@@ -165,8 +166,8 @@ def draw_level(ax: Axes, record: Mapping, points: np.ndarray, reach: np.ndarray,
             markeredgewidth=0.8, zorder=4)
 
 
-def label_lanes(ax: Axes, tops: Sequence[float], fps: float, clip: float, tubelet: float, strides: np.ndarray,
-                ranges: Sequence[np.ndarray]) -> None:
+def label_lanes(ax: Axes, tops: Sequence[Number] | np.ndarray, fps: Number, clip: Number, tubelet: Number,
+                strides: np.ndarray, ranges: Sequence[np.ndarray]) -> None:
     """Names the lanes of `time_grid` on the left and says on the right what each one is."""
     left = ["annotation", "frames", "clips", "tubelets", "snippets", *(f"level {i}" for i in range(len(strides)))]
     right = ["what a person wrote down", f"{fps:.3g} a second",
