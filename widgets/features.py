@@ -1,0 +1,50 @@
+"""What a model sees in a video: how similar its moments are to each other, and where they lie in two dimensions."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from traitlets import Bytes, Dict, Float, Int, List, Unicode
+
+from widgets.base import HERE, View, parts, plain_json
+from widgets.figures import class_colours
+
+
+class Features(View):
+    """Self-similarity and a 2-D projection of N snippets, coloured by class, of one of `taps` at a time.
+
+    taps: [{"name", "similarity" (N, N) in 0..1, "xy" (N, 2), "explained": share of the variance of each direction}].
+    times: centres of the snippets, seconds. labels: N texts, "" for background. classes: all labels, in the order that
+    fixes their colours. Raises ValueError.
+
+    Traits: similarity (a byte per pair, of all taps), xy and times (float32) as bytes; `tap`, number of the one shown.
+    """
+
+    _esm, _css = parts("heat", "js") + (HERE / "features.js").read_text("utf8"), parts("heat", "css")
+    taps, labels, colours = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
+    similarity, xy, times = (Bytes().tag(sync=True) for _ in range(3))
+    tap, duration, title = Int().tag(sync=True), Float().tag(sync=True), Unicode().tag(sync=True)
+
+    def __init__(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,
+                 classes: Sequence[str], title: str = ""):
+        super().__init__()
+        self.show(taps, times, labels, duration=duration, classes=classes, title=title)
+
+    def show(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,
+             classes: Sequence[str], title: str = "") -> None:
+        """Puts another video in place of this one; arguments as in making one."""
+        size, pairs = len(times), [np.asarray(tap["similarity"], float) for tap in taps]
+        places = [np.asarray(tap["xy"], "<f4") for tap in taps]
+        if not taps or not size or len(labels) != size or any(
+                s.shape != (size, size) or xy.shape != (size, 2) for s, xy in zip(pairs, places, strict=True)):
+            raise ValueError(f"{len(taps)} taps, {size} times, {len(labels)} labels, similarities "
+                             f"{[s.shape for s in pairs]}, places {[xy.shape for xy in places]}: give at least one "
+                             "tap, and for N times N labels, similarities (N, N) and places (N, 2)")
+        if any(not (s.min() >= -1e-3 and s.max() <= 1.001) for s in pairs):
+            raise ValueError("similarity outside 0..1; of a cosine c give (1 + c) / 2")
+        with self.hold_sync():
+            self.duration, self.span = float(duration), self.span if duration == self.duration else [0.0, duration]
+            self.similarity = b"".join((s.clip(0, 1) * 255).round().astype("u1").tobytes() for s in pairs)
+            self.xy, self.times = b"".join(xy.tobytes() for xy in places), np.asarray(times, "<f4").tobytes()
+            self.taps = [{"name": str(t["name"]), "explained": plain_json(np.ravel(t["explained"]))} for t in taps]
+            self.tap, self.labels, self.title = min(self.tap, len(taps) - 1), [str(x) for x in labels], title
+            self.colours = class_colours([*classes, *sorted({*self.labels} - {*classes, ""})])

@@ -1,0 +1,89 @@
+"""The gates of a model over a video and over a data set: which layers, which range, when, for which actions?"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from traitlets import Bool, Bytes, Dict, Float, List, Unicode
+
+from widgets.base import HERE, View, parts, plain_json
+
+
+class Gates(View):
+    """Maps over time of gates, adapter outputs and contributions (|gate| x norm), means by class and length below.
+
+    gates, norms: (K, R, T) for K blocks (`layers`), R ranges, T snippets with centres `times`, seconds; gates None for
+    a model without. norms: size of each adapter's output, as a multiple of the last layer's features. static: the same
+    gates everywhere, shown as bars. profile: {"by_class", "by_length": {"gate", "contribution": (N, K, R)},
+    "background": {... (K, R)}, "classes", "lengths": names}; `classes`, `lengths` replace its names. Raises ValueError.
+
+    Traits: the arrays as bytes of float32; `answer`, a sentence; `kind` and `by`, what map and table show.
+    """
+
+    _esm = parts("heat", "js") + (HERE / "gates.js").read_text("utf8")
+    _css = parts("heat", "css")
+    gates, norms, times = (Bytes().tag(sync=True) for _ in range(3))
+    layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
+    duration, static = Float().tag(sync=True), Bool().tag(sync=True)
+    title, answer = Unicode().tag(sync=True), Unicode().tag(sync=True)
+    kind, by = Unicode("gate").tag(sync=True), Unicode("class").tag(sync=True)
+
+    def __init__(self, gates: np.ndarray | None, norms: np.ndarray | None, times: Sequence[float], *,
+                 layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",
+                 profile: Mapping | None = None, classes: Sequence | None = None, lengths: Sequence | None = None):
+        super().__init__()
+        self.show(gates, norms, times, layers=layers, ranges=ranges, duration=duration, static=static, title=title,
+                  profile=profile, classes=classes, lengths=lengths)
+
+    def show(self, gates: np.ndarray | None, norms: np.ndarray | None, times: Sequence[float], *,
+             layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",
+             profile: Mapping | None = None, classes: Sequence | None = None, lengths: Sequence | None = None) -> None:
+        """Puts another video in place of this one; arguments as in making one."""
+        shape, given = (len(layers), len(ranges), len(times)), {}
+        for name, values in {"gates": gates, "norms": norms}.items():
+            given[name] = np.nan_to_num(np.asarray([] if values is None else values, "<f4"))
+            if (given[name].size or gates is not None) and given[name].shape != shape:
+                raise ValueError(f"{name} of shape {given[name].shape}, but layers, ranges and times are {shape}: give "
+                                 "those of the same model and video, and gates=None for a model without")
+        table = _table(profile, classes, lengths, shape[0] * shape[1]) if profile and gates is not None else {}
+        with self.hold_sync():
+            self.duration, self.span = float(duration), self.span if duration == self.duration else [0.0, duration]
+            self.layers, self.ranges, self.static = plain_json(layers), plain_json(ranges), bool(static)
+            self.gates, self.norms, self.times = (*(v.tobytes() for v in given.values()),
+                                                  np.asarray(times, "<f4").tobytes())
+            self.title, self.profile = title, table
+            self.answer = answer(given["gates"], given["norms"], np.asarray(times), self.layers, self.ranges, table)
+
+
+def _table(profile: Mapping, classes: Sequence | None, lengths: Sequence | None, size: int) -> dict:
+    """The profile's rows, {"class", "length": {"names", "gate", "contribution": a list of `size` numbers or None}}."""
+    found = {}
+    for by, names in (("class", classes or profile["classes"]), ("length", lengths or profile["lengths"])):
+        found[by] = {"names": [*map(str, names), "background"]}
+        for kind, values in profile[f"by_{by}"].items():
+            rows = [np.full(size, np.nan) if row is None else np.ravel(row) for row in
+                    (*values, profile["background"][kind])]
+            found[by][kind] = np.where(np.isfinite(np.array(rows, float)), rows, None).tolist()
+    return found
+
+
+def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequence, ranges: Sequence,
+           table: Mapping = {}) -> str:  # noqa: B006
+    """One sentence: which layers, which range, when, for which actions; (K, R, T) arrays, times in seconds."""
+    if not gates.size:
+        return ("This model has no gates. The map shows how much each adapter gives to its fusion." if norms.size else
+                "This model has no gates: it has no adapters, its head sees the last layer alone.")
+    added = np.abs(gates) * norms
+    share, curve = added.sum(2) / max(added.sum(), 1e-12), added.sum((0, 1))
+    curve = np.convolve(curve, np.ones(min(5, len(curve))), "same")  # a moment, not a single snippet
+    block, side = share.sum(1).argmax(), share.sum(0).argmax()
+    said = (f"Of what the adapters add, most comes from block {layers[block]} ({share.sum(1)[block]:.0%}) and from the "
+            f"{ranges[side]} range ({share.sum(0)[side]:.0%}); in this video most is added around "
+            f"{times[curve.argmax()]:.1f} s")
+    rows = table["class"] if table else {"names": [], "contribution": []}
+    sums = {n: sum(row) for n, row in zip(rows["names"], rows["contribution"], strict=True) if None not in row}
+    rest = sums.pop("background", None)
+    if not sums:
+        return said + "."
+    best, least = max(sums, key=sums.get), min(sums, key=sums.get)
+    return (f"{said}; over the data set most for {best} ({sums[best]:.2f} times the last layer), least for {least} "
+            f"({sums[least]:.2f})" + (f", with {rest:.2f} where nothing happens." if rest is not None else "."))

@@ -1,0 +1,73 @@
+// Shared by the widgets that colour numbers: even steps of lightness, told apart with any colour vision.
+const RISING = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+const SIGNED = [[11, 77, 140], [116, 166, 210], [243, 243, 243], [226, 150, 84], [140, 60, 0]]; // white is 0
+const FONT = 'system-ui, "DejaVu Sans", sans-serif';
+
+// The colour [red, green, blue] of a value between two limits; a lower limit below 0 means that signs differ.
+function coloured(value, [low, high]) {
+  const stops = low < 0 ? SIGNED : RISING, share = Math.min(Math.max((value - low) / (high - low), 0), 1) * 4;
+  const i = Math.min(Math.floor(share), 3);
+  return stops[i].map((part, j) => Math.round(part + (stops[i + 1][j] - part) * (share - i)));
+}
+
+// Limits of a colour scale: from 0 to the largest value; as far below 0 as above it where signs differ.
+function limitsOf(values) {
+  const [low, high] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [0, 0]);
+  return low < 0 ? [-Math.max(-low, high), Math.max(-low, high)] : [0, high || 1];
+}
+
+// A colour bar with the numbers at its ends and in its middle.
+function colourBar(limits) {
+  const at = (share) => limits[0] + (limits[1] - limits[0]) * share, stripe = element("span", { class: "stripe" });
+  const colours = Array.from({ length: 17 }, (_, i) => `rgb(${coloured(at(i / 16), limits)})`);
+  stripe.style.background = `linear-gradient(90deg, ${colours.join(", ")})`;
+  const texts = [0, 0.5, 1].map((i) => element("span", {}, at(i).toFixed(2)));
+  return element("div", { class: "scale soft" }, stripe, texts);
+}
+
+// Numbers from a trait of bytes.
+function numbers({ buffer, byteOffset, byteLength }, Kind = Float32Array) {
+  return new Kind(buffer.slice(byteOffset, byteOffset + byteLength));
+}
+
+// Evenly spaced snippets with these centres, seconds: `at` time -> place in snippets, `of` -> number of the snippet.
+function snippets(times, duration) {
+  const size = times.length, step = size > 1 ? (times[size - 1] - times[0]) / (size - 1) : duration;
+  const at = (time) => (time - times[0]) / step + 0.5;
+  return { size, step, at, of: (time) => Math.min(Math.max(Math.floor(at(time)), 0), size - 1) };
+}
+
+// The time axis below a map, and the playhead.
+function drawAxis(context, bus, { left, wide, top, duration }, [soft, head]) {
+  const { step, times } = marks(bus.span, wide / 90), axis = scale(bus.span, wide), now = axis.x(bus.time);
+  context.fillStyle = soft;
+  context.font = `11px ${FONT}`;
+  for (const time of times) {
+    const text = clock(time, duration, step < 1 ? 1 : 0), x = axis.x(time), long = context.measureText(text).width;
+    context.fillRect(left + x, top, 1, 4);
+    context.fillText(text, left + Math.min(Math.max(x - long / 2, 0), wide - long), top + 12);
+  }
+  context.fillStyle = head;
+  if (now >= 0 && now <= wide) context.fillRect(left + Math.min(now, wide - 1) - 1, 0, 2, top + 4);
+}
+
+// A list to choose one of: `offer` fills it with {value: text}.
+const choice = (label, pick) => element("select", { "aria-label": label, onchange: (e) => pick(e.target.value) });
+const offer = (select, texts, chosen) => select.replaceChildren(...Object.entries(texts).map(([value, text]) =>
+  element("option", { value, selected: value === String(chosen) }, text)));
+
+// Keys that move the playhead (arrows, with Shift 5 s, `,` and `.` by a snippet, digits by tenths of the video), those
+// of the widget, and drawing whenever something changes. Returns what ends it.
+function mount({ model, el }, bus, root, { traits, fill, draw, step, said, actions = {} }) {
+  const to = (time) => { bus.seek(Math.min(time, model.get("duration"))); said(); }, by = (time) => to(bus.time + time);
+  for (let i = 0; i < 10; i += 1) actions[i] = () => to((model.get("duration") * i) / 10);
+  keys(root, { ...actions, ",": () => by(-step()), ".": () => by(step()),
+    ArrowLeft: (event) => by(event.shiftKey ? -5 : -1), ArrowRight: (event) => by(event.shiftKey ? 5 : 1) });
+  const again = once(fill), watch = new ResizeObserver(draw);
+  traits.forEach((name) => model.on(`change:${name}`, again));
+  bus.on(draw);
+  watch.observe(root);
+  el.append(root);
+  fill();
+  return () => { bus.close(); watch.disconnect(); traits.forEach((name) => model.off(`change:${name}`, again)); };
+}
