@@ -15,10 +15,11 @@ from losa.judge import truth_for
 from losa.model import LoSA, load_model
 from losa.modes import open_source
 from losa.predict import Raw, judged_by, load_raw, seen_by
-from losa.protocols import match_by_score
+from losa.protocols import check_tiou, match_by_score, match_by_truth
 from losa.rows import AnnotationError
+from losa.segments import tiou as pairwise_tiou
 from losa.taps import best_device
-from losa.truth import Records, count_instances
+from losa.truth import Records
 
 Number = int | float
 THRESHOLDS = [i / 100 for i in range(101)]  # of scores, in AP tables
@@ -65,7 +66,8 @@ class Run:
         source = self.__dict__.get("_source")
         inner = getattr(source, "source", source)
         if source is None or (hasattr(inner, "has") and not inner.has(video)):
-            self._source = open_source(self.config, (video,), device=best_device(), quiet=True, run=self.path)
+            needed = tuple(self.videos.values()) if self.config.features else (video,)
+            self._source = open_source(self.config, needed, device=best_device(), quiet=True, run=self.path)
         return self._source
 
     def video(self, video_id: str) -> Video:
@@ -159,15 +161,12 @@ def ap_table(truth: Records, predictions: Records, tiou: Sequence[Number], proto
     if rules.match is match_by_score:  # what one prediction gets does not depend on those with lower scores
         matches = match_classes(truth, predictions, tiou, protocol)
         return {"thresholds": THRESHOLDS, "average": {k: _by_threshold(m, rules) for k, m in matches.items()}}
-    before = -1
+    if rules.match is match_by_truth:
+        return {"thresholds": THRESHOLDS, "average": _falling_by_truth(truth, predictions, check_tiou(tiou), rules)}
     for threshold in THRESHOLDS:
         kept = {v: [r for r in items if r["score"] >= threshold] for v, items in predictions.items()}
-        count = count_instances(kept)
-        if count != before:
-            before, matches = count, match_classes(truth, kept, tiou, protocol)
-            found = {label: _by_threshold(m, rules)[0] for label, m in matches.items()}
-        for label, value in found.items():
-            average.setdefault(label, []).append(value)
+        for label, matches in match_classes(truth, kept, tiou, protocol).items():
+            average.setdefault(label, []).append(_by_threshold(matches, rules)[0])
     return {"thresholds": THRESHOLDS, "average": average}
 
 
@@ -182,3 +181,43 @@ def _by_threshold(matches: ClassMatches, rules: Protocol) -> list[float]:
                  for n in found]
         sums += np.array(areas)[place]
     return (sums / len(matches.matched)).tolist()
+
+
+def _falling_by_truth(truth: Records, predictions: Records, tiou: Sequence[Number], rules: Protocol) -> dict:
+    """`ap_table` where each ground truth takes the nearest prediction: matched for all thresholds of scores at once."""
+    place = {v: i for i, v in enumerate(sorted({*truth, *predictions}))}
+    wanted, given, found = {}, {}, {}
+    for v, items in truth.items():
+        for r in rules.choose([r for r in items if not r.get("ambiguous")]):
+            wanted.setdefault(r["label"], {}).setdefault(v, []).append(r["segment"])
+    vague = {place[v]: [r["segment"] for r in items if r.get("ambiguous")] for v, items in truth.items()}
+    for v, items in predictions.items():
+        for r in items:
+            given.setdefault(r["label"], []).append((r["score"], place[v], *r["segment"]))
+    for label, instances in sorted(wanted.items()):
+        rows = np.array(given.get(label, []), np.float64).reshape(-1, 4)
+        rows = rows[rules.order(rows[:, 0], rows[:, 1].astype(np.int64))]
+        counts = np.searchsorted(-rows[:, 0], -np.array(THRESHOLDS), side="right")
+        right = np.zeros((len(tiou), len(counts), len(rows)), bool)
+        forgiven = np.zeros(len(rows), bool)
+        for video in np.unique(rows[:, 1]).astype(int) if rules.forgive else ():
+            if vague.get(video):
+                mine = np.flatnonzero(rows[:, 1] == video)
+                forgiven[mine] = (pairwise_tiou(rows[mine, 2:], np.array(vague[video], float)) > 0).any(1)
+        for v, segments in instances.items():
+            ranks = np.flatnonzero(rows[:, 1] == place[v])
+            right[..., ranks] = _taken(np.array(segments, float), rows[ranks, 2:], ranks < counts[:, None], tiou)
+        of = sum(map(len, instances.values()))
+        found[label] = [float(np.mean([rules.area(row[k, :n][row[k, :n] | ~forgiven[:n]], of) for row in right]))
+                        for k, n in enumerate(counts)]
+    return found
+
+
+def _taken(truth: np.ndarray, given: np.ndarray, there: np.ndarray, tiou: Sequence[Number]) -> np.ndarray:
+    """Which predictions (P, 2) of a video are right, (tiou, N, P), for N choices `there` (N, P) of those that count."""
+    free, every = np.repeat(there[None], len(tiou), 0), np.indices((len(tiou), len(there)))
+    for overlap in pairwise_tiou(truth, given) if len(given) else ():
+        value = np.where(free & (overlap > np.array(tiou)[:, None, None]), overlap, 0.0)
+        best = value.argmax(2)
+        free[(*every, best)] &= value.max(2) == 0
+    return there & ~free
