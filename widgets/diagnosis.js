@@ -1,0 +1,118 @@
+const KIND_COLOURS = { "true positive": "#009e73", "double detection": "#56b4e9", "wrong label": "#e69f00",
+  localisation: "#0072b2", confusion: "#cc79a7", background: "#8c8c8c", missed: "#d55e00" };
+const PER_PAGE = 12;
+const named = (bar, of) => `${bar.name}, ${bar.count} of ${of}`;
+
+// What a kind means, in a sentence.
+const meaning = (kind, { tiou, low }) => ({
+  "true positive": `Right: its label, tIoU at least ${tiou}, and the instance was not found before.`,
+  "double detection": `Label and place are right (tIoU at least ${tiou}), but another prediction found the instance.`,
+  "wrong label": `The place is right (tIoU at least ${tiou}), the label is not.`,
+  localisation: `The label is right, the boundaries are off: tIoU at least ${low}, less than ${tiou}.`,
+  confusion: `The label is wrong, and the boundaries are off: tIoU at least ${low}, less than ${tiou}.`,
+  background: `Nothing happens there: tIoU less than ${low} with every instance.`,
+  missed: `No prediction is matched to it at tIoU ${tiou}.` })[kind];
+
+// Why this very segment is what it is.
+function why([, kind, , label, , , , verdict, overlap, near], { tiou }) {
+  const at = `tIoU ${overlap.toFixed(2)}`, other = `${at} with “${near}”`;
+  if (kind === "truth" && near === null) return `no prediction of “${label}” touches it`;
+  if (kind === "truth") return `the nearest “${label}” has ${at}${overlap < tiou ? "" : " but counts for another"}`;
+  return { "true positive": other, "double detection": `${other}, which another prediction found`,
+    "wrong label": `${other}, so the label is wrong`, localisation: `${other}: less than ${tiou}`,
+    confusion: `${other}: label and boundaries are off`,
+    background: near === null ? "touches no instance" : `${other}: next to nothing` }[verdict];
+}
+
+function render({ model, el }) {
+  const charts = element("div", { class: "charts" }), list = element("div", { class: "list" });
+  const readout = element("p", { class: "readout", "aria-live": "polite" });
+  const frames = element("div", { class: "frames" }), title = element("p", { class: "title" });
+  const root = element("div", { class: "losa diagnosis", role: "group", "aria-label": "error diagnosis" },
+    title, charts, readout, list, frames);
+  let content, bar, heading, page, row, addresses = [];
+
+  const press = (node, on) => node.setAttribute("aria-pressed", on);
+  // A button behind which the segments of a bar are; `of` names the chart it is in.
+  const opener = (of, it, said, attributes, ...children) => element("button", { type: "button",
+    "aria-label": `${of}: ${said}`, "aria-pressed": "false", ...attributes, onclick: (event) => {
+      charts.querySelectorAll("button").forEach((node) => press(node, node === event.currentTarget));
+      [bar, heading, page] = [it, of, 0];
+      fill();
+    } }, ...children);
+  const section = (name, note, children) => element("section", { "aria-label": name }, element("h4", {}, name),
+    element("p", { class: "soft" }, note), children);
+  const chart = ([name, note, bars]) => section(name, note, bars.map((it) => opener(name, it, `${it.name}, ${it.text}`,
+    { class: "bar" }, element("span", {}, it.name), element("span", {}, element("span", { class: "fill",
+      style: `width:max(${100 * it.share}%, ${it.share ? 2 : 0}px);background:${KIND_COLOURS[it.kind]}` })),
+    element("span", {}, it.text))));
+  const slice = ([name, count, bars]) => element("div", { class: "slice" }, element("span", {}, name),
+    element("div", { class: "stack" }, bars.map((it, i) => opener(name, it, named(it, count), { class: "part",
+      title: named(it, count), tabindex: i ? -1 : 0, style: `width:${100 * it.share}%;background:${
+        KIND_COLOURS[it.kind]};color:${it.kind === "localisation" ? "#fff" : "#111"}` },
+    it.share < 0.08 ? "" : `${Math.round(100 * it.share)}%`))));
+
+  function draw() {
+    content = model.get("content");
+    title.textContent = model.get("title");
+    bar = null;
+    charts.replaceChildren(...content.charts.map(chart));
+    charts.children[1].after(section("The best predictions, slice by slice",
+      "1G: the best of each class, as many as it has instances; 2G: as many again ...", content.profile.map(slice)));
+    fill();
+  }
+
+  function fill() {
+    const last = Math.max(Math.ceil((bar?.rows.length ?? 0) / PER_PAGE) - 1, 0);
+    const turner = (word, to) => element("button", { type: "button", class: word, disabled: to < 0 || to > last,
+      onclick: () => {
+        page = to;
+        fill();
+        (list.querySelector(`.${word}:enabled`) ?? list.firstChild).focus();
+      } }, word);
+    readout.textContent = !bar ? "Every bar is a button: choose one to see its segments."
+      : `${heading}: ${bar.name}. ${meaning(bar.kind, content)} ${bar.count} segment${bar.count === 1 ? "" : "s"}${
+        bar.rows.length < bar.count ? `, of which the ${bar.rows.length} of highest score are listed` : ""}.`;
+    list.replaceChildren(...(bar?.rows ?? []).slice(page * PER_PAGE, (page + 1) * PER_PAGE).map(line),
+      ...(last ? [element("div", { class: "row" }, turner("previous", page - 1), turner("next", page + 1),
+        `page ${page + 1} of ${last + 1}`)] : []));
+    choose(null);
+  }
+  const line = (id) => {
+    const [video, kind, , label, start, end, score] = content.rows[id];
+    return element("button", { type: "button", class: "line", "data-row": id, onclick: () => choose(id) },
+      element("span", { class: "swatch", style: `background:${content.colours[label] ?? "#777"}` }),
+      ...[label, `${start.toFixed(1)}–${end.toFixed(1)} s`, kind === "truth" ? "" : score.toFixed(2),
+        why(content.rows[id], content), video].map((text) => element("span", {}, text)));
+  };
+
+  function choose(id) {
+    row = id;
+    picture([], "");
+    list.querySelectorAll(".line").forEach((node) => press(node, node.dataset.row === String(id)));
+    if (id === null) return;
+    const [video, kind, index, , start, end] = content.rows[id];
+    model.set("selected", { video, kind, index });
+    model.save_changes();
+    if (content.frames && model.get("live")) model.send({ kind: "frames", row: id, video, segment: [start, end] });
+  }
+  function picture(buffers, error) {
+    addresses.forEach((address) => URL.revokeObjectURL(address));
+    addresses = buffers.map((bytes) => URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })));
+    frames.replaceChildren(error, ...["start", "middle", "end"].slice(0, addresses.length).map((at, i) => element(
+      "figure", {}, element("img", { src: addresses[i], alt: `frame at the ${at} of the segment` }), at)));
+  }
+  const heard = (message, buffers) => { if (message.row === row) picture(buffers, message.error); };
+  const walk = (by) => {
+    const all = [...root.querySelectorAll("button:enabled")];
+    all[all.indexOf(document.activeElement) + by]?.focus();
+  };
+  const [on, back] = [() => walk(1), () => walk(-1)];
+  keys(root, { ArrowDown: on, ArrowRight: on, ArrowUp: back, ArrowLeft: back });
+  model.on("msg:custom", heard);
+  model.on("change:content", draw);
+  draw();
+  el.append(root);
+  return () => { model.off("msg:custom", heard); model.off("change:content", draw); picture([], ""); };
+}
+export default { render };
