@@ -1,0 +1,149 @@
+"""A browser of runs: choose run, second run, class and video; timeline, errors, gates and features follow."""
+
+import html
+from functools import cache
+from pathlib import Path
+
+import anywidget
+import ipywidgets as w
+
+from widgets.base import link
+from widgets.compare import Compare
+from widgets.diagnosis import Diagnosis
+from widgets.features import Features
+from widgets.gates import Gates
+from widgets.timeline import Timeline
+
+ALL, ALONE = "all classes", "no second run"
+ORDERS = {"name": None, "difficulty": "average_map", "errors": "errors"}  # columns of the table of videos
+TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features}
+
+
+class Quiet(anywidget.AnyWidget):
+    """Shows nothing; keeps what is typed into the controls around it away from the notebook's shortcuts."""
+
+    _esm = """export default { render({ el }) { const place = () => el.closest(".losa-explore");
+      const mark = () => place()?.querySelectorAll("select, input, button, [tabindex]")
+        .forEach((node) => node.setAttribute("data-lm-suppress-shortcuts", "true"));
+      const watch = new MutationObserver(mark), start = setInterval(() => { if (!place()) return;
+        clearInterval(start); mark(); watch.observe(place(), { childList: true, subtree: true }); }, 50);
+      return () => { clearInterval(start); watch.disconnect(); }; } };"""
+
+
+class Explore(w.VBox):
+    """Controls, a timeline and tabs; a tab is computed when it is opened. Python may set the controls' `value`, too.
+
+    root: a folder with runs at or below it. run, second, video: what to begin with. Raises ValueError without a run.
+    controls: {"run", "compare", "class", "sort", "video"}; tabs. run, second: the open runs (second may be None).
+    timeline, diagnosis, gates, features: the widgets, None before they are shown. message: what went wrong, or "".
+    """
+
+    def __init__(self, root: str | Path = "runs/", *, run: str = "", second: str = "", video: str = "") -> None:
+        from losa import views
+
+        paths, self._views, self._busy, self._keys = views.find_runs(root), views, True, {}
+        if not paths or {run, second} - {*paths, ""}:
+            raise ValueError(f"{run} {second}: finished runs below {root} are {', '.join(paths) or 'none'}; choose one "
+                             "of them, go on with one that has begun, or make some with `make demo`")
+        begun = [path.parent for path in sorted(Path(root).rglob("config.json")) if path.parent not in paths.values()]
+        paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
+        self._opened, self._profile = cache(lambda name: views.open_run(paths[name], name)), cache(views.gate_profile)
+        self._table = cache(lambda run: views.video_table(run).set_index("video"))
+        self.run = self.second = self.timeline = self.diagnosis = self.gates = self.features = None
+        options = {"run": [*paths], "compare": [ALONE, *paths], "class": [ALL], "sort": [*ORDERS], "video": [video]}
+        self.controls = {name: w.Dropdown(description=name, options=rows) for name, rows in options.items()}
+        self.controls["run"].value, self.controls["compare"].value = run or [*paths][0], second or ALONE
+        self.profiled = w.Checkbox(description="gates by class and length, over all videos", indent=False)
+        self.tabs = w.Tab([w.VBox() for _ in TABS], titles=[name.title() for name in TABS], selected_index=0)
+        self._said, self._place = w.HTML(), w.VBox()
+        top = w.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
+        super().__init__([top, self._said, self._place, Quiet()])
+        self.add_class("losa-explore")
+        for control in (*self.controls.values(), self.profiled):
+            control.observe(self._update, "value")
+        self.tabs.observe(self._update, "selected_index")
+        self._busy = False
+        self._update()
+
+    def _update(self, _change: dict | None = None) -> None:
+        """Shows what the controls say, or in words why not: an error in a callback would be seen by nobody."""
+        if self._busy:
+            return
+        part, self._busy, self.message, self._said.value = self._place, True, "", "<i>working ...</i>"
+        try:
+            self._choose()
+            self._show()
+            part = self.tabs.children[self.tabs.selected_index or 0]
+            self._fill(part)
+        except Exception as error:
+            part.children, self.message = (), f"{type(error).__name__}: {error}"
+        self._busy, self._said.value = False, f'<p role="alert">{html.escape(self.message)}</p>' if self.message else ""
+
+    def _choose(self) -> None:
+        """Opens the runs, lists the classes of the first and, in the chosen order, the videos that have the class."""
+        first, second, label, order, video = (control.value for control in self.controls.values())
+        self.run, self.second = self._opened(first), None if second in (ALONE, first) else self._opened(second)
+        label = label if label in self.run.classes else ALL
+        names = [v for v in self.run.videos if label in (ALL, *(r["label"] for r in self.run.truth.get(v, [])))]
+        rows, chosen = [(v, v) for v in names], (self.controls["class"], self.controls["video"])
+        if ORDERS[order]:
+            table = self._table(self.run).loc[names]
+            table = table.assign(errors=-table.missed - table.wrong).sort_values(ORDERS[order], kind="stable")
+            rows = [(f"{row.Index}: {row.missed} missed, {row.wrong} wrong", row.Index) for row in table.itertuples()]
+        for control, options, value in zip(chosen, ([ALL, *self.run.classes], rows), (label, video), strict=True):
+            control.options = options
+            control.value = value if value in dict(rows).values() or value == label else options[0][1]
+
+    def _show(self) -> None:
+        runs, video = {run.name: run for run in (self.run, self.second) if run}, self.controls["video"].value
+        label, wanted = self.controls["class"].value, (*runs.values(), video)
+        if self._keys.get("timeline") != wanted:
+            kind, given = Compare if self.second else Timeline, self._views.timeline_view(runs, video)
+            if type(self.timeline) is kind:
+                self.timeline.show(**given)
+            else:
+                self.timeline = kind(**given)
+                link(self.timeline, *filter(None, (self.gates, self.features)))
+            self._keys["timeline"] = wanted
+        self.timeline.shown_classes = self.timeline.classes if label == ALL else [label]
+        self._place.children = [self.timeline, self.tabs]
+
+    def _fill(self, page: w.VBox) -> None:
+        """Computes what the open tab shows, unless it is there."""
+        name, video = [*TABS][self.tabs.selected_index or 0], self.controls["video"].value
+        wanted, view = (self.run, name == "diagnosis" or video, self.profiled.value), getattr(self, name)
+        if self._keys.get(name) != wanted:
+            given = self._given(name, self.run, video)
+            if view:
+                view.show(**given)
+            else:
+                setattr(self, name, view := TABS[name](**given))
+                view.observe(self._go, "selected") if name == "diagnosis" else link(self.timeline, view)
+            self._keys[name] = wanted
+        page.children = [self.profiled, view] if name == "gates" else [view]
+
+    def _given(self, name: str, run: object, video: str) -> dict:
+        from losa.diagnose import diagnose
+
+        if name != "diagnosis":
+            return self._views.features_view(run, video) if name == "features" else self._views.gates_view(
+                run, video, self._profile(run) if self.profiled.value else None)
+        found = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
+                         durations={v.id: float(v.duration) for v in run.videos.values()})
+        show = lambda v, times: self._views.frames(run.videos[v].path, [run.videos[v].start + t for t in times])  # noqa: E731
+        return {"diagnosis": found, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
+                "frames": show, "title": run.name}
+
+    def _go(self, change: dict) -> None:
+        """Shows a segment that was chosen in the diagnosis: its video, 15 s around it, the playhead at its start."""
+        if not (at := change["new"]):
+            return
+        self._busy, self.controls["class"].value = True, ALL
+        self._busy, self.controls["video"].options = False, [*self.run.videos]
+        self.controls["video"].value = at["video"]
+        self._update()
+        track, shown = self.timeline.lanes[at["kind"] == "prediction"], self.timeline
+        record = shown.tracks[track][at["index"]]
+        (start, end), shown.min_score = record["segment"], min(shown.min_score, record["score"])
+        shown.span = [max(start - 15, 0.0), min(end + 15, shown.duration)]
+        shown.selected, shown.current_time = [track, at["index"]], start
