@@ -68,7 +68,7 @@ function render({ model, el }) {
       onclick: () => {
         page = to;
         fill();
-        (list.querySelector(`.${word}:enabled`) ?? list.firstChild).focus();
+        (list.querySelector(`.${word}:enabled`) ?? list.querySelector(".row :enabled")).focus();
       } }, word);
     readout.textContent = !bar ? "Every bar is a button: choose one to see its segments."
       : `${heading}: ${bar.name}. ${meaning(bar.kind, content)} ${bar.count} segment${bar.count === 1 ? "" : "s"}${

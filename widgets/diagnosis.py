@@ -8,7 +8,8 @@ from widgets.base import View, parts
 from widgets.figures import class_colours
 
 MOST = 500  # segments listed per bar, those of highest score
-MISSED = {"length": "{} (over {:g} s)", "coverage": "{} (over {:.0%} of the video)", "instances": "{}"}
+MISSED = {"length": ("length", "{} (over {:g} s)"), "coverage": ("share of the video", "{} (over {:.0%})"),
+          "instances": ("instances of its class in its video", "{}")}
 
 
 class Diagnosis(View):
@@ -46,10 +47,11 @@ class Diagnosis(View):
              [bar(b, f"{100 * b['gain']:+.1f}", share=max(b["gain"], 0) / most) for b in d["gains"]]],
             ["What the predictions are", f"All {d['num_predictions']:,} predictions{least}.",
              [bar(b, f"{b['count']:,}") for b in d["kinds"]]],
-            *([f"Missed by {key}", f"{d['counts']['missed']:,} of {d['num_truth']:,} instances are missed.", [
-                bar(b, f"{b['count']:,} of {b['of']:,}", kind="missed", name=MISSED[key].format(b["name"], *b["bounds"]))
-                for b in bars if b["of"]]] for key, bars in d["missed"].items())],
-            "profile": [[s["name"], s["count"], [bar(p) for p in s["parts"] if p["count"]]] for s in d["profile"]],
+            *([f"Missed by {MISSED[key][0]}", f"{d['counts']['missed']:,} of {d['num_truth']:,} instances are missed.",
+               [bar(b, f"{b['count']:,} of {b['of']:,}", kind="missed", name=MISSED[key][1].format(
+                   b["name"], b["bounds"][0])) for b in bars if b["of"]]] for key, bars in d["missed"].items())],
+            "profile": [[s["name"], s["count"], [bar(part) for part in s["parts"] if part["count"]]]
+                        for s in d["profile"] if s["count"]],
             "tiou": d["tiou"], "low": d["low"], "colours": class_colours(classes), "frames": bool(frames),
             "rows": [_row(d, truth, predictions, *row) for row in rows]}
 
