@@ -17,22 +17,23 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
     is judged by `other`, the ground truth of highest tIoU (None: touches none; of equal ones one of its label first).
     What a prediction gets does not depend on those with lower scores: any score threshold keeps it.
     """
-    (a, b), (s, e) = (np.array([r["segment"] for r in rs], float).reshape(-1, 2).T for rs in (predictions, truth))
-    labels = [np.array([r["label"] for r in rs], object) for rs in (predictions, truth)]
-    inter = np.clip(np.minimum(b[:, None], e) - np.maximum(a[:, None], s), 0, None)
-    union, same = (b - a)[:, None] + (e - s) - inter, np.equal.outer(*labels).astype(bool)
-    overlap = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
-    free, found = np.where(same, overlap, -1.0), [None] * len(truth)
-    judged = [{"verdict": KINDS[5], "tiou": 0.0, "other": None} for _ in predictions]
-    for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])) if len(truth) else ():
-        j = int(free[i].argmax())
-        right = free[i, j] >= tiou
+    starts, ends = np.array([r["segment"] for r in truth], float).reshape(-1, 2).T
+    labels, found = np.array([r["label"] for r in truth], object), [None] * len(truth)
+    free, judged = np.ones(len(truth), bool), [{"verdict": KINDS[5], "tiou": 0.0, "other": None} for _ in predictions]
+    for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
+        (start, end), label = predictions[i]["segment"], predictions[i]["label"]
+        near = np.flatnonzero((starts < end) & (ends > start))
+        if not len(near):
+            continue
+        inter = np.minimum(ends[near], end) - np.maximum(starts[near], start)
+        overlap, same = inter / (end - start + ends[near] - starts[near] - inter), labels[near] == label
+        at = int(np.where(free[near] & same, overlap, -1).argmax())
+        right = bool(free[near[at]] and same[at] and overlap[at] >= tiou)
+        at = at if right else int(((overlap == overlap.max()) * (1 + same)).argmax())
         if right:
-            found[j], free[:, j] = i, -1.0
-        else:
-            j = int(((overlap[i] == overlap[i].max()) * (1 + same[i])).argmax())
-        kind = 0 if right else 5 if overlap[i, j] < low else (1 if overlap[i, j] >= tiou else 3) + (not same[i, j])
-        judged[i] = {"verdict": KINDS[kind], "tiou": float(overlap[i, j]), "other": j if overlap[i, j] > 0 else None}
+            found[near[at]], free[near[at]] = i, False
+        kind = 0 if right else 5 if overlap[at] < low else (1 if overlap[at] >= tiou else 3) + (not same[at])
+        judged[i] = {"verdict": KINDS[kind], "tiou": float(overlap[at]), "other": int(near[at])}
     return judged, found
 
 

@@ -1,0 +1,138 @@
+"""The timeline in Python: what it shows, refuses, looks up, runs again and saves. No browser."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from widgets.timeline import Timeline
+
+TRUTH = [{"segment": [1, 3], "label": "jump"}, {"segment": [5.0, 9.0], "label": "wave"}]
+RUN = [{"segment": np.array([1.2, 3.1]), "label": "jump", "score": np.float32(0.75)},
+       {"segment": (5, 6), "label": "wave", "score": 0.5}, {"segment": [20, 22], "label": "sit", "score": 0.1}]
+STEPS = [i / 100 for i in range(101)]
+
+
+def table(**of):
+    """A table of APs that fall from the given number to 0 at the score 1."""
+    return {"thresholds": STEPS, "average": {label: [ap * (1 - t) for t in STEPS] for label, ap in of.items()}}
+
+
+@pytest.fixture
+def timeline():
+    ap = {"run": {"video": table(jump=0.8, wave=0.4), "data": table(jump=0.6, wave=0.4, sit=0.2)}}
+    shown = Timeline(None, {"truth": TRUTH, "run": RUN}, duration=30, fps=25, classes=["wave", "jump"], ap=ap,
+                     title="one", video_id="v1", rescore={"run": rescored})
+    shown.sent = []
+    shown.send = lambda content, buffers=None: shown.sent.append(content)
+    return shown
+
+
+def rescored(sigma, video_id, progress=None):
+    """Soft-NMS in a few words."""
+    if video_id is None:
+        progress(1, 4)
+        progress(4, 4)
+        return {"table": table(jump=sigma, wave=sigma)}
+    assert video_id == "v1"
+    return {"records": [RUN[0]], "table": table(jump=sigma, wave=0.0)}
+
+
+def test_traits_are_plain_values_in_seconds_with_verdicts(timeline):
+    assert timeline.lanes == ["truth", "run"] and timeline.span == [0, 30] and timeline.source["kind"] == "none"
+    assert timeline.tracks["run"][0] == {"segment": [1.2, 3.1], "label": "jump", "score": 0.75, "row": 0,
+                                         "verdict": "true positive", "tiou": pytest.approx(1.8 / 2.1), "other": 0}
+    assert [r["verdict"] for r in timeline.tracks["run"]] == ["true positive", "localisation", "background"]
+    assert [r["found"] for r in timeline.tracks["truth"]] == [{"run": 0.75}, {}]
+    assert list(timeline.colours) == timeline.shown_classes == ["wave", "jump", "sit"]
+    state = timeline.get_state()
+    assert all(name in state for name in ("tracks", "selected", "current_time", "min_score", "shown_classes"))
+    assert timeline.tiou == 0.5
+    timeline.tiou = 0.2
+    assert [r["verdict"] for r in timeline.tracks["run"]][1] == "true positive"
+
+
+def test_selected_record_and_frame_follow_the_browser(timeline):
+    assert timeline.selected_record is None
+    timeline.set_state({"selected": ["run", 1], "current_time": 5.04})
+    assert timeline.selected_record["verdict"] == "localisation" and timeline.frame == 126
+    timeline.fps = None
+    assert timeline.frame is None
+
+
+def test_live_map_is_looked_up_for_threshold_and_classes(timeline):
+    timeline.min_score = 0.25
+    found = timeline.live_map["run"]
+    assert found == {"video": pytest.approx(0.6 * 0.75), "data": pytest.approx(0.4 * 0.75)}
+    timeline.min_score = 0.401  # between two thresholds: the next one
+    assert timeline.live_map["run"]["video"] == pytest.approx(0.6 * (1 - 0.41))
+    timeline.shown_classes = ["sit"]
+    assert timeline.live_map["run"] == {"video": None, "data": pytest.approx(0.2 * 0.59)}
+    timeline.min_score = 1.0
+    assert timeline.live_map["run"]["data"] == 0
+
+
+def test_soft_nms_runs_this_video_and_then_the_data_set_with_progress(timeline):
+    timeline.selected = ["run", 2]
+    timeline._handle_custom_msg({"kind": "suppress", "sigma": 0.3, "data_set": False}, [])
+    assert timeline.sigma == 0.3 and timeline.selected is None and len(timeline.tracks["run"]) == 1
+    assert timeline.tracks["truth"][0]["found"] == {"run": 0.75}
+    assert timeline.live_map["run"] == {"video": pytest.approx(0.15 * 0.75), "data": None}
+    timeline._handle_custom_msg({"kind": "suppress", "sigma": 0.4, "data_set": True}, [])
+    assert timeline.live_map["run"]["data"] == pytest.approx(0.4 * 0.75)
+    assert timeline.sent == [{"kind": "done"}, {"kind": "progress", "done": 0.25}, {"kind": "progress", "done": 1.0},
+                             {"kind": "done"}]
+
+
+def test_what_goes_wrong_in_soft_nms_is_told_in_the_browser(timeline):
+    timeline.rescore = {"run": lambda sigma, video_id: 1 / 0}
+    with pytest.raises(ZeroDivisionError):
+        timeline._answer(timeline, {"kind": "suppress", "sigma": 0.4, "data_set": True}, [])
+    assert timeline.sent == [{"kind": "done", "failed": "ZeroDivisionError: division by zero"}]
+
+
+def test_show_replaces_everything(timeline):
+    timeline.selected, timeline.current_time = ["run", 2], 12.0
+    timeline.show(None, {"truth": [], "other": RUN[:1]}, duration=5, title="two")
+    assert timeline.lanes == ["truth", "other"] == list(timeline.tracks) and timeline.title == "two"
+    assert (timeline.selected, timeline.current_time, timeline.span, timeline.ap) == (None, 0, [0, 5], {})
+    assert timeline.live_map == {} and not timeline.suppressible
+    assert [*inspect.signature(Timeline.__init__).parameters] == [*inspect.signature(Timeline.show).parameters]
+
+
+@pytest.mark.parametrize(("tracks", "given", "told"), [
+    ({}, {}, "0 tracks over 30 seconds; give at least one track"),
+    ({"truth": []}, {"duration": float("nan")}, "the duration of the video in seconds"),
+    ({"truth": [], "run": []}, {"ap": {"rnu": {}}}, "ap or rescore of 'rnu': no prediction track .* 'truth', 'run'"),
+])  # fmt: skip
+def test_what_cannot_be_shown_is_refused(tracks, given, told):
+    with pytest.raises(ValueError, match=told):
+        Timeline(None, tracks, **{"duration": 30, **given})
+
+
+def test_an_unknown_keyword_is_refused():
+    with pytest.raises(TypeError, match="min_scores"):
+        Timeline(None, {"truth": []}, duration=3, min_scores=0.1)
+
+
+def test_a_strip_of_frames_stands_for_a_video_that_is_gone(tmp_path):
+    asked = []
+    shown = Timeline(tmp_path / "gone.mp4", {"truth": TRUTH}, duration=24,
+                     frames=lambda times: asked.extend(times) or [b"jpeg"] * len(times))
+    assert "no video at" in shown.source["message"] and shown.poster[0] == {"time": 1.0, "jpeg": b"jpeg"}
+    assert asked == [1.0 + 2 * i for i in range(12)]
+    shown.poster = []
+    shown._handle_custom_msg({"kind": "poster"}, [])  # the browser cannot play it
+    assert len(shown.poster) == 12
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_save_writes_a_picture_of_what_is_shown(timeline, tmp_path, ending):
+    timeline.shown_classes = ["jump"]
+    assert timeline.save(tmp_path / f"a.{ending}").stat().st_size > 2000
+    assert timeline.figure().axes[0].get_yticklabels()[1].get_text() == "run\n1 of 1 found, 0 wrong"
+
+
+def test_save_refuses_other_endings(timeline, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in .png, .svg or .pdf"):
+        timeline.save(tmp_path / "a.html")

@@ -1,0 +1,84 @@
+"""Why a prediction is right or wrong: one of each kind by hand, the matching against its twin, thresholds."""
+
+import random
+
+import pytest
+
+from widgets.figures import match_greedily, overlap, stack_rows
+from widgets.verdicts import KINDS, judged, verdicts
+
+
+def record(start, end, label="a", score=0.5):
+    return {"segment": [start, end], "label": label, "score": score}
+
+
+def made(seed, num_truth=8, num_predictions=40):
+    """Made-up records of one video, many of them touching."""
+    draw = random.Random(seed)
+    span = lambda: (start := draw.uniform(0, 60), start + draw.uniform(0.5, 12))  # noqa: E731
+    truth = [record(*span(), draw.choice("abc"), 1.0) for _ in range(num_truth)]
+    predictions = [record(*span(), draw.choice("abcd"), draw.random()) for _ in range(num_predictions // 2)]
+    for t in truth * 3:
+        start, end = (x + draw.gauss(0, 1) for x in t["segment"])
+        predictions.append(record(start, max(end, start), draw.choice([t["label"]] * 3 + ["b"]), draw.random()))
+    return truth, predictions
+
+
+@pytest.mark.parametrize(("prediction", "verdict", "tiou"), [
+    (record(10, 20, "a", 0.9), "true positive", 1.0), (record(10, 16), "double detection", 0.6),
+    (record(10, 20, "b"), "wrong label", 1.0), (record(10, 14), "localisation", 0.4),
+    (record(10, 11, "b"), "confusion", 0.1), (record(10, 10.9), "background", 0.09), (record(50, 60), "background", 0),
+])  # fmt: skip
+def test_one_of_each_kind(prediction, verdict, tiou):
+    truth = [record(10, 20, "a", 1.0)]
+    predictions = [record(10, 20, "a", 0.8), prediction] if verdict == "double detection" else [prediction]
+    told, found = verdicts(truth, predictions)
+    assert told[-1]["verdict"] == verdict and told[-1]["tiou"] == pytest.approx(tiou)
+    assert told[-1]["other"] == (0 if tiou else None)
+    assert found == ([0] if told[0]["verdict"] == "true positive" else [None])
+
+
+def test_of_two_equally_near_the_one_of_its_label_is_meant():
+    told, _ = verdicts([record(0, 10, "b"), record(0, 10, "a")], [record(0, 4, "a")])
+    assert told == [{"verdict": "localisation", "tiou": 0.4, "other": 1}]
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("tiou", [0.3, 0.5, 0.75])
+def test_as_the_rules_say_in_plain_words(seed, tiou):
+    truth, predictions = made(seed)
+    told, found = verdicts(truth, predictions, tiou)
+    taken = match_greedily(truth, predictions, tiou)
+    for prediction, verdict, match in zip(predictions, told, taken, strict=True):
+        near = [(overlap(prediction["segment"], t["segment"]), t["label"] == prediction["label"]) for t in truth]
+        best, same = max(near)
+        assert (verdict["verdict"] == "true positive") == (match is not None)
+        if match is not None:
+            assert verdict["other"] == match and verdict["tiou"] == pytest.approx(near[match][0])
+            continue
+        expected = ("double detection" if same else "wrong label") if best >= tiou else (
+            "background" if best < 0.1 else "localisation" if same else "confusion")
+        assert verdict["verdict"] == expected and verdict["tiou"] == pytest.approx(best)
+    assert {v["verdict"] for v in told} <= set(KINDS)
+    assert [i for i in found if i is not None] == [taken.index(j) for j in range(len(truth)) if j in taken]
+
+
+def test_a_score_threshold_changes_no_verdict():
+    truth, predictions = made(7)
+    told, _ = verdicts(truth, predictions)
+    for low in (0.2, 0.5, 0.8):
+        kept = [i for i, r in enumerate(predictions) if r["score"] >= low]
+        assert verdicts(truth, [predictions[i] for i in kept])[0] == [told[i] for i in kept]
+
+
+def test_tracks_are_judged_and_stacked_and_the_truth_knows_who_finds_it():
+    truth, predictions = made(3)
+    tracks = {"truth": [{"segment": r["segment"], "label": r["label"]} for r in truth], "x": predictions, "y": []}
+    done = judged(tracks, 0.5)
+    assert list(done) == ["truth", "x", "y"] and done["y"] == [] and "score" not in tracks["truth"][0]
+    assert [r["row"] for r in done["x"]] == stack_rows(predictions)
+    for j, r in enumerate(done["truth"]):
+        hits = [p["score"] for p in done["x"] if p["verdict"] == "true positive" and p["other"] == j]
+        assert list(r["found"].values()) == hits and r["verdict"] == ("found" if hits else "missed")
+    assert judged({"truth": [], "x": predictions})["x"][0]["verdict"] == "background"
+    assert verdicts([], []) == ([], [])
