@@ -1,0 +1,98 @@
+"""The lesson's measurements against what is known of the model: reaches, gates, memory and gradient of each mode."""
+
+import numpy as np
+import pytest
+import torch
+
+from losa import lesson
+from losa.config import PRESETS
+from losa.finished import open_run
+from losa.lesson import by_hand, colours, sight, training_step
+from losa.run import run as run_config
+from losa.views import rescore_of
+
+
+@pytest.fixture(scope="module")
+def run(tiny, tmp_path_factory):
+    """A finished run at size tiny."""
+    out = tmp_path_factory.mktemp("runs") / "losa"
+    run_config(PRESETS["tiny"](tiny).replace(epochs=1), out, quiet=True)
+    return open_run(out)
+
+
+@pytest.fixture(scope="module")
+def video(run):
+    return next(iter(run.videos.values()))
+
+
+def test_colours_keep_what_is_alike_alike_and_are_colours():
+    x = torch.randn(8, 5, 4)
+    x[:, 3] = x[:, 1]
+    found = colours(x)
+    assert found.shape == (5, 4, 3) and found.min() == 0 and found.max() == 1
+    np.testing.assert_array_equal(found[3], found[1])
+    assert np.ptp(colours(torch.ones(8, 6))) == 0
+
+
+def test_each_range_reaches_as_far_as_it_is_made_to(run, video):
+    seen = sight(run, video, 1, num_clips=3)
+    per_clip, near = 8, np.abs(np.subtract.outer(np.arange(24), np.arange(24)))
+    clip = np.arange(24) // per_clip
+    assert list(seen) == ["backbone", "short", "long"] and all(x.shape == (24, 24) for x in seen.values())
+    np.testing.assert_array_equal(seen["backbone"] > 1e-5, clip[:, None] == clip)
+    np.testing.assert_array_equal(seen["short"] > 1e-5, near <= run.config.short_window + 1)
+    assert (seen["long"] > 0).all()
+
+
+def test_gates_as_they_were_learnt_give_the_runs_predictions_and_others_do_not(run, video):
+    learnt = run.model.fusion.static_gates().mean(2).detach().numpy()
+    gates, sigma = learnt.copy(), run.config.nms_sigma
+    rescore, before = by_hand(run, gates), run.model.state_dict()["fusion.gate"].clone()
+    same, expected = rescore(sigma, video.id), rescore_of(run)(sigma, video.id)
+    assert [r["label"] for r in same["records"]] == [r["label"] for r in expected["records"]]
+    for name in ("segment", "score"):
+        np.testing.assert_allclose(*([r[name] for r in x["records"]] for x in (same, expected)), atol=1e-4)
+    done = []
+    table = rescore(sigma, None, progress=lambda *n: done.append(n))["table"]
+    assert table["average"].keys() == run.table["average"].keys() and done[-1] == (len(run.videos), len(run.videos))
+    gates[:] = 0
+    closed = rescore(sigma, video.id)["records"]
+    assert [r["score"] for r in closed] != [r["score"] for r in same["records"]]
+    assert run.model.fusion.gate.equal(before)  # the run's own model is as it was
+
+
+def test_closed_gates_leave_the_last_layer_alone(run, video):
+    """What a model without adapters would give: its fusion's norm of the last layer, then the head."""
+    closed = by_hand(run, np.zeros((len(run.model.adapters), 2)))(run.config.nms_sigma, video.id)["records"]
+    source, model = run.source(video), run.model
+    taps, last = (x[None] for x in source.features(source.fetch(video, 0, source.num_snippets(video))))
+    mask = torch.ones(1, last.shape[2], dtype=torch.bool)
+    alone = (last - model.last_mean[:, None]) / model.last_std[:, None]
+    logits, _, _ = model.head(model.fusion.norm(alone.transpose(1, 2)).transpose(1, 2), mask)
+    assert closed[0]["score"] == pytest.approx(logits.sigmoid().max().item(), abs=1e-4)
+
+
+def test_a_model_without_gates_says_so(run):
+    other = lesson.replace(run)
+    other.model = torch.nn.Module()
+    other.model.fusion, other.model.adapters = torch.nn.Identity(), [1]
+    with pytest.raises(ValueError, match="no gates to turn by hand"):
+        by_hand(other, np.zeros((1, 2)))
+
+
+def test_books_of_each_mode(run, video):
+    books = {mode: training_step(run.config, video, len(run.classes), mode, num_clips=2)
+             for mode in ("head_only", "losa", "inside", "full")}
+    stages = list(books["losa"])
+    inside = [stage for stage in stages if stage == "stem" or stage.startswith("block")]
+    assert stages == [*inside, "adapters", "head", "loss"] and len(inside) == 7
+    for mode in ("head_only", "losa"):  # nothing is kept in the backbone and no gradient gets there
+        assert not any(books[mode][stage][what] for stage in inside for what in ("kept", "gradient"))
+    for stage in ("adapters", "head"):
+        assert all(book[stage]["gradient"] > 0 for book in books.values())
+    assert books["losa"]["adapters"]["kept"] > 10 * books["head_only"]["adapters"]["kept"]
+    assert books["inside"]["stem"] == {"kept": 0.0, "gradient": 0.0}
+    assert all(books["inside"][stage]["gradient"] > 0 for stage in inside[1:])
+    assert books["inside"]["block 0"]["kept"] < 0.5 * books["inside"]["block 1"]["kept"]
+    assert books["full"]["stem"]["gradient"] > 0
+    assert books["full"]["stem"]["kept"] > books["full"]["block 1"]["kept"] > books["inside"]["block 1"]["kept"]
