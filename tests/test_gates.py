@@ -18,6 +18,8 @@ def test_the_sentence_names_block_range_time_and_actions():
     view = Gates(GATES, NORMS, profile=PROFILE, **GIVEN)
     assert "most comes from block 3 (86%) and from the long range (71%)" in view.answer  # 1.5 and 1.25 of 1.75
     assert "most for b (8.00 times the last layer), least for a (4.00), with 0.00 where nothing" in view.answer
+    rest = {kind: None for kind in ("gate", "contribution")}
+    assert Gates(GATES, NORMS, profile=PROFILE | {"background": rest}, **GIVEN).answer.endswith("least for a (4.00).")
     moved = Gates(GATES[..., :1] * np.ones(20), np.ones((2, 2, 20)) + (np.arange(20) == 14), **GIVEN | {
         "times": np.arange(20) + 0.5})
     assert abs(float(moved.answer.split("around ")[1].split(" s")[0]) - 14.5) <= 2 and moved.answer.endswith(" s.")

@@ -15,19 +15,25 @@ function chosen(model) {
 }
 
 // Similarity of the visible span with itself, classes along both axes, a cross at the playhead.
-function drawMap(canvas, { at, size, picture }, bus, labels, { colour, soft, head, duration }) {
+function drawMap(canvas, { at, size, picture }, bus, labels, { colour, soft, head, back, duration }) {
   const { context, width } = sheet(canvas, canvas.clientWidth + 18), wide = width - EDGE;
   const from = at(bus.span[0]), seen = at(bus.span[1]) - from, y = scale(bus.span, wide).x(bus.time);
   Object.assign(context, { imageSmoothingEnabled: false, textBaseline: "middle" });
   context.drawImage(picture, from, from, seen, seen, EDGE, EDGE, wide, wide);
-  for (let i = Math.max(Math.floor(from), 0); i < Math.min(from + seen, size); i += 1) {
-    const [start, end] = [Math.max((i - from) / seen, 0), Math.min((i + 1 - from) / seen, 1)];
-    context.fillStyle = labels[i] ? colour(labels[i]) : "transparent";
-    context.fillRect(EDGE + start * wide, 0, (end - start) * wide + 0.5, EDGE - 4);
-    context.fillRect(0, EDGE + start * wide, EDGE - 4, (end - start) * wide + 0.5);
+  for (const edge of [1, 0]) { // first a rim, on which dark colours are seen on a dark page
+    for (let i = Math.max(Math.floor(from), 0); i < Math.min(from + seen, size); i += 1) {
+      const [start, end] = [Math.max((i - from) / seen, 0), Math.min((i + 1 - from) / seen, 1)].map((x) => x * wide);
+      context.fillStyle = !labels[i] ? "transparent" : edge ? soft : colour(labels[i]);
+      context.fillRect(EDGE + start - edge, 1 - edge, end - start + 0.5 + 2 * edge, EDGE - 6 + 2 * edge);
+      context.fillRect(1 - edge, EDGE + start - edge, EDGE - 6 + 2 * edge, end - start + 0.5 + 2 * edge);
+    }
   }
-  drawAxis(context, bus, { left: EDGE, wide, top: width, duration }, [soft, head]);
-  if (y >= 0 && y <= wide) context.fillRect(EDGE, EDGE + y - 1, wide, 2);
+  drawAxis(context, bus, { left: EDGE, wide, top: width, duration }, [soft, head, back]);
+  if (y < 0 || y > wide) return;
+  context.fillStyle = back;
+  context.fillRect(EDGE, EDGE + y - 2, wide, 4);
+  context.fillStyle = head;
+  context.fillRect(EDGE, EDGE + y - 1, wide, 2);
 }
 
 // Snippets in two dimensions: discs of the classes' colours, open squares for background, a ring around the current.
@@ -41,9 +47,11 @@ function drawCloud(canvas, { xy }, now, labels, { colour, soft, head }) {
   Object.assign(context, { strokeStyle: soft, lineWidth: 1 });
   places.forEach(([x, y], i) => { if (!labels[i]) context.strokeRect(x - 3, y - 3, 6, 6); });
   places.forEach((place, i) => {
-    context.fillStyle = labels[i] ? colour(labels[i]) : "transparent";
+    if (!labels[i]) return;
+    context.fillStyle = colour(labels[i]);
     disc(place, 4.5);
     context.fill();
+    context.stroke();
   });
   Object.assign(context, { strokeStyle: head, lineWidth: 3 });
   disc(places[now], 9);
@@ -56,15 +64,16 @@ function render({ model, el }) {
   const canvas = (label) => element("canvas", { class: "map", tabindex: 0, role: "img", "aria-label": label });
   const map = canvas("similarity of all snippets; arrow keys read it"), cloud = canvas("snippets in two dimensions");
   const title = element("div", { class: "title" }), bar = element("div"), words = element("span", { class: "soft" });
-  const tap = choice("features of", (value) => { model.set("tap", Number(value)); model.save_changes(); });
+  const tap = choice(model, "tap", "features of", Number);
   const readout = element("p", { class: "readout", "aria-live": "polite" }), legend = element("div", { class: "row" });
   const root = element("div", { class: "losa features", role: "group", "aria-label": "features over time" }, title,
     element("div", { class: "row" }, tap, bar), words, element("div", { class: "pair" }, map, cloud), legend, readout);
   let data, places = [];
   const draw = once(() => {
     if (!root.isConnected || !data.size) return;
-    const [soft, head] = ["--soft", "--head"].map((name) => themed(root, name)), colours = model.get("colours");
-    const style = { soft, head, duration: duration(), colour: (label) => colours[label] };
+    const [soft, head, back] = ["--soft", "--head", "--back"].map((name) => themed(root, name));
+    const colours = model.get("colours"), colour = (label) => colours[label];
+    const style = { soft, head, back, colour, duration: duration() };
     drawMap(map, data, bus, labels(), style);
     places = drawCloud(cloud, data, data.of(bus.time), labels(), style);
   });

@@ -38,7 +38,7 @@ function drawNames(context, { rows, per, high, means }, [ink, soft, accent], cho
   rows.forEach(([layer, range], i) => {
     context.fillStyle = i === chosen ? accent : ink;
     if (i % per === 0) context.fillText(`block ${layer}`, 2, (i + 0.5) * high, 54);
-    context.fillText(range, 58, (i + 0.5) * high, from - 62);
+    context.fillText(range, 62, (i + 0.5) * high, from - 66);
     if (!means) return;
     context.fillText(means[i].toFixed(2), from + 58, (i + 0.5) * high, 30);
     const length = (means[i] / most) * wide;
@@ -68,8 +68,7 @@ function render({ model, el }) {
   const bus = shared(model), duration = () => model.get("duration"), words = element("span"), bar = element("div");
   const title = element("div", { class: "title" }), answer = element("p"), canvas = element("canvas", { class: "map",
     tabindex: 0, role: "img" }), readout = element("p", { class: "readout", "aria-live": "polite" });
-  const set = (name) => (value) => { model.set(name, value); model.save_changes(); };
-  const kind = choice("what the map shows", set("kind")), by = choice("rows of the table", set("by"));
+  const kind = choice(model, "kind", "what the map shows"), by = choice(model, "by", "rows of the table");
   const table = element("div", { class: "profile", tabindex: 0, role: "region", "aria-label": "data set" });
   const figure = element("div", {}, element("div", { class: "row" }, kind, bar), canvas, readout);
   const means = element("div", {}, element("div", { class: "row" }, words, by), table);
@@ -79,7 +78,7 @@ function render({ model, el }) {
   const draw = once(() => {
     if (figure.hidden || !root.isConnected) return;
     const top = data.rows.length * data.high, { context, width } = sheet(canvas, top + 20), wide = width - LEFT;
-    const colours = ["--ink", "--soft", "--accent", "--head"].map((name) => themed(root, name));
+    const colours = ["--ink", "--soft", "--accent", "--head", "--back"].map((name) => themed(root, name));
     if (mapOf !== `${bus.span} ${wide}`) map = heatMap(data, bus.span, Math.max(Math.round(wide), 1));
     mapOf = `${bus.span} ${wide}`;
     Object.assign(context, { font: `${data.high / 2 + 3}px ${FONT}`, textBaseline: "middle", lineWidth: 2,
@@ -87,7 +86,7 @@ function render({ model, el }) {
     drawNames(context, data, colours, row);
     context.drawImage(map, LEFT, 0, wide, top);
     if (row >= 0) context.strokeRect(LEFT + 1, row * data.high + 1, wide - 2, data.high - 2);
-    drawAxis(context, bus, { left: LEFT, wide, top, duration: duration() }, [colours[1], colours[3]]);
+    drawAxis(context, bus, { left: LEFT, wide, top, duration: duration() }, [colours[1], ...colours.slice(3)]);
     context.fillStyle = colours[1];
     if (data.means) context.fillText(model.get("static") ? "gate" : "mean gate", LEFT - BARS, top + 12);
   });

@@ -67,7 +67,7 @@ def _table(profile: Mapping, classes: Sequence | None, lengths: Sequence | None,
 
 
 def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequence, ranges: Sequence,
-           table: Mapping = {}) -> str:  # noqa: B006
+           table: Mapping) -> str:
     """One sentence: which layers, which range, when, for which actions; (K, R, T) arrays, times in seconds."""
     if not gates.size:
         return ("This model has no gates. The map shows how much each adapter gives to its fusion." if norms.size else
@@ -76,14 +76,14 @@ def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequ
     share, curve = added.sum(2) / max(added.sum(), 1e-12), added.sum((0, 1))
     curve = np.convolve(curve, np.ones(min(5, len(curve))), "same")  # a moment, not a single snippet
     block, side = share.sum(1).argmax(), share.sum(0).argmax()
+    at = times[curve.argmax()]
+    when = f"{at:.1f} s" if times[-1] < 120 else f"{int(at // 60)}:{at % 60:04.1f}"
     said = (f"Of what the adapters add, most comes from block {layers[block]} ({share.sum(1)[block]:.0%}) and from the "
-            f"{ranges[side]} range ({share.sum(0)[side]:.0%}); in this video most is added around "
-            f"{times[curve.argmax()]:.1f} s")
-    rows = table["class"] if table else {"names": [], "contribution": []}
-    sums = {n: sum(row) for n, row in zip(rows["names"], rows["contribution"], strict=True) if None not in row}
-    rest = sums.pop("background", None)
-    if not sums:
+            f"{ranges[side]} range ({share.sum(0)[side]:.0%}); in this video most is added around {when}")
+    names, rows = (table["class"][key] for key in ("names", "contribution")) if table else ([], [])
+    *sums, rest = [None if None in row else (sum(row), name) for name, row in zip(names, rows, strict=True)] or [None]
+    if not any(sums):
         return said + "."
-    best, least = max(sums, key=sums.get), min(sums, key=sums.get)
-    return (f"{said}; over the data set most for {best} ({sums[best]:.2f} times the last layer), least for {least} "
-            f"({sums[least]:.2f})" + (f", with {rest:.2f} where nothing happens." if rest is not None else "."))
+    (least, quiet), (most, loud) = min(filter(None, sums)), max(filter(None, sums))
+    return (f"{said}; over the data set most for {loud} ({most:.2f} times the last layer), least for {quiet} "
+            f"({least:.2f})" + (f", with {rest[0]:.2f} where nothing happens." if rest else "."))

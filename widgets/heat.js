@@ -38,7 +38,7 @@ function snippets(times, duration) {
 }
 
 // The time axis below a map, and the playhead.
-function drawAxis(context, bus, { left, wide, top, duration }, [soft, head]) {
+function drawAxis(context, bus, { left, wide, top, duration }, [soft, head, back]) {
   const { step, times } = marks(bus.span, wide / 90), axis = scale(bus.span, wide), now = axis.x(bus.time);
   context.fillStyle = soft;
   context.font = `11px ${FONT}`;
@@ -47,12 +47,17 @@ function drawAxis(context, bus, { left, wide, top, duration }, [soft, head]) {
     context.fillRect(left + x, top, 1, 4);
     context.fillText(text, left + Math.min(Math.max(x - long / 2, 0), wide - long), top + 12);
   }
-  context.fillStyle = head;
-  if (now >= 0 && now <= wide) context.fillRect(left + Math.min(now, wide - 1) - 1, 0, 2, top + 4);
+  for (const [colour, half] of now >= 0 && now <= wide ? [[back, 2], [head, 1]] : []) {
+    context.fillStyle = colour;
+    context.fillRect(left + Math.min(now, wide - 1) - half, 0, 2 * half, top + 4);
+  }
 }
 
-// A list to choose one of: `offer` fills it with {value: text}.
-const choice = (label, pick) => element("select", { "aria-label": label, onchange: (e) => pick(e.target.value) });
+// A list to choose a trait's value from: `offer` fills it with {value: text}.
+const choice = (model, name, label, as = String) => element("select", { "aria-label": label, onchange: (event) => {
+  model.set(name, as(event.target.value));
+  model.save_changes();
+} });
 const offer = (select, texts, chosen) => select.replaceChildren(...Object.entries(texts).map(([value, text]) =>
   element("option", { value, selected: value === String(chosen) }, text)));
 
@@ -63,11 +68,10 @@ function mount({ model, el }, bus, root, { traits, fill, draw, step, said, actio
   for (let i = 0; i < 10; i += 1) actions[i] = () => to((model.get("duration") * i) / 10);
   keys(root, { ...actions, ",": () => by(-step()), ".": () => by(step()),
     ArrowLeft: (event) => by(event.shiftKey ? -5 : -1), ArrowRight: (event) => by(event.shiftKey ? 5 : 1) });
-  const again = once(fill), watch = new ResizeObserver(draw);
+  const again = once(fill), unwatch = watch(root, draw);
   traits.forEach((name) => model.on(`change:${name}`, again));
   bus.on(draw);
-  watch.observe(root);
   el.append(root);
   fill();
-  return () => { bus.close(); watch.disconnect(); traits.forEach((name) => model.off(`change:${name}`, again)); };
+  return () => { bus.close(); unwatch(); traits.forEach((name) => model.off(`change:${name}`, again)); };
 }
