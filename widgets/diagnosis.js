@@ -1,7 +1,6 @@
 const KIND_COLOURS = { "true positive": "#009e73", "double detection": "#56b4e9", "wrong label": "#e69f00",
   localisation: "#0072b2", confusion: "#cc79a7", background: "#8c8c8c", missed: "#d55e00" };
 const PER_PAGE = 12;
-const named = (bar, of) => `${bar.name}, ${bar.count} of ${of}`;
 
 // What a kind means, in a sentence.
 const meaning = (kind, { tiou, low }) => ({
@@ -30,15 +29,15 @@ function render({ model, el }) {
   const frames = element("div", { class: "frames" }), title = element("p", { class: "title" });
   const root = element("div", { class: "losa diagnosis", role: "group", "aria-label": "error diagnosis" },
     title, charts, readout, list, frames);
-  let content, bar, heading, page, row, addresses = [];
+  let content, bar, heading, row, addresses = [];
 
   const press = (node, on) => node.setAttribute("aria-pressed", on);
   // A button behind which the segments of a bar are; `of` names the chart it is in.
   const opener = (of, it, said, attributes, ...children) => element("button", { type: "button",
     "aria-label": `${of}: ${said}`, "aria-pressed": "false", ...attributes, onclick: (event) => {
       charts.querySelectorAll("button").forEach((node) => press(node, node === event.currentTarget));
-      [bar, heading, page] = [it, of, 0];
-      fill();
+      [bar, heading] = [it, of];
+      fill(0);
     } }, ...children);
   const section = (name, note, children) => element("section", { "aria-label": name }, element("h4", {}, name),
     element("p", { class: "soft" }, note), children);
@@ -47,9 +46,9 @@ function render({ model, el }) {
       style: `width:max(${100 * it.share}%, ${it.share ? 2 : 0}px);background:${KIND_COLOURS[it.kind]}` })),
     element("span", {}, it.text))));
   const slice = ([name, count, bars]) => element("div", { class: "slice" }, element("span", {}, name),
-    element("div", { class: "stack" }, bars.map((it, i) => opener(name, it, named(it, count), { class: "part",
-      title: named(it, count), tabindex: i ? -1 : 0, style: `width:${100 * it.share}%;background:${
-        KIND_COLOURS[it.kind]};color:${it.kind === "localisation" ? "#fff" : "#111"}` },
+    element("div", { class: "stack" }, bars.map((it, i) => opener(name, it, `${it.name}, ${it.count} of ${count}`, {
+      class: "part", title: `${it.name}, ${it.count} of ${count}`, tabindex: i ? -1 : 0, style: `width:${
+        100 * it.share}%;background:${KIND_COLOURS[it.kind]};color:${it.kind === "localisation" ? "#fff" : "#111"}` },
     it.share < 0.08 ? "" : `${Math.round(100 * it.share)}%`))));
 
   function draw() {
@@ -59,15 +58,14 @@ function render({ model, el }) {
     charts.replaceChildren(...content.charts.map(chart));
     charts.children[1].after(section("The best predictions, slice by slice",
       "1G: the best of each class, as many as it has instances; 2G: as many again ...", content.profile.map(slice)));
-    fill();
+    fill(0);
   }
 
-  function fill() {
+  function fill(page) {
     const last = Math.max(Math.ceil((bar?.rows.length ?? 0) / PER_PAGE) - 1, 0);
     const turner = (word, to) => element("button", { type: "button", class: word, disabled: to < 0 || to > last,
       onclick: () => {
-        page = to;
-        fill();
+        fill(to);
         (list.querySelector(`.${word}:enabled`) ?? list.querySelector(".row :enabled")).focus();
       } }, word);
     readout.textContent = !bar ? "Every bar is a button: choose one to see its segments."
@@ -91,10 +89,10 @@ function render({ model, el }) {
     picture([], "");
     list.querySelectorAll(".line").forEach((node) => press(node, node.dataset.row === String(id)));
     if (id === null) return;
-    const [video, kind, index, , start, end] = content.rows[id];
+    const [video, kind, index, , ...segment] = content.rows[id];
     model.set("selected", { video, kind, index });
     model.save_changes();
-    if (content.frames && model.get("live")) model.send({ kind: "frames", row: id, video, segment: [start, end] });
+    if (content.frames && model.get("live")) model.send({ row: id, video, segment: segment.slice(0, 2) });
   }
   function picture(buffers, error) {
     addresses.forEach((address) => URL.revokeObjectURL(address));
@@ -102,13 +100,12 @@ function render({ model, el }) {
     frames.replaceChildren(error, ...["start", "middle", "end"].slice(0, addresses.length).map((at, i) => element(
       "figure", {}, element("img", { src: addresses[i], alt: `frame at the ${at} of the segment` }), at)));
   }
-  const heard = (message, buffers) => { if (message.row === row) picture(buffers, message.error); };
-  const walk = (by) => {
-    const all = [...root.querySelectorAll("button:enabled")];
-    all[all.indexOf(document.activeElement) + by]?.focus();
+  const heard = (message, buffers) => message.row === row && picture(buffers, message.error);
+  const walk = (event) => {
+    const all = [...root.querySelectorAll("button:enabled")], by = /Down|Right/.test(event.key) ? 1 : -1;
+    all[all.indexOf(event.target) + by]?.focus();
   };
-  const [on, back] = [() => walk(1), () => walk(-1)];
-  keys(root, { ArrowDown: on, ArrowRight: on, ArrowUp: back, ArrowLeft: back });
+  keys(root, { ArrowDown: walk, ArrowRight: walk, ArrowUp: walk, ArrowLeft: walk });
   model.on("msg:custom", heard);
   model.on("change:content", draw);
   draw();

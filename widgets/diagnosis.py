@@ -9,7 +9,7 @@ from widgets.figures import class_colours
 
 MOST = 500  # segments listed per bar, those of highest score
 MISSED = {"length": ("length", "{} (over {:g} s)"), "coverage": ("share of the video", "{} (over {:.0%})"),
-          "instances": ("instances of its class in its video", "{}")}
+          "instances": ("number of its class in the video", "{}")}
 
 
 class Diagnosis(View):
@@ -35,22 +35,23 @@ class Diagnosis(View):
         """Shows another diagnosis in the same place."""
         self.frames, self.title, self.selected, rows, d = frames, title, {}, {}, diagnosis
 
-        def bar(b: Mapping, text: str = "", **other) -> dict:
+        def bar(b: Mapping, text: str = "", kind: str = "", **other: object) -> dict:
             of = [(r["video"], r["kind"], r["index"]) for r in b["references"][:MOST]]
-            return {"name": b["name"], "kind": b["name"], "count": b["count"], "share": b["share"] or 0, "text": text,
-                    "rows": [rows.setdefault(key, len(rows)) for key in of]} | other
+            return {"name": b["name"], "kind": kind or b["name"], "count": b["count"], "share": b["share"] or 0,
+                    "text": text, "rows": [rows.setdefault(key, len(rows)) for key in of]} | other
 
         most, now = max(*(b["gain"] for b in d["gains"]), 1e-9), f"{100 * d['average_map_top']:.1f}"
         least = "" if d["min_score"] is None else f" with a score of at least {d['min_score']}"
+        missed = f"{d['counts']['missed']:,} of {d['num_truth']:,} instances are missed."
         self.content = {"charts": [
             ["What mending a kind would add", f"Points of average mAP (now {now}) if none of the kind were there.",
              [bar(b, f"{100 * b['gain']:+.1f}", share=max(b["gain"], 0) / most) for b in d["gains"]]],
             ["What the predictions are", f"All {d['num_predictions']:,} predictions{least}.",
              [bar(b, f"{b['count']:,}") for b in d["kinds"]]],
-            *([f"Missed by {MISSED[key][0]}", f"{d['counts']['missed']:,} of {d['num_truth']:,} instances are missed.",
-               [bar(b, f"{b['count']:,} of {b['of']:,}", kind="missed", name=MISSED[key][1].format(
-                   b["name"], b["bounds"][0])) for b in bars if b["of"]]] for key, bars in d["missed"].items())],
-            "profile": [[s["name"], s["count"], [bar(part) for part in s["parts"] if part["count"]]]
+            *([f"Missed by {by}", missed, [
+                bar(b, f"{b['count']:,} of {b['of']:,}", "missed", name=name.format(b["name"], b["bounds"][0]))
+                for b in d["missed"][key] if b["of"]]] for key, (by, name) in MISSED.items() if key in d["missed"])],
+            "profile": [[s["name"], s["count"], [bar(p) for p in s["parts"] if p["count"]]]
                         for s in d["profile"] if s["count"]],
             "tiou": d["tiou"], "low": d["low"], "colours": class_colours(classes), "frames": bool(frames),
             "rows": [_row(d, truth, predictions, *row) for row in rows]}
@@ -65,9 +66,9 @@ class Diagnosis(View):
         self.send({"row": content["row"], "error": error}, pictures)
 
 
-def _row(diagnosis: Mapping, truth: Mapping, predictions: Mapping, video: str, kind: str, index: int) -> list:
+def _row(found: Mapping, truth: Mapping, predictions: Mapping, video: str, kind: str, index: int) -> list:
     """[video, kind, index, label, start, end, score or None, verdict, tIoU, label of the other or None]"""
     own, others, of = (truth, predictions, "truth") if kind == "truth" else (predictions, truth, "predictions")
-    verdict, tiou, other = (diagnosis[of][video][name][index] for name in ("verdict", "tiou", "other"))
+    verdict, tiou, other = (found[of][video][key][index] for key in ("verdict", "tiou", "other"))
     record, near = own[video][index], None if other is None else others[video][other]["label"]
     return [video, kind, index, record["label"], *record["segment"], record.get("score"), verdict, tiou, near]

@@ -73,7 +73,7 @@ def test_numbers_are_those_of_the_diagnosis(page):
     gains = re.findall(r"[+-]\d+\.\d", text("What mending a kind would add"))
     assert gains == [f"{100 * gain['gain']:+.1f}" for gain in found["gains"]] and float(max(gains)) > 0
     assert f"now {100 * found['average_map_top']:.1f}" in text("What mending a kind would add")
-    for key, heading in (("length", "length"), ("coverage", "share"), ("instances", "instances of its class")):
+    for key, heading in (("length", "length"), ("coverage", "share"), ("instances", "number of its class")):
         expected = [f"{b['count']} of {b['of']}" for b in found["missed"][key] if b["of"]]
         assert re.findall(r"\d+ of \d+", text(f"Missed by {heading}")) == ["2 of 4", *expected]
     first = page.locator(".slice").first.locator("button")
