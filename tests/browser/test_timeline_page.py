@@ -1,0 +1,287 @@
+"""The timeline in a real browser: drawn, played, walked by keys, filtered, scored, linked with Python's numbers."""
+
+import json
+
+import pytest
+from harness import HOSTILE, clip, exchange, frame_number, inked, picture, settled, shown, tracks, trait
+from test_share_page import jpeg
+
+from widgets.timeline import Timeline
+
+DURATION, STEPS = 8.0, [i / 100 for i in range(101)]
+TRUTH = [{"segment": [1.0, 2.0], "label": "jump"}, {"segment": [3.0, 5.0], "label": "wave"},
+         {"segment": [6.0, 7.0], "label": HOSTILE}]
+FIRST = [{"segment": [1.04, 2.0], "label": "jump", "score": 0.9},
+         {"segment": [3.0, 4.0], "label": "jump", "score": 0.6},
+         {"segment": [3.0, 5.2], "label": "wave", "score": 0.2},
+         {"segment": [7.5, 7.9], "label": "wave", "score": 0.7}]
+SECOND = [{"segment": [6.04, 7.0], "label": HOSTILE, "score": 0.5}]
+AP = {"video": {"thresholds": STEPS, "average": {"jump": [1 - t for t in STEPS], "wave": [0.5] * 101}}, "data": None}
+
+
+def rescored(sigma, video_id, progress=None):
+    """Fewer of the first track's predictions; a number for the data set."""
+    if video_id is None:
+        progress(1, 2)
+    return {"records": FIRST[:1], "table": {"thresholds": STEPS, "average": {"jump": [sigma] * 101}}}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture
+def timeline(video):
+    return Timeline(video, {"truth": TRUTH, "first": FIRST, "second": SECOND}, duration=DURATION, fps=25, title=HOSTILE,
+                    classes=["jump", "wave", HOSTILE], ap={"first": AP}, rescore={"first": rescored}, video_id="v")
+
+
+@pytest.fixture
+def page(browser, tmp_path, timeline):
+    with shown(browser, tmp_path, timeline) as opened:
+        opened.wait_for_function("() => document.querySelector('video').readyState >= 2")
+        yield opened
+
+
+def at(page, time, lane, row=0):
+    """The position on the lanes of a time (the whole video being in sight) and lane; lanes of one row above it."""
+    width = page.locator(".lanes").bounding_box()["width"]
+    return {"x": width * time / DURATION, "y": 17 + 9 + lane * 39 + row * 18}
+
+
+def said(page):
+    return page.locator(".readout").inner_text()
+
+
+def press(page, *names):
+    for name in names:
+        page.keyboard.press(name)
+
+
+def now(page):
+    return page.evaluate("() => [...losaGroups.values()][0].time")
+
+
+def playing(page, is_so=True):
+    page.wait_for_function("so => document.querySelector('video').paused !== so", arg=is_so)
+
+
+def test_all_is_drawn_and_hostile_text_is_text(page):
+    settled(page)
+    assert inked(page, ".lanes canvas") > 0.05 and inked(page, ".overview canvas") > 0.1
+    assert page.locator(".title").inner_text() == HOSTILE and page.locator("img").count() == 0
+    assert page.locator(".chip").all_inner_texts() == ["jump", "wave", HOSTILE]
+    label = page.locator(".losa").get_attribute("aria-label")
+    assert label == HOSTILE and page.locator(".lanes").get_attribute("role") == "listbox"
+    picture(page, "timeline")
+
+
+def test_click_plays_the_segment_to_its_end_and_hover_says_why(page, timeline):
+    page.locator(".lanes").hover(position=at(page, 3.5, 1))
+    assert said(page) == ("first: jump, 3.00 s – 4.00 s, score 0.60. Wrong label: here is wave, "
+                          "3.00 s – 5.00 s, tIoU 0.50.")
+    page.locator(".lanes").hover(position=at(page, 6.5, 0))
+    assert said(page) == f"truth: {HOSTILE}, 6.00 s – 7.00 s. Found by second. Missed by first."
+    page.locator(".lanes").click(position=at(page, 1.5, 1))
+    assert trait(page, "selected") == ["first", 0]
+    page.wait_for_function("() => document.querySelector('video').currentTime > 1.2")
+    page.wait_for_function("() => document.querySelector('video').paused")
+    assert 1.95 <= now(page) < 2.4
+    page.wait_for_function("() => losaModels[0].get('current_time') === [...losaGroups.values()][0].time")
+    exchange(page, timeline)
+    assert timeline.selected_record["verdict"] == "true positive" and timeline.frame == frame_number(page)
+
+
+def test_seeking_is_exact_to_the_frame(page):
+    page.locator(".lanes").focus()
+    press(page, "n")
+    assert trait(page, "selected") == ["truth", 0] and now(page) == 1.0 and frame_number(page) == 25
+    press(page, ".", ".", ",")
+    assert frame_number(page) == 26
+    press(page, "ArrowDown")
+    assert trait(page, "selected") == ["first", 0] and frame_number(page) == 26 and now(page) == 1.04
+    press(page, "ArrowRight", "Shift+ArrowRight", "ArrowLeft")
+    assert now(page) == pytest.approx(6.04) and frame_number(page) == 151
+    press(page, "5")
+    assert now(page) == 4 and frame_number(page) == 100
+    page.locator(".lanes").click(position=at(page, 2.5, 0))
+    assert now(page) == pytest.approx(2.5, abs=0.01) and page.evaluate("() => document.querySelector('video').paused")
+    page.evaluate("() => losaModels[0].set('current_time', 7.96)")  # from Python
+    assert frame_number(page) == 199
+
+
+def test_walking_lanes_segments_and_errors(page):
+    page.locator(".lanes").focus()
+    press(page, "ArrowDown", "n", "n")
+    assert trait(page, "selected") == ["first", 3]
+    press(page, "n")
+    assert said(page) == "No later one."
+    press(page, "p")
+    assert trait(page, "selected") == ["first", 1]
+    press(page, "0")
+    found = []
+    for _ in range(4):
+        press(page, "e")
+        found.append(trait(page, "selected"))
+    assert found == [["truth", 1], ["first", 1], ["truth", 2], ["first", 3]]
+    press(page, "ArrowDown")
+    assert trait(page, "selected") == ["second", 0]
+    option = page.locator("#" + page.locator(".lanes").get_attribute("aria-activedescendant"))
+    assert option.text_content().startswith("second: ") and option.get_attribute("role") == "option"
+    page.get_by_role("button", name="next error").click()
+    assert said(page) == "No later one."
+
+
+def test_space_enter_loop_and_speed(page):
+    page.locator(".lanes").focus()
+    press(page, "+", "+", "+", "+")
+    assert trait(page, "speed") == 3 and page.evaluate("() => document.querySelector('video').playbackRate") == 3
+    press(page, "-", " ")
+    playing(page)
+    page.get_by_role("button", name="❚❚ Pause").wait_for()
+    press(page, " ")
+    playing(page, False)
+    press(page, "0", "n", "l", "Enter")
+    assert trait(page, "loop") is True
+    page.evaluate("""() => { globalThis.turns = 0; let last = 0; const v = document.querySelector('video');
+        v.addEventListener('seeked', () => { if (v.currentTime < 1.2) globalThis.turns += 1; }); }""")
+    page.wait_for_function("() => globalThis.turns >= 2")
+    press(page, " ")
+    playing(page, False)
+    assert 0.9 < now(page) < 2.5
+
+
+def test_threshold_and_classes_filter_and_live_map_agrees_with_python(page, timeline):
+    maps = page.locator(".maps tr >> nth=1 >> td")
+    assert maps.all_inner_texts() == ["first", "62.5 %", "–"]
+    assert page.get_by_label("score at least").input_value() == "0.25"
+    page.get_by_label("score at least").fill("0.1")
+    settled(page)
+    page.locator(".lanes").hover(position=at(page, 5.1, 1, row=1))
+    assert said(page).startswith("first: wave, 3.00 s – 5.20 s, score 0.20. Right: finds wave")
+    exchange(page, timeline)
+    assert timeline.min_score == 0.1 and timeline.live_map["first"]["video"] == pytest.approx(0.7)
+    assert maps.nth(1).inner_text() == "70.0 %"
+    page.get_by_role("button", name="wave").click()
+    settled(page)
+    assert page.evaluate("() => document.activeElement.dataset.label") == "wave"
+    assert maps.nth(1).inner_text() == "90.0 %" and trait(page, "shown_classes") == ["jump", HOSTILE]
+    page.get_by_role("button", name="wave").click(modifiers=["Shift"])
+    settled(page)
+    assert maps.nth(1).inner_text() == "50.0 %" and trait(page, "shown_classes") == ["wave"]
+    page.get_by_role("button", name="all", exact=True).click()
+    assert trait(page, "shown_classes") == ["jump", "wave", HOSTILE]
+
+
+def test_soft_nms_asks_python_once_at_a_time_and_then_for_the_data_set(page, timeline):
+    page.get_by_label("soft-NMS sigma").focus()
+    press(page, "ArrowRight", "ArrowRight")
+    page.wait_for_timeout(400)
+    assert exchange(page, timeline)[0] == [{"kind": "suppress", "sigma": 0.55, "data_set": False}]
+    assert [m["sigma"] for m in exchange(page, timeline)[0]] == [0.6] and exchange(page, timeline) == [[]]
+    settled(page)
+    assert page.locator(".maps td").all_inner_texts() == ["first", "60.0 %", "60.0 %"] and timeline.sigma == 0.6
+    assert len(trait(page, "tracks")["first"]) == 1 and page.locator("progress").is_hidden()
+
+
+def test_zoom_by_wheel_drag_keys_and_overview(page):
+    box = page.locator(".lanes").bounding_box()
+    page.locator(".lanes").focus()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
+    page.mouse.wheel(0, -100)
+    page.wait_for_function("() => losaModels[0].saved.has('span')")
+    assert trait(page, "span") == pytest.approx([0.8, 7.2], abs=0.02)
+    page.mouse.down()
+    page.mouse.move(box["x"], box["y"] + 5, steps=3)
+    page.mouse.up()
+    span = lambda: page.evaluate("() => [...losaGroups.values()][0].span")  # noqa: E731
+    assert span() == pytest.approx([1.6, 8.0], abs=0.02)
+    press(page, "f", "5", "z", "z")
+    assert span() == pytest.approx([3, 5])
+    press(page, "PageDown")
+    assert span() == pytest.approx([4, 6])
+    strip = page.locator(".overview").bounding_box()
+    x = lambda time: strip["x"] + strip["width"] * time / DURATION  # noqa: E731
+    for start, end in ((5, 4), (4.99, 6)):  # the window, then its right end
+        page.mouse.move(x(start), strip["y"] + 9)
+        page.mouse.down()
+        page.mouse.move(x(end), strip["y"] + 9, steps=2)
+        page.mouse.up()
+    assert span() == pytest.approx([3, 6], abs=0.03)
+    page.mouse.click(x(1), strip["y"] + 9)
+    assert span() == pytest.approx([0, 3], abs=0.03)
+    page.locator(".lanes").dblclick(position={"x": box["width"] * 0.9, "y": 30})
+    assert span() == [0, DURATION]
+
+
+def test_nothing_typed_leaves_the_widget_and_all_that_takes_focus_is_marked(page):
+    page.evaluate("""() => { globalThis.leaked = [];
+        for (const kind of ['keydown', 'keyup', 'keypress']) {
+          document.body.addEventListener(kind, (e) => leaked.push(e.key)); } }""")
+    marked = page.evaluate("""() => [...document.querySelectorAll('.losa, .losa *')].filter(e => e.tabIndex >= 0
+        || e.hasAttribute('tabindex')).map(e => e.dataset.lmSuppressShortcuts === 'true')""")
+    assert len(marked) >= 12 and all(marked)
+    page.locator(".lanes").focus()
+    press(page, *"bmdaxzqh", "Enter", "Delete", "Escape", "Control+b", "?", "Shift+Tab", "b")
+    page.locator("video").click()
+    playing(page)
+    press(page, "b", " ")
+    assert page.evaluate("() => leaked") == [] and page.locator(".help").is_visible()
+    press(page, "Escape")
+    assert page.locator(".help").is_hidden()
+
+
+def test_another_video_in_its_place(page, timeline):
+    page.locator(".chip").first.focus()
+    timeline.show(None, {"truth": [], "other": [{"segment": [1, 2], "label": "sit", "score": 0.4}]}, duration=4)
+    for name in ("selected", "lanes", "tracks", "colours", "shown_classes", "duration", "span", "ap", "source"):
+        page.evaluate("([name, value]) => losaModels[0].set(name, value)", [name, timeline.page_state()[name]])
+    settled(page)
+    assert page.locator(".chip").all_inner_texts() == ["sit"] and page.locator("video").is_hidden()
+    assert page.evaluate("() => document.activeElement.className") == "lanes"
+    page.locator(".lanes").hover(position={"x": page.locator(".lanes").bounding_box()["width"] * 0.4, "y": 17 + 9 + 39})
+    assert said(page) == "other: sit, 1.00 s – 2.00 s, score 0.40. Wrong, background: nothing happens here."
+
+
+def test_without_a_kernel_and_a_video(browser, tmp_path, video, timeline):
+    timeline.frames = lambda times: [jpeg(i) for i in range(len(times))]
+    with shown(browser, tmp_path, timeline, live=False, max_video_mb=0.001, scheme="dark") as page:
+        page.wait_for_function("() => document.images.length === 12 && [...document.images].every(i => i.width)")
+        assert page.get_by_label("soft-NMS sigma").is_hidden() and page.locator(".play").is_hidden()
+        page.locator(".still").nth(5).click()
+        assert now(page) == pytest.approx(DURATION * 5.5 / 12, abs=1e-3)
+        page.get_by_label("score at least").fill("0.8")
+        settled(page)
+        assert page.locator(".maps td").nth(1).inner_text() == "35.0 %"
+        picture(page, "timeline_offline_dark")
+
+
+def test_a_video_that_the_browser_cannot_play_says_so_and_asks_for_frames(browser, tmp_path, timeline):
+    (tmp_path / "broken.mp4").write_bytes(b"\0" * 5000)
+    timeline.video, timeline.frames = tmp_path / "broken.mp4", lambda times: [jpeg(3)] * len(times)
+    with shown(browser, tmp_path, timeline) as page:
+        page.locator("text=cannot play").wait_for()
+        exchange(page, timeline)
+        page.wait_for_function("() => document.images.length === 12")
+
+
+def test_many_segments_only_those_in_sight_are_drawn(browser, tmp_path):
+    many = Timeline(None, tracks(segments=2000, num=6, duration=3600.0), duration=3600.0, min_score=0.0)
+    with shown(browser, tmp_path, many) as page:
+        settled(page)
+        assert inked(page, ".lanes canvas") > 0.3
+        count = """() => { let bars = 0; const fill = CanvasRenderingContext2D.prototype.fillRect;
+            CanvasRenderingContext2D.prototype.fillRect = function (...at) { bars += 1; fill.apply(this, at); };
+            losaModels[0].set('span', [100, 136]);
+            return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(bars)))); }"""
+        assert page.evaluate(count) < 500
+        assert json.dumps(many.tracks).count("verdict") == 12_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_narrow_page(browser, tmp_path, timeline, scheme):
+    with shown(browser, tmp_path, timeline, size=(420, 900), scheme=scheme) as page:
+        settled(page)
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        picture(page, f"timeline_narrow_{scheme}")
