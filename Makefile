@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_USER = 0
 
-.PHONY: help setup demo test notebooks ablations measure lint clean
+.PHONY: help setup demo test notebooks ablations pictures measure lint clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -38,16 +38,20 @@ test: $(READY)  ## lint and all tests
 
 notebooks: demo  ## run the quick notebooks with their own defaults; the results are in runs/notebooks
 	@mkdir -p runs/notebooks
-	@for book in notebooks/0[0124]_*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
+	@for book in notebooks/0[0124567]_*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
 
 ablations: demo  ## run 03_ablations and 03b_modes with their own defaults (an hour and a half)
 	@mkdir -p runs/notebooks
 	@for book in notebooks/03*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
 
+pictures: demo  ## screenshots of every widget and notebook, in runs/pictures and for the README (needs chromium)
+	@$(BIN)/python tests/browser/pictures.py --keep notebooks/pictures
+
 measure: $(READY)  ## the tables of the README, measured again (long)
 	@$(BIN)/losa bench memory
 	@$(BIN)/losa bench train
 	@$(BIN)/losa bench sweep
+	@$(BIN)/python tests/browser/speed.py
 	@$(BIN)/losa study ablations --pictures notebooks/pictures
 
 lint: $(READY)  ## ruff only
