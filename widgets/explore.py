@@ -33,7 +33,7 @@ class Quiet(anywidget.AnyWidget):
 class Explore(w.VBox):
     """Controls, a timeline and tabs; a tab is computed when it is opened. Python may set the controls' `value`, too.
 
-    root: a folder with runs at or below it. run, second, video: what to begin with. Raises ValueError without a run.
+    root: a folder with runs at or below it. run, second, video: what to begin with. Raises ValueError for none such.
     controls: {"run", "compare", "class", "sort", "video"}; tabs. run, second: the open runs (second may be None).
     timeline, diagnosis, gates, features: the widgets, None before they are shown. message: what went wrong, or "".
     """
@@ -43,8 +43,8 @@ class Explore(w.VBox):
 
         paths, self._views, self._busy, self._keys = views.find_runs(root), views, True, {}
         if not paths or {run, second} - {*paths, ""}:
-            raise ValueError(f"{run} {second}: finished runs below {root} are {', '.join(paths) or 'none'}; choose one "
-                             "of them, go on with one that has begun, or make some with `make demo`")
+            raise ValueError(f"asked for {[run, second]}; finished below {root}: {', '.join(paths) or 'no run'}; take "
+                             "one of these, go on with one that has begun, or make some with `make demo`")
         begun = [path.parent for path in sorted(Path(root).rglob("config.json")) if path.parent not in paths.values()]
         paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
         self._opened, self._profile = cache(lambda name: views.open_run(paths[name], name)), cache(views.gate_profile)
@@ -64,6 +64,8 @@ class Explore(w.VBox):
         self.tabs.observe(self._update, "selected_index")
         self._busy = False
         self._update()
+        if video and self.run and self.controls["video"].value != video:
+            self.run.video(video)
 
     def _update(self, _change: dict | None = None) -> None:
         """Shows what the controls say, or in words why not: an error in a callback would be seen by nobody."""
@@ -85,24 +87,26 @@ class Explore(w.VBox):
         self.run, self.second = self._opened(first), None if second in (ALONE, first) else self._opened(second)
         label = label if label in self.run.classes else ALL
         names = [v for v in self.run.videos if label in (ALL, *(r["label"] for r in self.run.truth.get(v, [])))]
-        rows, chosen = [(v, v) for v in names], (self.controls["class"], self.controls["video"])
+        if not names:
+            raise ValueError(f"no test video of {first} has {label!r}; choose another class")
+        rows = [(v, v) for v in names]
         if ORDERS[order]:
             table = self._table(self.run).loc[names]
             table = table.assign(errors=-table.missed - table.wrong).sort_values(ORDERS[order], kind="stable")
             rows = [(f"{row.Index}: {row.missed} missed, {row.wrong} wrong", row.Index) for row in table.itertuples()]
-        for control, options, value in zip(chosen, ([ALL, *self.run.classes], rows), (label, video), strict=True):
-            control.options = options
-            control.value = value if value in dict(rows).values() or value == label else options[0][1]
+        self.controls["class"].options, self.controls["video"].options = [ALL, *self.run.classes], rows
+        self.controls["class"].value, self.controls["video"].value = label, video if video in names else rows[0][1]
 
     def _show(self) -> None:
         runs, video = {run.name: run for run in (self.run, self.second) if run}, self.controls["video"].value
         label, wanted = self.controls["class"].value, (*runs.values(), video)
         if self._keys.get("timeline") != wanted:
-            kind, given = Compare if self.second else Timeline, self._views.timeline_view(runs, video)
-            if type(self.timeline) is kind:
+            given, path = self._views.timeline_view(runs, video), self.run.video(video).path
+            given["video"] = path if path and not path.is_file() else given["video"]  # for it says that it is not there
+            if self.timeline and isinstance(self.timeline, Compare) == bool(self.second):
                 self.timeline.show(**given)
             else:
-                self.timeline = kind(**given)
+                self.timeline = (Compare if self.second else Timeline)(**given)
                 link(self.timeline, *filter(None, (self.gates, self.features)))
             self._keys["timeline"] = wanted
         self.timeline.shown_classes = self.timeline.classes if label == ALL else [label]
@@ -110,10 +114,10 @@ class Explore(w.VBox):
 
     def _fill(self, page: w.VBox) -> None:
         """Computes what the open tab shows, unless it is there."""
-        name, video = [*TABS][self.tabs.selected_index or 0], self.controls["video"].value
-        wanted, view = (self.run, name == "diagnosis" or video, self.profiled.value), getattr(self, name)
+        name, run, video = [*TABS][self.tabs.selected_index or 0], self.run, self.controls["video"].value
+        wanted, view = (run, name == "diagnosis" or video, self.profiled.value), getattr(self, name)
         if self._keys.get(name) != wanted:
-            given = self._given(name, self.run, video)
+            given = self._given(name, run, video)
             if view:
                 view.show(**given)
             else:
@@ -138,12 +142,14 @@ class Explore(w.VBox):
         """Shows a segment that was chosen in the diagnosis: its video, 15 s around it, the playhead at its start."""
         if not (at := change["new"]):
             return
-        self._busy, self.controls["class"].value = True, ALL
-        self._busy, self.controls["video"].options = False, [*self.run.videos]
-        self.controls["video"].value = at["video"]
+        self._busy, self.controls["class"].value, self.controls["video"].options = True, ALL, [at["video"]]
+        self._busy = False  # and now at once, whatever class was chosen before
         self._update()
-        track, shown = self.timeline.lanes[at["kind"] == "prediction"], self.timeline
+        shown, track = self.timeline, self.timeline.lanes[at["kind"] == "prediction"]
         record = shown.tracks[track][at["index"]]
         (start, end), shown.min_score = record["segment"], min(shown.min_score, record["score"])
         shown.span = [max(start - 15, 0.0), min(end + 15, shown.duration)]
         shown.selected, shown.current_time = [track, at["index"]], start
+
+
+explore = Explore  # as one says it: explore("runs/")
