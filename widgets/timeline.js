@@ -7,23 +7,26 @@ const KEYS = [["Space", "play, pause"], [", .", "one frame back, on"], ["← →
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
   ["?", "this help; Escape closes it"]];
 const NUMBER = 1e-9, clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const isRight = (record) => record.verdict === "true positive";
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
-const button = (text, title, onclick, more = {}) => element("button", { type: "button", title, onclick, ...more }, text);
+const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
 // What is shown of each lane and where: records above the threshold of the classes shown, in the order of time.
 function laidOut(model) {
   const least = model.get("min_score") - NUMBER, classes = new Set(model.get("shown_classes"));
   let top = 0, truth = 0;
   return model.get("lanes").map((name, lane) => {
-    const shown = (model.get("tracks")[name] ?? []).map((record, index) => ({ record, index, start: record.segment[0] }))
+    const records = model.get("tracks")[name] ?? [];
+    const shown = records.map((record, index) => ({ record, index, start: record.segment[0], end: record.segment[1] }))
       .filter(({ record }) => classes.has(record.label) && (!lane || record.score >= least))
-      .sort((a, b) => a.start - b.start || a.record.segment[1] - b.record.segment[1]);
+      .sort((a, b) => a.start - b.start || a.end - b.end), right = shown.filter(({ record }) => isRight(record)).length;
     const rows = shown.reduce((most, { record }) => Math.max(most, record.row + 1), 1), from = top + TITLE;
-    const right = shown.filter(({ record }) => record.verdict === "true positive").length, high = Math.min(ROW, MOST / rows);
-    if (!lane) truth = shown.length;
+    const high = Math.min(ROW, MOST / rows);
     top = from + rows * high + 4;
-    return { name, lane, shown, rows, high, from, told: lane ? `${right} of ${truth} found, ${shown.length - right} wrong`
-      : `${truth} segment${truth === 1 ? "" : "s"}` };
+    if (!lane) truth = shown.length;
+    const told = lane ? `${right} of ${truth} found, ${shown.length - right} wrong`
+      : `${truth} segment${truth === 1 ? "" : "s"}`;
+    return { name, lane, shown, rows, high, from, told };
   });
 }
 
@@ -43,13 +46,12 @@ function described(model, [name, index]) {
     "true positive": `Right: finds ${near}`,
     "double detection": `Wrong, double detection: a prediction with a higher score finds ${near}`,
     "wrong label": `Wrong label: here is ${near}`,
-    localisation: `Wrong, localisation: the label is right, the boundaries are not (${model.get("tiou")} is needed): ${near}`,
+    localisation: `Wrong, localisation: right label, boundaries too far off (${model.get("tiou")} needed): ${near}`,
     confusion: `Wrong, confusion: neither label nor boundaries fit, nearest is ${near}`,
-    background: `Wrong, background: ${near ? `next to nothing happens here, nearest is ${near}` : "nothing happens here"}`,
-  }[record.verdict] ?? [found.length ? `Found by ${found.join(", ")}` : "", missed && `Missed by ${missed}`]
-    .filter(Boolean).join(". ");
+    background: `Wrong, background: nothing happens here${near && `, nearest is ${near}`}`,
+  }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
   const score = name === first ? "" : `, score ${record.score.toFixed(2)}`;
-  return `${name}: ${record.label}, ${span(record.segment)}${score}. ${why && `${why}.`}`;
+  return [`${name}: ${record.label}, ${span(record.segment)}${score}`, why].flat().filter(Boolean).join(". ") + ".";
 }
 
 // Average mAP of the shown classes from the threshold on: looked up, as Python's `live_map`.
@@ -61,14 +63,12 @@ function lookedUp(model, table) {
 }
 
 function hatched(view, context, colour) {
-  if (!view.hatches.has(colour)) {
-    const tile = element("canvas", { width: 6, height: 6 }), c = tile.getContext("2d");
-    [c.strokeStyle, c.lineWidth] = [colour, 1.6];
-    for (const x of [-6, 0, 6]) { c.moveTo(x - 1, 7); c.lineTo(x + 7, -1); }
-    c.stroke();
-    view.hatches.set(colour, context.createPattern(tile, "repeat"));
-  }
-  return view.hatches.get(colour);
+  if (view.hatches[colour]) return view.hatches[colour];
+  const tile = element("canvas", { width: 6, height: 6 }), c = tile.getContext("2d");
+  [c.strokeStyle, c.lineWidth] = [colour, 1.6];
+  for (const x of [-6, 0, 6]) { c.moveTo(x - 1, 7); c.lineTo(x + 7, -1); }
+  c.stroke();
+  return (view.hatches[colour] = context.createPattern(tile, "repeat"));
 }
 
 const inkOn = (colour) => { // black or white, as `widgets.figures.ink_on`
@@ -81,10 +81,8 @@ const inkOn = (colour) => { // black or white, as `widgets.figures.ink_on`
 function drawBar(view, c, record, wrong, [x, y, wide, high], theme) {
   const colour = view.colours[record.label] ?? "#777777", alpha = 0.3 + 0.7 * clamp(record.score, 0, 1);
   if (theme.dark && wide > 3) { // dark colours need an edge there
-    [c.globalAlpha, c.fillStyle] = [1, theme.soft];
-    c.fillRect(x - 1, y - 1, wide + 2, high + 2);
-    c.fillStyle = theme.back;
-    c.fillRect(x, y, wide, high);
+    [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, theme.soft, 1];
+    c.strokeRect(x - 0.5, y - 0.5, wide + 1, high + 1);
   }
   [c.globalAlpha, c.fillStyle] = [alpha, wrong && wide > 3 ? hatched(view, c, colour) : colour];
   c.fillRect(x, y, wide, high);
@@ -93,8 +91,8 @@ function drawBar(view, c, record, wrong, [x, y, wide, high], theme) {
     c.strokeRect(x + 0.75, y + 0.75, wide - 1.5, high - 1.5);
   }
   if (high < 12 || wide < 24) return;
-  const room = view.widths.get(record.label) ?? c.measureText(record.label).width;
-  view.widths.set(record.label, room);
+  if (!view.widths.has(record.label)) view.widths.set(record.label, c.measureText(record.label).width);
+  const room = view.widths.get(record.label);
   if (room + 8 > wide) return;
   if (wrong) {
     [c.globalAlpha, c.fillStyle] = [0.85, theme.back];
@@ -105,7 +103,7 @@ function drawBar(view, c, record, wrong, [x, y, wide, high], theme) {
 }
 
 function drawLane(view, c, { name, lane, shown, rows, high, from: top, told }, width, theme) {
-  const { model, bus } = view, [from, to] = bus.span, { x } = scale(bus.span, width), several = view.lanes.length > 1;
+  const { model, bus: { span } } = view, { x } = scale(span, width), several = view.lanes.length > 1;
   const is = (at, index) => at?.[0] === name && at[1] === index, bold = "600 11px system-ui, sans-serif";
   [c.globalAlpha, c.fillStyle, c.font] = [1, theme.back, bold];
   c.fillRect(0, top - TITLE + 1, width, TITLE - 2);
@@ -116,11 +114,11 @@ function drawLane(view, c, { name, lane, shown, rows, high, from: top, told }, w
   c.fillText(told, title + 12, top - 8);
   c.fillStyle = theme.card;
   c.fillRect(0, top, width, rows * high);
-  for (const { record, index } of shown) {
-    const [start, end] = record.segment, a = Math.max(x(start), -4);
-    if (end < from || start > to) continue;
-    const box = [a, top + record.row * high, Math.max(Math.min(x(end), width + 4) - a, 1.5), high - Math.min(2, high / 4)];
-    drawBar(view, c, record, lane > 0 && record.verdict !== "true positive", box, theme);
+  for (const { record, index, start, end } of shown) {
+    if (end < span[0] || start > span[1]) continue;
+    const a = Math.max(x(start), -4), wide = Math.max(Math.min(x(end), width + 4) - a, 1.5);
+    const box = [a, top + record.row * high, wide, high - Math.min(2, high / 4)];
+    drawBar(view, c, record, lane > 0 && !isRight(record), box, theme);
     const mine = is(model.get("selected"), index), missed = !lane && several && !finders(model, record).length;
     if (!mine && !missed && !is(view.hovered, index)) continue;
     [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, missed && !mine ? theme.ink : theme.accent, mine ? 3 : 2];
@@ -135,7 +133,8 @@ function drawLanes(view) {
   const { context: c, width } = sheet(view.canvas, below + 18), { x } = scale(bus.span, width);
   for (const name of ["ink", "soft", "line", "back", "card", "accent"]) theme[name] = themed(view.root, `--${name}`);
   theme.dark = inkOn(theme.back) === "#ffffff";
-  [c.font, c.textBaseline, c.textAlign, c.fillStyle] = ["11px system-ui, sans-serif", "middle", "center", theme.soft];
+  [c.globalAlpha, c.font, c.textBaseline, c.textAlign] = [1, "11px system-ui, sans-serif", "middle", "center"];
+  c.fillStyle = theme.soft;
   const { step, times } = marks(bus.span, Math.max(width / 90, 2));
   for (const at of times) {
     c.fillRect(x(at), 0, 0.5, below + 3);
@@ -149,13 +148,10 @@ function drawLanes(view) {
 function drawOverview(view) {
   const { context: c, width, height } = sheet(view.overview, 30), { x } = scale([0, view.model.get("duration")], width);
   const band = height / view.lanes.length;
-  c.fillStyle = themed(view.root, "--card");
-  c.fillRect(0, 0, width, height);
   for (const { lane, shown } of view.lanes) {
-    for (const { record } of shown) {
-      const [a, b] = record.segment.map(x);
+    for (const { record, start, end } of shown) {
       [c.globalAlpha, c.fillStyle] = [0.3 + 0.7 * clamp(record.score, 0, 1), view.colours[record.label] ?? "#777777"];
-      c.fillRect(a, lane * band + 1, Math.max(b - a, 1), band - 2);
+      c.fillRect(x(start), lane * band + 1, Math.max(x(end) - x(start), 1), band - 2);
     }
   }
 }
@@ -209,7 +205,6 @@ function player(view) {
     strip();
   };
   const failed = () => {
-    if (!video.getAttribute("src")) return;
     [video.hidden, told.textContent] = [true, model.get("source").message || "This browser cannot play this video."];
     if (model.get("live")) model.send({ kind: "poster" });
     strip();
@@ -219,25 +214,25 @@ function player(view) {
   const heard = { play: () => { state(); tick(); }, pause: paused, emptied: state, loadedmetadata: ready, error: failed,
     click: toggle };
   for (const [name, listener] of Object.entries(heard)) video.addEventListener(name, listener);
-  return { nodes: [stage, told], video, load, strip, play, toggle, frame,
-    hear(what) {
-      if (what === "seek") until = null;
-      if (what === "seek" && !video.hidden) video.currentTime = at(bus.time);
-      if (what === "play") play();
-    },
-    close() {
-      for (const [name, listener] of Object.entries(heard)) video.removeEventListener(name, listener);
-      video.pause();
-      video.removeAttribute("src");
-      urls.forEach((url) => URL.revokeObjectURL(url));
-    } };
+  const close = () => {
+    for (const [name, listener] of Object.entries(heard)) video.removeEventListener(name, listener);
+    video.pause();
+    video.removeAttribute("src");
+    urls.forEach((url) => URL.revokeObjectURL(url));
+  };
+  const hear = (what) => {
+    if (what === "seek") [until, video.currentTime] = [null, at(bus.time)];
+    if (what === "play") play();
+  };
+  return { nodes: [stage, told], video, load, strip, play, toggle, frame, hear, close };
 }
 
 // Chooses segments, by pixel or one after the other. `go` selects one and goes to its start, and plays it if wanted.
 function chooser(view) {
   const { model, bus } = view;
   let judged = 1;
-  const lane = () => view.lanes.find(({ name }) => name === model.get("selected")?.[0]) ?? view.lanes[view.lane] ?? view.lanes[0];
+  const lane = () => view.lanes.find(({ name }) => name === model.get("selected")?.[0])
+    ?? view.lanes[view.lane] ?? view.lanes[0];
   const go = ([name, index], play = false) => {
     const { segment } = model.get("tracks")[name][index];
     view.lane = model.get("lanes").indexOf(name);
@@ -256,38 +251,37 @@ function chooser(view) {
     else view.say(items.length ? `No ${by > 0 ? "later" : "earlier"} one.` : "None is shown.");
   };
   const named = ({ name }, shown) => shown.map(({ index, start }) => ({ name, index, start }));
-  return {
-    go,
-    step: (by) => next(named(lane(), lane().shown), by),
-    error() { // of the track that was last looked at
-      const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
-      const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
-      const wrong = track?.shown.filter(({ record }) => record.verdict !== "true positive") ?? [];
-      next(track ? [...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start) : [], 1);
-    },
-    beside(by) {
-      const to = view.lanes[clamp(lane().lane + by, 0, view.lanes.length - 1)], far = ({ start }) => Math.abs(start - bus.time);
-      const found = to.shown.reduce((best, item) => (best && far(best) <= far(item) ? best : item), null);
-      if (found) return go([to.name, found.index]);
-      view.lane = to.lane;
-      view.set({ selected: null });
-      view.say(`${to.name}: none is shown.`);
-    },
-    under(x, y) {
-      const place = view.lanes.find(({ from, rows, high }) => y >= from && y < from + rows * high);
-      const row = place && Math.floor((y - place.from) / place.high), { time } = scale(bus.span, view.canvas.clientWidth);
-      const found = place?.shown.findLast(({ record, start }) => record.row === row && start <= time(x + 2)
-        && record.segment[1] >= time(x - 2));
-      return found ? [place.name, found.index] : null;
-    },
+  const step = (by) => next(named(lane(), lane().shown), by);
+  const error = () => { // of the track that was last looked at
+    const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
+    const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
+    const wrong = track?.shown.filter(({ record }) => !isRight(record)) ?? [];
+    next(track ? [...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start) : [], 1);
   };
+  const beside = (by) => {
+    const to = view.lanes[clamp(lane().lane + by, 0, view.lanes.length - 1)];
+    const far = ({ start }) => Math.abs(start - bus.time);
+    const found = to.shown.reduce((best, item) => (best && far(best) <= far(item) ? best : item), null);
+    if (found) return go([to.name, found.index]);
+    view.lane = to.lane;
+    view.set({ selected: null });
+    view.say(`${to.name}: none is shown.`);
+  };
+  const under = (x, y) => {
+    const place = view.lanes.find(({ from, rows, high }) => y >= from && y < from + rows * high);
+    const row = place && Math.floor((y - place.from) / place.high), { time } = scale(bus.span, view.canvas.clientWidth);
+    const found = place?.shown.findLast(({ record, start, end }) => record.row === row && start <= time(x + 2)
+      && end >= time(x - 2));
+    return found ? [place.name, found.index] : null;
+  };
+  return { go, step, error, beside, under };
 }
 
 // Sliders, chips and the table of live mAP. Soft-NMS asks Python, one question at a time, the latest wins.
 function settings(view) {
   const { model, set } = view, chips = element("div", { class: "row chips", role: "group", "aria-label": "Classes" });
-  const slider = (name, label, limits, listeners) => {
-    const shown = element("output"), input = element("input", { type: "range", ...limits, "aria-label": label, ...listeners });
+  const slider = (name, label, given) => {
+    const shown = element("output"), input = element("input", { type: "range", "aria-label": label, ...given });
     const fill = () => { [input.value, shown.textContent] = [model.get(name), model.get(name).toFixed(2)]; };
     return { node: element("label", { class: "row" }, label, input, shown), input, shown, fill };
   };
@@ -299,10 +293,10 @@ function settings(view) {
     if (busy) waiting = question;
     else send(question);
   };
-  const least = slider("min_score", "score at least", { min: 0, max: 1, step: 0.01 }, {
+  const least = slider("min_score", "score at least", { min: 0, max: 1, step: 0.01,
     oninput: ({ target }) => set({ min_score: Number(target.value) }) });
-  const sigma = slider("sigma", "soft-NMS sigma", { min: 0.05, max: 2, step: 0.05 }, {
-    oninput: () => ask(false), onchange: () => { clearTimeout(later); later = setTimeout(() => ask(true), 300); } });
+  const sigma = slider("sigma", "soft-NMS sigma", { min: 0.05, max: 2, step: 0.05, oninput: () => ask(false),
+    onchange: () => { clearTimeout(later); later = setTimeout(() => ask(true), 300); } });
   const progress = element("progress", { max: 1, value: 0, "aria-label": "mAP of the data set", hidden: true });
   const maps = element("table", { class: "maps" }), all = () => Object.keys(model.get("colours"));
   const hear = ({ kind, done, failed }) => {
@@ -325,20 +319,19 @@ function settings(view) {
   };
   const classes = () => { // chips stay while the labels do, and with them the focus
     const used = new Set(Object.values(model.get("tracks")).flatMap((records) => records.map((r) => r.label)));
-    const labels = all().filter((label) => used.has(label)), shown = new Set(model.get("shown_classes"));
-    const old = [...chips.querySelectorAll(".chip")];
-    if (JSON.stringify(labels) !== JSON.stringify(old.map((chip) => chip.dataset.label))) {
+    const colours = Object.entries(model.get("colours")).filter(([label]) => used.has(label));
+    const shown = new Set(model.get("shown_classes")), key = JSON.stringify(colours);
+    if (key !== chips.losaKey) {
       if (chips.contains(document.activeElement)) view.pane.focus();
-      chips.replaceChildren(...labels.map((label) => button("", "hide or show; with Shift: this one only",
-        (event) => toggle(label, event.shiftKey), { class: "chip", "data-label": label })),
-      button("all", "show all classes", () => set({ shown_classes: all() })));
+      chips.losaKey = key;
+      chips.replaceChildren(...colours.map(([label, colour]) => {
+        const dot = element("span", { class: "dot" });
+        dot.style.background = colour;
+        return button([dot, label], "hide or show; with Shift: this one only", (event) => toggle(label, event.shiftKey),
+          { class: "chip", "data-label": label });
+      }), button("all", "show all classes", () => set({ shown_classes: all() })));
     }
-    for (const chip of chips.querySelectorAll(".chip")) {
-      const dot = element("span", { class: "dot" });
-      dot.style.background = model.get("colours")[chip.dataset.label];
-      chip.replaceChildren(dot, chip.dataset.label);
-      chip.setAttribute("aria-pressed", String(shown.has(chip.dataset.label)));
-    }
+    chips.querySelectorAll(".chip").forEach((chip) => chip.setAttribute("aria-pressed", shown.has(chip.dataset.label)));
   };
   const fill = () => {
     least.fill();
@@ -391,7 +384,7 @@ function actions(view, choose, loop, help) {
   const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
   const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
   const pan = (by) => bus.zoom(...panned(bus.span, by * (bus.span[1] - bus.span[0]), duration()));
-  const faster = (by) => view.set({ speed: SPEEDS[clamp(SPEEDS.indexOf(model.get("speed")) + by, 0, SPEEDS.length - 1)] });
+  const faster = (by) => view.set({ speed: SPEEDS.at(clamp(SPEEDS.indexOf(model.get("speed")) + by, 0, 6)) });
   const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
   return { ...Object.fromEntries(digits), " ": toggle, k: toggle, ",": () => step(-1), ".": () => step(1),
     ArrowLeft: jump(-1), ArrowRight: jump(1), ArrowUp: () => choose.beside(-1), ArrowDown: () => choose.beside(1),
@@ -403,10 +396,10 @@ function actions(view, choose, loop, help) {
 }
 
 function render({ model, el }) {
-  const view = { model, bus: shared(model), hatches: new Map(), widths: new Map(), lane: 0, hovered: null };
+  const view = { model, bus: shared(model), hatches: {}, widths: new Map(), lane: 0, hovered: null };
   const { bus } = view, duration = () => model.get("duration");
   view.set = (values) => { for (const pair of Object.entries(values)) model.set(...pair); model.save_changes(); };
-  view.record = () => { const [name, at] = model.get("selected") ?? []; return model.get("tracks")[name]?.[at] ?? null; };
+  view.record = () => { const [name, at] = model.get("selected") ?? []; return model.get("tracks")[name]?.[at]; };
   const playing = view.player = player(view), choose = chooser(view), strip = overview(view), options = settings(view);
   const help = element("table", { class: "help", hidden: true }, KEYS.map(([key, what]) =>
     element("tr", {}, element("th", { scope: "row" }, key), element("td", {}, what))));
@@ -417,14 +410,15 @@ function render({ model, el }) {
   view.moving = [view.button, loop, speed];
   const title = element("div", { class: "title" }), readout = element("p", { class: "readout", "aria-live": "polite" });
   const time = element("output", { class: "clock", "aria-live": "off" }), head = element("div", { class: "head" });
-  const option = element("span", { class: "hidden", role: "option", id: `losa-${Math.random().toString(36).slice(2)}` });
+  const option = element("span", { class: "hidden", role: "option", id: `losa-${Math.random()}`.replace(".", "") });
   view.canvas = element("canvas", { "aria-hidden": "true" });
   const pane = view.pane = element("div", { class: "lanes", tabindex: "0", role: "listbox", "aria-label": "Segments",
     "aria-activedescendant": option.id }, view.canvas, head, option);
-  const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title, playing.nodes,
-    element("div", { class: "row" }, view.button, time, button("next error", "wrong prediction or missed action (e)",
-      choose.error), loop, speed, button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" })),
-    help, options.nodes, strip.node, pane, element("p", { class: "soft legend" },
+  const row = element("div", { class: "row" }, view.button, time, button("next error",
+    "wrong prediction or missed action (e)", choose.error), loop, speed,
+  button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }));
+  const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title,
+    playing.nodes, row, help, options.nodes, strip.node, pane, element("p", { class: "soft legend" },
       "full: right · hatched: wrong · dashed outline: missed by all · fainter: lower score"), readout);
   view.say = (text) => { if (readout.textContent !== text) readout.textContent = text; };
   const move = () => {
