@@ -1,10 +1,11 @@
 """The timeline in a real browser: drawn, played, walked by keys, filtered, scored, linked with Python's numbers."""
 
+import io
 import json
 
 import pytest
 from harness import HOSTILE, clip, exchange, frame_number, inked, picture, settled, shown, tracks, trait
-from test_share_page import jpeg
+from PIL import Image
 
 from widgets.timeline import Timeline
 
@@ -24,6 +25,13 @@ def rescored(sigma, video_id, progress=None):
     if video_id is None:
         progress(1, 2)
     return {"records": FIRST[:1], "table": {"thresholds": STEPS, "average": {"jump": [sigma] * 101}}}
+
+
+def jpeg(number):
+    """A small JPEG picture."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 6), (20 * number, 90, 90)).save(out, "JPEG")
+    return out.getvalue()
 
 
 @pytest.fixture(scope="module")
