@@ -1,6 +1,7 @@
 """Notebooks: told as stories, their parameters are what the package takes, and they run from top to bottom."""
 
 import ast
+import html
 import json
 import os
 import subprocess
@@ -18,6 +19,8 @@ from losa import demo as demos
 from losa.config import PRESETS, Config
 from losa.data import load_annotations
 from losa.evaluate import evaluate, read_ground_truth, read_predictions
+from losa.model import load_model
+from losa.views import open_run, video_table
 from widgets.own_video import first_lines, given_paths
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,8 +46,18 @@ def test_notebook_is_a_story(path):
         assert cell.cell_type != "code" or before.cell_type == "markdown", cell.source
     code = [c.source for c in plain if "parameters" not in c.metadata.get("tags", [])]
     assert len([line for source in code for line in source.splitlines() if line.strip()]) <= 65
-    assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for source in code
+    written = [source for source in code if source.startswith("%%writefile ")]  # a file, whose definitions it teaches
+    assert len(written) == (path.stem == "07_extend")
+    assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for source in code if source not in written
                    for node in ast.walk(ast.parse(source)))
+
+
+@pytest.mark.parametrize("name", ["05_inspect", "06_how_losa_works", "07_extend"])
+def test_exercises_have_answers_that_are_hidden_at_first(name):
+    book = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4)
+    text = "\n".join(c.source for c in book.cells if c.cell_type == "markdown")
+    answers = text.count("<details>")
+    assert answers >= 3 and answers == text.count("</details>") == text.count("<summary>") == text.count("</summary>")
 
 
 @each
@@ -93,7 +106,11 @@ def executed(finished, tmp_path_factory) -> Path:
                            "bench": {"size": "videomae_s", "num_clips": 1, "input_size": 32}},
              "04_own_video": {"out": str(folder / "own"), "size": "tiny", "epochs": 1,
                               "settings": {name: config.to_dict()[name] for name in (
-                                  "warmup_epochs", "batch_size", "window", "head_levels", "head_dim", "adapter_dim")}}}
+                                  "warmup_epochs", "batch_size", "window", "head_levels", "head_dim", "adapter_dim")}},
+             "05_inspect": {"run_dir": str(finished / "losa"), "compare_dir": str(finished / "head_only"),
+                            "out": str(folder / "inspect")},
+             "06_how_losa_works": {"run_dir": str(finished / "losa")},
+             "07_extend": {**swept, "out": str(folder / "extend"), "epochs": 1, "changed": {**small, "epochs": 1}}}
     assert set(given) == {path.stem for path in NOTEBOOKS}
     for path in NOTEBOOKS:
         assert given[path.stem].keys() <= parameters(path).keys()
@@ -197,3 +214,21 @@ def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):
     outputs = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
     assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3
     assert not [out for out in outputs if out.output_type in ("stream", "error") and out.get("name") != "stdout"]
+
+
+def test_inspection_leaves_a_page_and_a_picture_of_the_worst_video(executed, finished):
+    run = open_run(finished / "losa")
+    table = video_table(run, min_score=parameters(ROOT / "notebooks" / "05_inspect.ipynb")["min_score"])
+    worst = table.loc[(table.missed + table.wrong).idxmax(), "video"]
+    assert {path.name for path in (executed / "inspect").iterdir()} == {f"{worst}.html", f"{worst}.svg"}
+    assert "default-src 'none'" in html.unescape((executed / "inspect" / f"{worst}.html").read_text())
+
+
+def test_the_adapter_written_in_a_cell_is_what_is_trained(executed):
+    own = f"{executed / 'extend' / 'own_adapter.py'}:Convolution"
+    runs = {(config["mode"], config["adapter"]): path.parent
+            for path in (executed / "extend" / "runs").glob("*/result.json")
+            for config in [json.loads(path.read_text())["config"]]}
+    assert set(runs) == {("head_only", "temporal"), ("losa", "temporal"), ("losa", own)}
+    model, _, _ = load_model(runs["losa", own])
+    assert {type(adapter).__name__ for row in model.adapters for adapter in row} == {"Convolution"}
