@@ -73,8 +73,10 @@ def test_a_video_replaces_another_in_place(root, asked):
     browser.controls["video"].value = "test_5"
     assert browser.timeline is shown and shown.video_id == "test_5"
     assert shown.tracks["ground truth"][0]["segment"] == [10.0, 12.0]
+    shown.current_time, shown.min_score = 11.0, 0.4
     browser.controls["run"].value = "bad"
     assert browser.timeline is shown and shown.lanes[1] == "bad" and shown.video_id == "test_5"
+    assert shown.current_time == 11.0 and shown.min_score == 0.4
     assert browser.diagnosis.title == "bad"
 
 

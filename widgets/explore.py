@@ -56,8 +56,8 @@ class Explore(w.VBox):
         self.profiled = w.Checkbox(description="gates by class and length, over all videos", indent=False)
         self.tabs = w.Tab([w.VBox() for _ in TABS], titles=[name.title() for name in TABS], selected_index=0)
         self._said, self._place = w.HTML(), w.VBox()
-        top = w.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
-        super().__init__([top, self._said, self._place, Quiet()])
+        super().__init__([w.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"}), self._said, self._place,
+                          Quiet()])
         self.add_class("losa-explore")
         for control in (*self.controls.values(), self.profiled):
             control.observe(self._update, "value")
@@ -98,16 +98,21 @@ class Explore(w.VBox):
         self.controls["class"].value, self.controls["video"].value = label, video if video in names else rows[0][1]
 
     def _show(self) -> None:
-        runs, video = {run.name: run for run in (self.run, self.second) if run}, self.controls["video"].value
-        label, wanted = self.controls["class"].value, (*runs.values(), video)
-        if self._keys.get("timeline") != wanted:
-            given, path = self._views.timeline_view(runs, video), self.run.video(video).path
-            given["video"] = path if path and not path.is_file() else given["video"]  # for it says that it is not there
-            if self.timeline and isinstance(self.timeline, Compare) == bool(self.second):
-                self.timeline.show(**given)
+        runs, shown = {run.name: run for run in (self.run, self.second) if run}, self.timeline
+        label, video = self.controls["class"].value, self.controls["video"].value
+        if self._keys.get("timeline") != (wanted := (*runs.values(), video)):
+            given = self._views.timeline_view(runs, video)
+            if (path := self.run.video(video).path) and not path.is_file():
+                given["video"] = path  # for the timeline says that it is not there
+            given |= {"min_score": shown.min_score} if shown else {}
+            at = shown and shown.video_id == video and (shown.current_time, shown.span)
+            if shown and isinstance(shown, Compare) == bool(self.second):
+                shown.show(**given)
             else:
                 self.timeline = (Compare if self.second else Timeline)(**given)
                 link(self.timeline, *filter(None, (self.gates, self.features)))
+            if at:
+                self.timeline.current_time, self.timeline.span = at
             self._keys["timeline"] = wanted
         self.timeline.shown_classes = self.timeline.classes if label == ALL else [label]
         self._place.children = [self.timeline, self.tabs]
