@@ -36,19 +36,20 @@ const GROUPS = (globalThis.losaGroups ??= new Map());
 
 function shared(model) {
   const listeners = [], handlers = {};
-  let group, key, timer = 0, own = false;
+  let group, key, timer = 0, own = false, indent = 0;
   const join = () => {
     key = model.get("group");
     if (!GROUPS.has(key)) {
-      GROUPS.set(key, { time: model.get("current_time"), span: [...model.get("span")], members: new Set() });
+      GROUPS.set(key, { time: model.get("current_time"), span: [...model.get("span")], members: new Map() });
     }
     group = GROUPS.get(key);
-    group.members.add(hear);
+    group.members.set(hear, indent);
     if (group.span[1] <= group.span[0]) group.span = [...model.get("span")];
   };
   const leave = () => {
     group.members.delete(hear);
     if (!group.members.size) GROUPS.delete(key);
+    else tell("span");
   };
   const store = () => {
     timer = 0;
@@ -62,10 +63,12 @@ function shared(model) {
     for (const listener of listeners) listener(what);
     if (what !== "play" && !timer) timer = setTimeout(store, 250);
   }
-  const tell = (what) => [...group.members].forEach((member) => member(what));
+  const tell = (what) => [...group.members.keys()].forEach((member) => member(what));
   const bus = {
     get time() { return group.time; },
     get span() { return group.span; },
+    get left() { return Math.max(...group.members.values()); }, // pixels before the time axis, so that axes line up
+    indent(pixels) { indent = pixels; group.members.set(hear, indent); tell("span"); },
     on(listener) { listeners.push(listener); },
     move(time) { group.time = time; tell("time"); }, // by the widget that plays
     seek(time, play = false) { group.time = Math.max(0, time); tell("seek"); tell("time"); if (play) tell("play"); },
@@ -126,10 +129,10 @@ function clock(time, duration, digits = 1) {
 
 // Wheel, drag and double click on a time axis: Ctrl+wheel zooms, wheel too once the widget has the focus (so that a
 // page still scrolls), Shift+wheel and a sideways wheel pan, a drag pans, a double click shows everything.
-// `left` pixels of the node lie before the axis. `click(x, y, event)` is called where nothing was dragged.
-function navigate(node, bus, duration, { left = 0, click = () => {} } = {}) {
-  const width = () => Math.max(node.clientWidth - left, 1);
-  const at = (event) => event.clientX - node.getBoundingClientRect().left - left;
+// `left()` pixels of the node lie before the axis. `click(x, y, event)` is called where nothing was dragged.
+function navigate(node, bus, duration, { left = () => 0, click = () => {} } = {}) {
+  const width = () => Math.max(node.clientWidth - left(), 1);
+  const at = (event) => event.clientX - node.getBoundingClientRect().left - left();
   node.addEventListener("wheel", (event) => {
     const sideways = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
     if (!sideways && !event.ctrlKey && !node.closest(".losa")?.contains(document.activeElement)) return;

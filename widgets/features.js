@@ -110,7 +110,7 @@ function render({ model, el }) {
   });
   cloud.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) => say(nearest(x, y)));
   cloud.addEventListener("click", ({ offsetX: x, offsetY: y }) => go(nearest(x, y)));
-  navigate(map, bus, duration, { left: EDGE, click: (x) => { if (x >= 0) go(inMap(x + EDGE)); } });
+  navigate(map, bus, duration, { left: () => EDGE, click: (x) => { if (x >= 0) go(inMap(x + EDGE)); } });
   return mount({ model, el }, bus, root, { fill, draw, said: () => say(), step: () => data.step,
     traits: ["taps", "tap", "similarity", "xy", "times", "labels", "colours", "duration", "title"] });
 }

@@ -115,10 +115,11 @@ function render({ model, el }) {
   canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) => {
     if (x >= LEFT && y < data.rows.length * data.high) say(time(x), Math.floor(y / data.high));
   });
-  navigate(canvas, bus, duration, { left: LEFT, click: (x, y) => {
+  navigate(canvas, bus, duration, { left: () => LEFT, click: (x, y) => {
     if (x >= 0) bus.seek(time(x + LEFT));
     choose(Math.floor(y / data.high));
   } });
+  bus.indent(LEFT);
   return mount({ model, el }, bus, root, { fill, draw, said: () => say(), step: () => data.step,
     actions: { ArrowUp: () => choose(row - 1), ArrowDown: () => choose(row + 1) }, traits: ["gates", "norms", "times",
       "layers", "ranges", "duration", "static", "title", "answer", "profile", "kind", "by"] });

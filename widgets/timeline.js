@@ -422,7 +422,7 @@ function render({ model, el }) {
       "full: right · hatched: wrong · dashed outline: missed by all · fainter: lower score"), readout);
   view.say = (text) => { if (readout.textContent !== text) readout.textContent = text; };
   const move = () => {
-    head.style.transform = `translateX(${scale(bus.span, pane.clientWidth).x(bus.time)}px)`;
+    head.style.transform = `translateX(${bus.left + scale(bus.span, view.canvas.clientWidth).x(bus.time)}px)`;
     time.textContent = `${clock(bus.time, duration(), 2)} of ${clock(duration(), duration())}`;
     strip.place();
   };
@@ -448,14 +448,15 @@ function render({ model, el }) {
     told();
     drawAll();
   };
-  bus.on((what) => { playing.hear(what); if (what === "span") draw(); moved(); });
+  const indent = () => { pane.style.paddingLeft = strip.node.style.marginLeft = `${bus.left}px`; };
+  bus.on((what) => { playing.hear(what); if (what === "span") { indent(); draw(); } moved(); });
   const hover = (at) => { if (String(at) !== String(view.hovered)) { view.hovered = at; told(); draw(); } };
   view.canvas.addEventListener("pointermove", (event) => hover(choose.under(event.offsetX, event.offsetY)));
   view.canvas.addEventListener("pointerleave", () => hover(null));
-  navigate(pane, bus, duration, { click: (x, y) => {
+  navigate(pane, bus, duration, { left: () => bus.left, click: (x, y) => {
     const at = choose.under(x, y);
     if (at) choose.go(at, true);
-    else bus.seek(clamp(scale(bus.span, pane.clientWidth).time(x), 0, duration()));
+    else bus.seek(clamp(scale(bus.span, view.canvas.clientWidth).time(x), 0, duration()));
   } });
   keys(root, actions(view, choose, loop, help));
   const later = once(fill), heard = { "msg:custom": options.hear, "change:source": once(playing.load),
@@ -464,6 +465,7 @@ function render({ model, el }) {
     "loop", "sigma", "suppressible"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   el.append(root);
+  indent();
   fill();
   playing.load();
   chosen();
