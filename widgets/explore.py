@@ -128,7 +128,7 @@ class Explore(w.VBox):
             else:
                 setattr(self, name, view := TABS[name](**given))
                 view.observe(self._go, "selected") if name == "diagnosis" else link(self.timeline, view)
-            self._keys[name] = wanted
+            view.span, self._keys[name] = list(self.timeline.span), wanted  # as it is zoomed
         page.children = [self.profiled, view] if name == "gates" else [view]
 
     def _given(self, name: str, run: object, video: str) -> dict:
