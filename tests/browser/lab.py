@@ -108,6 +108,14 @@ class Notebook:
         assert told["status"] == "ok", told
         return json.loads(ast.literal_eval(told["data"]["text/plain"]))
 
+    def comes(self, expression, expected, timeout_s=20):
+        """Waits until this expression gives that in the kernel, which hears of the browser a little later; or fails."""
+        for _ in range(10 * timeout_s):
+            if self.value(expression) == expected:
+                return
+            self.page.wait_for_timeout(100)
+        assert self.value(expression) == expected
+
     def close(self):
         self.page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
         self.page.close(run_before_unload=False)
