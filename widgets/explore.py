@@ -138,6 +138,7 @@ class Explore(w.VBox):
             return self._views.features_view(run, video) if name == "features" else self._views.gates_view(
                 run, video, self._profile(run) if self.profiled.value else None)
         found = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
+                         min_score=self.timeline.min_score,  # what the timeline shows
                          durations={v.id: float(v.duration) for v in run.videos.values()})
         show = lambda v, times: self._views.frames(run.videos[v].path, [run.videos[v].start + t for t in times])  # noqa: E731
         return {"diagnosis": found, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
