@@ -57,6 +57,17 @@ class View(anywidget.AnyWidget):
         return share.static((self, *beside), title=title, max_video_mb=max_video_mb)
 
 
+class Quiet(anywidget.AnyWidget):
+    """Shows nothing; put into an ipywidgets VBox, it keeps what is typed there away from the notebook's shortcuts."""
+
+    _esm = """export default { render({ el }) { const place = () => el.closest(".widget-vbox");
+      const mark = () => place()?.querySelectorAll("select, input, textarea, button, [tabindex], [contenteditable]")
+        .forEach((node) => node.setAttribute("data-lm-suppress-shortcuts", "true"));
+      const watch = new MutationObserver(mark), start = setInterval(() => { if (!place()) return;
+        clearInterval(start); mark(); watch.observe(place(), { childList: true, subtree: true }); }, 50);
+      return () => { clearInterval(start); watch.disconnect(); }; } };"""
+
+
 def link(*views: View) -> None:
     """Gives the widgets one playhead and one visible span; call it before or after they are shown."""
     for view in views[1:]:

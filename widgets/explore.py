@@ -4,10 +4,9 @@ import html
 from functools import cache
 from pathlib import Path
 
-import anywidget
 import ipywidgets as w
 
-from widgets.base import link
+from widgets.base import Quiet, link
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
@@ -17,17 +16,6 @@ from widgets.timeline import Timeline
 ALL, ALONE = "all classes", "no second run"
 ORDERS = {"name": None, "difficulty": "average_map", "errors": "errors"}  # columns of the table of videos
 TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features}
-
-
-class Quiet(anywidget.AnyWidget):
-    """Shows nothing; keeps what is typed into the controls around it away from the notebook's shortcuts."""
-
-    _esm = """export default { render({ el }) { const place = () => el.closest(".losa-explore");
-      const mark = () => place()?.querySelectorAll("select, input, button, [tabindex]")
-        .forEach((node) => node.setAttribute("data-lm-suppress-shortcuts", "true"));
-      const watch = new MutationObserver(mark), start = setInterval(() => { if (!place()) return;
-        clearInterval(start); mark(); watch.observe(place(), { childList: true, subtree: true }); }, 50);
-      return () => { clearInterval(start); watch.disconnect(); }; } };"""
 
 
 class Explore(w.VBox):
