@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import gc
 import io
+import logging
 import os
 import signal
 import sys
@@ -116,6 +117,8 @@ def main() -> None:
         del sys.path[0]
     from ipykernel import kernelapp
 
+    # jupyter_client interrupts every kernel before it ends it, and an idle one would call that an error
+    logging.getLogger("IPKernelApp").addFilter(lambda record: "KeyboardInterrupt caught" not in record.getMessage())
     kernelapp.launch_new_instance()
     leave_memory()
 
