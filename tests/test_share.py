@@ -94,7 +94,7 @@ def test_a_page_is_strict_and_nothing_in_it_can_end_a_script(tmp_path):
     label = '</script><img src=x onerror=alert(1)><!--'
     first, second = Labelled(label=label), Labelled(label="b")
     link(first, second)
-    path = first.to_html(tmp_path / "page.html", second, title=label)
+    path = first.to_html(tmp_path / "new" / "page.html", second, title=label)
     text = path.read_text()
     assert text.count("<script") == text.count("</script>") == 3 and "<img" not in text  # states, one part, the page
     states = json.loads(re.search(r'id="losa-states">(.*?)</script>', text, re.S)[1])
@@ -102,7 +102,7 @@ def test_a_page_is_strict_and_nothing_in_it_can_end_a_script(tmp_path):
     assert states[0]["state"]["group"] == states[1]["state"]["group"] and states[0]["state"]["live"] is False
     assert states[0]["state"]["data"] == {"$bytes": "AP8="} and not [k for k in states[0]["state"] if k[0] == "_"]
     assert "default-src &#x27;none&#x27;" in text and "unsafe-eval" not in text and not re.search("https?://", text)
-    assert os.listdir(tmp_path) == ["page.html"]
+    assert os.listdir(tmp_path / "new") == ["page.html"]
 
 
 def test_static_is_the_page_as_an_attribute():

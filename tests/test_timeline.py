@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+from widgets.share import offline_state
 from widgets.timeline import Timeline
 
 TRUTH = [{"segment": [1, 3], "label": "jump"}, {"segment": [5.0, 9.0], "label": "wave"}]
@@ -108,6 +109,25 @@ def test_show_replaces_everything(timeline):
 def test_what_cannot_be_shown_is_refused(tracks, given, told):
     with pytest.raises(ValueError, match=told):
         Timeline(None, tracks, **{"duration": 30, **given})
+
+
+@pytest.mark.parametrize("record", [
+    {"segment": [1, 2], "label": "a", "score": float("nan")}, {"segment": [1, float("inf")], "label": "a"},
+    {"segment": [2, 1], "label": "a"}, {"segment": [1, 2, 3], "label": "a"}, {"segment": ["1", "2"], "label": "a"},
+    {"segment": [1, 2], "label": 3}, {"label": "a"}, {"segment": [1, 2]}, "jump"])  # fmt: skip
+def test_what_is_no_record_is_refused_in_one_sentence(record):
+    with pytest.raises(ValueError, match=r"track 'run' has a record .*; expected {'segment': \[start, end\]"):
+        Timeline(None, {"truth": [], "run": [{"segment": [0, 0], "label": "a", "score": 0}, record]}, duration=30)
+
+
+def test_numbers_of_numpy_and_a_dollar_in_the_title(tmp_path):
+    shown = Timeline(None, {"truth": TRUTH}, duration=np.float32(30), fps=np.float32(25), title="$\\frac{5 and $6")
+    assert shown.span == [0, 30] and shown.save(tmp_path / "a.png").exists()
+
+
+def test_a_strip_of_frames_stands_for_a_stretch_of_a_file():
+    shown = Timeline(None, {"truth": TRUTH}, duration=24, frames=lambda times: [b"jpeg"] * len(times))
+    assert len(shown.poster) == 12 and len(offline_state(shown, 10)["poster"]) == 12
 
 
 def test_an_unknown_keyword_is_refused():

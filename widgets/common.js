@@ -72,7 +72,7 @@ function shared(model) {
     on(listener) { listeners.push(listener); },
     move(time) { group.time = time; tell("time"); }, // by the widget that plays
     seek(time, play = false) { group.time = Math.max(0, time); tell("seek"); tell("time"); if (play) tell("play"); },
-    zoom(start, end) { group.span = [start, end]; tell("span"); },
+    zoom(start, end) { if (end > start) { group.span = [start, end]; tell("span"); } },
     close() {
       clearTimeout(timer);
       for (const [name, handler] of Object.entries(handlers)) model.off(name, handler);
@@ -137,9 +137,10 @@ function navigate(node, bus, duration, { left = () => 0, click = () => {} } = {}
     const sideways = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
     if (!sideways && !event.ctrlKey && !node.closest(".losa")?.contains(document.activeElement)) return;
     event.preventDefault();
-    const length = bus.span[1] - bus.span[0], turned = event.deltaY || event.deltaX;
-    if (sideways) bus.zoom(...panned(bus.span, (Math.sign(event.deltaX || event.deltaY) * length) / 10, duration()));
-    else bus.zoom(...zoomed(bus.span, scale(bus.span, width()).time(at(event)), 1.25 ** Math.sign(turned), duration()));
+    const delta = sideways ? event.deltaX || event.deltaY : event.deltaY; // a touch pad tells many small ones
+    const turned = Math.max(-1, Math.min(delta / (event.deltaMode ? 1 : 40), 1)), length = bus.span[1] - bus.span[0];
+    if (sideways) bus.zoom(...panned(bus.span, (turned * length) / 10, duration()));
+    else bus.zoom(...zoomed(bus.span, scale(bus.span, width()).time(at(event)), 1.25 ** turned, duration()));
   }, { passive: false });
   let from = null, moved = false, began = null;
   node.addEventListener("pointerdown", (event) => {
@@ -147,6 +148,7 @@ function navigate(node, bus, duration, { left = () => 0, click = () => {} } = {}
     [from, moved, began] = [event.clientX, false, [...bus.span]];
   });
   node.addEventListener("pointermove", (event) => {
+    if (!event.buttons) from = null; // released elsewhere
     if (from === null) return;
     if (!moved && Math.abs(event.clientX - from) > 3) { moved = true; node.setPointerCapture(event.pointerId); }
     const by = ((from - event.clientX) / width()) * (began[1] - began[0]);
@@ -156,7 +158,6 @@ function navigate(node, bus, duration, { left = () => 0, click = () => {} } = {}
     if (from !== null && !moved) click(at(event), event.clientY - node.getBoundingClientRect().top, event);
     from = null;
   });
-  node.addEventListener("pointercancel", () => { from = null; });
   node.addEventListener("dblclick", () => bus.zoom(0, duration()));
 }
 

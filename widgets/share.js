@@ -17,12 +17,10 @@ function standIn(state) {
     saved: new Set(), sent: [], // what a kernel would get
     get: (name) => state[name],
     set(name, value) {
-      if (typeof name === "object") return Object.entries(name).forEach((pair) => this.set(...pair));
       if (state[name] === value || JSON.stringify(state[name]) === JSON.stringify(value)) return;
       state[name] = value;
       dirty.add(name);
       tell(`change:${name}`, this, value);
-      tell("change", this);
     },
     save_changes() { dirty.forEach((name) => this.saved.add(name)); dirty.clear(); },
     on(name, listener) { heard.set(name, new Set([...(heard.get(name) ?? []), listener])); },

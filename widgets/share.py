@@ -49,6 +49,7 @@ def video_source(path: str | Path | None, max_mb: float = 50) -> tuple[dict[str,
 def page(path: str | Path, *views: Any, title: str = "", max_video_mb: float = 10) -> Path:
     """The path of one HTML file with these widgets, see `View.to_html`; linked ones stay linked."""
     path, text = Path(path), page_text(views, title=title, max_video_mb=max_video_mb)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     return temporary.replace(path)
@@ -95,8 +96,8 @@ def offline_state(view: Any, max_video_mb: float) -> dict[str, Any]:
         return state
     kind, video, poster = "none", b"", []
     message = "The video is not part of this page."
-    if path is not None and Path(path).is_file():
-        if Path(path).stat().st_size <= max_video_mb * 1e6 and not _strange(Path(path)):
+    if path is None or Path(path).is_file():
+        if path is not None and Path(path).stat().st_size <= max_video_mb * 1e6 and not _strange(Path(path)):
             kind, video, message = "bytes", Path(path).read_bytes(), "This browser cannot play the video of this page."
         elif view.frames:
             times = [round((i + 0.5) * view.duration / POSTERS, 3) for i in range(POSTERS)]

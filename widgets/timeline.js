@@ -7,6 +7,7 @@ const KEYS = [["Space", "play, pause"], [", .", "one frame back, on"], ["← →
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
   ["?", "this help; Escape closes it"]];
 const NUMBER = 1e-9, clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refuse less and more
 const isRight = (record) => record.verdict === "true positive";
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
@@ -71,8 +72,9 @@ function hatched(view, context, colour) {
   return (view.hatches[colour] = context.createPattern(tile, "repeat"));
 }
 
-const inkOn = (colour) => { // black or white, as `widgets.figures.ink_on`
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16) / 255)
+const inkOn = (colour, alpha = 1, under = "#000000") => { // black or white, as `widgets.figures.ink_on`
+  const [r, g, b] = [1, 3, 5].map((i) => [colour, under].map((one) => parseInt(one.slice(i, i + 2), 16) / 255))
+    .map(([over, below]) => alpha * over + (1 - alpha) * below)
     .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000000" : "#ffffff";
 };
@@ -84,21 +86,20 @@ function drawBar(view, c, record, wrong, [x, y, wide, high], theme) {
     [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, theme.soft, 1];
     c.strokeRect(x - 0.5, y - 0.5, wide + 1, high + 1);
   }
-  [c.globalAlpha, c.fillStyle] = [alpha, wrong && wide > 3 ? hatched(view, c, colour) : colour];
+  [c.globalAlpha, c.fillStyle] = [alpha, wrong ? hatched(view, c, colour) : colour];
   c.fillRect(x, y, wide, high);
   if (wrong && wide > 3) {
     [c.strokeStyle, c.lineWidth] = [colour, 1.5];
     c.strokeRect(x + 0.75, y + 0.75, wide - 1.5, high - 1.5);
   }
-  if (high < 12 || wide < 24) return;
   if (!view.widths.has(record.label)) view.widths.set(record.label, c.measureText(record.label).width);
   const room = view.widths.get(record.label);
-  if (room + 8 > wide) return;
+  if (high < 12 || room + 8 > wide) return;
   if (wrong) {
     [c.globalAlpha, c.fillStyle] = [0.85, theme.back];
     c.fillRect(x + (wide - room) / 2 - 3, y + 2, room + 6, high - 4);
   }
-  [c.globalAlpha, c.fillStyle] = [1, alpha > 0.6 && !wrong ? inkOn(colour) : theme.ink];
+  [c.globalAlpha, c.fillStyle] = [1, wrong ? theme.ink : inkOn(colour, alpha, theme.card)];
   c.fillText(record.label, x + (wide - room) / 2, y + high / 2 + 1);
 }
 
@@ -210,9 +211,10 @@ function player(view) {
     strip();
   };
   const paused = () => { state(); bus.seek(Math.min(video.currentTime, duration())); };
-  const ready = () => { video.playbackRate = model.get("speed"); video.currentTime = at(bus.time); };
-  const heard = { play: () => { state(); tick(); }, pause: paused, emptied: state, loadedmetadata: ready, error: failed,
-    click: toggle };
+  const ready = () => { video.playbackRate = pace(model); video.currentTime = at(bus.time); };
+  const ended = () => model.get("loop") && view.record() && bus.seek(view.record().segment[0], true);
+  const heard = { play: () => { state(); tick(); }, pause: paused, ended, emptied: state, loadedmetadata: ready,
+    error: failed, click: toggle };
   for (const [name, listener] of Object.entries(heard)) video.addEventListener(name, listener);
   const close = () => {
     for (const [name, listener] of Object.entries(heard)) video.removeEventListener(name, listener);
@@ -245,8 +247,8 @@ function chooser(view) {
     const [name, index] = model.get("selected") ?? [], [start, end] = view.record()?.segment ?? [];
     const here = start <= bus.time + 0.05 && bus.time <= end + 0.1;
     const at = here ? items.findIndex((item) => item.name === name && item.index === index) : -1;
-    const found = at >= 0 ? items[at + by] : by > 0 ? items.find((item) => item.start > bus.time + 1e-6)
-      : items.findLast((item) => item.start < bus.time - 1e-6);
+    const found = at >= 0 ? items[at + by] : by > 0 ? items.find((item) => item.start > bus.time - 1e-6)
+      : items.findLast((item) => item.start < bus.time + 1e-6);
     if (found) go([found.name, found.index]);
     else view.say(items.length ? `No ${by > 0 ? "later" : "earlier"} one.` : "None is shown.");
   };
@@ -352,7 +354,8 @@ function overview(view) {
   const time = (pixels) => (pixels / node.clientWidth) * duration();
   let held = null;
   node.addEventListener("pointerdown", (event) => {
-    const at = time(event.clientX - node.getBoundingClientRect().left), near = time(6), [start, end] = bus.span;
+    const at = time(event.clientX - node.getBoundingClientRect().left), [start, end] = bus.span;
+    const near = Math.min(time(6), (end - start) / 4); // a narrow window is dragged, not pulled
     if (event.button) return;
     node.setPointerCapture(event.pointerId);
     if (at < start - near || at > end + near) bus.zoom(...panned(bus.span, at - (start + end) / 2, duration()));
@@ -380,11 +383,13 @@ function overview(view) {
 function actions(view, choose, loop, help) {
   const { model, bus, player: { toggle, video, frame } } = view, duration = () => model.get("duration");
   const go = (time) => bus.seek(clamp(time, 0, duration()));
-  const step = (by) => go((Math.floor(bus.time / frame() + 1e-6) + by) * frame());
+  const at = () => Math.floor(Math.min(bus.time / frame() + 1e-6, duration() / frame() - 1e-6)); // index of the frame
+  const step = (by) => go((at() + by) * frame());
   const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
   const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
   const pan = (by) => bus.zoom(...panned(bus.span, by * (bus.span[1] - bus.span[0]), duration()));
-  const faster = (by) => view.set({ speed: SPEEDS.at(clamp(SPEEDS.indexOf(model.get("speed")) + by, 0, 6)) });
+  const now = () => SPEEDS.findLastIndex((value) => value <= model.get("speed"));
+  const faster = (by) => view.set({ speed: SPEEDS.at(clamp(now() + by, 0, 6)) });
   const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
   return { ...Object.fromEntries(digits), " ": toggle, k: toggle, ",": () => step(-1), ".": () => step(1),
     ArrowLeft: jump(-1), ArrowRight: jump(1), ArrowUp: () => choose.beside(-1), ArrowDown: () => choose.beside(1),
@@ -442,7 +447,7 @@ function render({ model, el }) {
     [view.colours, view.lanes] = [model.get("colours"), laidOut(model)];
     title.textContent = model.get("title");
     root.setAttribute("aria-label", model.get("title") || "Timeline");
-    speed.value = playing.video.playbackRate = model.get("speed");
+    [speed.value, playing.video.playbackRate] = [model.get("speed"), pace(model)];
     loop.setAttribute("aria-pressed", String(model.get("loop")));
     options.fill();
     told();
@@ -459,8 +464,9 @@ function render({ model, el }) {
     else bus.seek(clamp(scale(bus.span, view.canvas.clientWidth).time(x), 0, duration()));
   } });
   keys(root, actions(view, choose, loop, help));
-  const later = once(fill), heard = { "msg:custom": options.hear, "change:source": once(playing.load),
-    "change:video_bytes": once(playing.load), "change:poster": playing.strip, "change:selected": chosen };
+  const later = once(fill), load = once(playing.load), heard = { "msg:custom": options.hear, "change:source": load,
+    "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
+    "change:selected": chosen };
   for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "duration", "title", "speed",
     "loop", "sigma", "suppressible"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);

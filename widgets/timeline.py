@@ -10,7 +10,7 @@ from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 from widgets import figures
 from widgets.base import View, parts, plain_json
 from widgets.share import POSTERS, video_source
-from widgets.verdicts import judged
+from widgets.verdicts import judged, label_of
 
 
 class Timeline(View):
@@ -59,19 +59,19 @@ class Timeline(View):
             raise ValueError(f"ap or rescore of {', '.join(map(repr, strange))}: no prediction track has this name; "
                              f"the tracks are {', '.join(map(repr, tracks))}, the first being the ground truth")
         ap, given = plain_json(ap or {}), {str(name): plain_json(list(records)) for name, records in tracks.items()}
-        labels = {str(r["label"]) for records in given.values() for r in records}
+        labels = {label_of(name, r) for name, records in given.items() for r in records}
         labels |= {label for tables in ap.values() for table in tables.values() if table for label in table["average"]}
         self.classes = [*(classes or ()), *sorted(labels - {*(classes or ())})]
         self.video, self.frames, self.video_id, self.rescore = video, frames, video_id, dict(rescore or {})
         self.selected = None  # before the records that it is about
         with self.hold_sync():
-            self.tiou, self.min_score, self.sigma, self.title = tiou, min_score, sigma, title
-            self.duration, self.fps, self.current_time, self.span = duration, fps, 0.0, [0.0, float(duration)]
+            self.tiou, self.min_score, self.sigma, self.duration = map(float, (tiou, min_score, sigma, duration))
+            self.title, self.fps, self.current_time, self.span = title, fps and float(fps), 0.0, [0.0, self.duration]
             self.shown_classes, self.colours = list(self.classes), figures.class_colours(self.classes)
             self.lanes, self.tracks = list(given), judged(given, tiou)
             self.suppressible, self.ap = bool(self.rescore), ap
             self.source, self.video_bytes = video_source(video)
-            self.poster = self._strip() if self.source["kind"] == "none" and video is not None else []
+            self.poster = self._strip() if self.source["kind"] == "none" else []
 
     @observe("tiou")
     def _judge_again(self, _change: Mapping) -> None:
@@ -84,8 +84,8 @@ class Timeline(View):
 
     @property
     def frame(self) -> int | None:
-        """Index of the video's frame at the playhead; None where `fps` is not known."""
-        return math.floor(self.current_time * self.fps + 1e-6) if self.fps else None
+        """Index of the video's frame at the playhead, the last one at its end; None where `fps` is not known."""
+        return math.floor(min(self.current_time, self.duration - 1e-6) * self.fps + 1e-6) if self.fps else None
 
     @property
     def live_map(self) -> dict[str, dict[str, float | None]]:
@@ -115,7 +115,7 @@ class Timeline(View):
         """The lanes as they are shown, all of the video, as a matplotlib figure."""
         shown = {name: [r for r in self.tracks[name] if r["label"] in self.shown_classes] for name in self.lanes}
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
-                                title=self.title)
+                                title=figures.plain(self.title))
 
     def save(self, path: str | Path) -> Path:
         """The path of that figure as a .png, .svg or .pdf file. Raises ValueError for another ending."""

@@ -1,6 +1,7 @@
 """Why each prediction of one video is right or wrong, in DETAD's kinds; for whole data sets see `losa.diagnose`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -35,6 +36,16 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
         kind = 0 if right else 5 if overlap[at] < low else (1 if overlap[at] >= tiou else 3) + (not same[at])
         judged[i] = {"verdict": KINDS[kind], "tiou": float(overlap[at]), "other": int(near[at])}
     return judged, found
+
+
+def label_of(track: str, record: Mapping) -> str:
+    """The record's label. Raises ValueError for what is no record."""
+    with suppress(LookupError, TypeError, ValueError):
+        length = np.subtract(*record["segment"][::-1])
+        if isinstance(record["label"], str) and 0 <= length < np.inf and np.isfinite(score_of(record)):
+            return record["label"]
+    raise ValueError(f"track {track!r} has a record {record}; expected {{'segment': [start, end] in seconds with start "
+                     "<= end, 'label': a text, 'score': a finite number, not needed for ground truth}")
 
 
 def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[str, list[dict]]:

@@ -141,6 +141,62 @@ def test_walking_lanes_segments_and_errors(page):
     assert said(page) == "No later one."
 
 
+def test_what_begins_at_the_playhead_is_reached(page):
+    page.evaluate("() => losaModels[0].set('current_time', 3)")
+    page.locator(".lanes").focus()
+    press(page, "n")
+    assert trait(page, "selected") == ["truth", 1]
+    page.evaluate("() => losaModels[0].set('selected', ['truth', 0])")  # no error, and elsewhere
+    press(page, "e", "e")
+    assert trait(page, "selected") == ["first", 1]
+
+
+def test_a_segment_at_the_end_of_the_video_loops_too(page):
+    page.evaluate("""() => { losaModels[0].set('current_time', 7.5); losaModels[0].set('loop', true);
+        losaModels[0].set('tracks', { ...losaModels[0].get('tracks'), second: [{ segment: [7.7, 8], label: 'wave',
+          row: 0, score: 1, verdict: 'background', tiou: 0, other: null }] });
+        losaModels[0].set('selected', ['second', 0]); globalThis.ends = 0;
+        document.querySelector('video').addEventListener('ended', () => { globalThis.ends += 1; }); }""")
+    page.locator(".lanes").focus()
+    press(page, "Enter")
+    page.wait_for_function("() => globalThis.ends >= 2")
+    press(page, " ")
+
+
+def test_any_speed_from_python_and_the_last_frame(page, timeline):
+    page.evaluate("() => losaModels[0].set('speed', 1.25)")
+    page.locator(".lanes").focus()
+    press(page, "+")
+    assert trait(page, "speed") == 1.5
+    page.evaluate("() => losaModels[0].set('speed', 90)")  # no browser plays so fast
+    page.wait_for_function("() => document.querySelector('video').playbackRate === 16")
+    page.evaluate("() => losaModels[0].set('current_time', 8)")
+    assert frame_number(page) == 199
+    timeline.current_time = 8.0
+    assert timeline.frame == 199
+    press(page, ",")
+    assert frame_number(page) == 198
+
+
+def test_spans_that_are_none_a_touch_pad_and_a_button_released_elsewhere(page):
+    span = lambda: page.evaluate("() => [...losaGroups.values()][0].span")  # noqa: E731
+    for strange in ([5, 5], [6, 2], []):
+        page.evaluate("span => losaModels[0].set('span', span)", strange)
+        assert span() == [0, DURATION]
+    box = page.locator(".lanes").bounding_box()
+    page.locator(".lanes").focus()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 1)
+    for _ in range(10):
+        page.mouse.wheel(0, -4)
+    page.wait_for_function("() => losaModels[0].saved.has('span')")
+    assert span() == pytest.approx([0.8, 7.2], abs=0.02)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 2)
+    page.mouse.up()
+    page.mouse.move(box["x"], box["y"] + 5, steps=3)
+    assert span() == pytest.approx([0.8, 7.2], abs=0.02)
+
+
 def test_space_enter_loop_and_speed(page):
     page.locator(".lanes").focus()
     press(page, "+", "+", "+", "+")
@@ -274,6 +330,18 @@ def test_a_video_that_the_browser_cannot_play_says_so_and_asks_for_frames(browse
         page.wait_for_function("() => document.images.length === 12")
 
 
+def test_shown_again_it_asks_for_frames_again(browser, tmp_path, timeline):
+    (tmp_path / "broken.mp4").write_bytes(b"\0" * 5000)
+    timeline.video, timeline.frames = tmp_path / "broken.mp4", lambda times: [jpeg(3)] * len(times)
+    with shown(browser, tmp_path, timeline) as page:
+        page.locator("text=cannot play").wait_for()
+        exchange(page, timeline)
+        page.evaluate("() => losaModels[0].set('poster', [])")  # as `show` does, with the same source
+        page.wait_for_function("() => losaModels[0].sent.length")
+        assert exchange(page, timeline) == [[{"kind": "poster"}]]
+        page.evaluate("() => losaModels[0].set('title', 'x')")
+
+
 def test_many_segments_only_those_in_sight_are_drawn(browser, tmp_path):
     many = Timeline(None, tracks(segments=2000, num=6, duration=3600.0), duration=3600.0, min_score=0.0)
     with shown(browser, tmp_path, many) as page:
@@ -285,6 +353,12 @@ def test_many_segments_only_those_in_sight_are_drawn(browser, tmp_path):
             return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(bars)))); }"""
         assert page.evaluate(count) < 500
         assert json.dumps(many.tracks).count("verdict") == 12_000
+        strip = page.locator(".overview").bounding_box()  # the narrow window is dragged, not pulled longer
+        page.mouse.move(strip["x"] + strip["width"] * 118 / 3600, strip["y"] + 9)
+        page.mouse.down()
+        page.mouse.move(strip["x"] + strip["width"] * 1018 / 3600, strip["y"] + 9, steps=3)
+        page.mouse.up()
+        assert page.evaluate("() => [...losaGroups.values()][0].span") == pytest.approx([1000, 1036], abs=1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
