@@ -1,9 +1,11 @@
 """Finished runs, read back from their folders: videos, truth, predictions, model, and mAP at every score threshold."""
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -32,28 +34,41 @@ class RunError(ValueError):
 
 @dataclass(eq=False)
 class Run:
-    """A finished run: its test videos, what happens in them and what was predicted, per video; model on demand."""
+    """A finished run: its test videos, what happens in them and what was predicted, per video; model on demand.
+
+    truth: of each video first the instances that count by the run's protocol (`counted`), then the others.
+    """
 
     name: str
     path: Path
-    config: Config
-    labelled: Annotations
-    classes: tuple[str, ...]
-    videos: dict[str, Video]
-    truth: Records
-    predictions: Records
-    result: dict
+    config: Config = field(repr=False)
+    labelled: Annotations = field(repr=False)
+    classes: tuple[str, ...] = field(repr=False)
+    videos: dict[str, Video] = field(repr=False)
+    truth: Records = field(repr=False)
+    predictions: Records = field(repr=False)
+    result: dict = field(repr=False)
 
     @cached_property
     def raw(self) -> tuple[dict[str, Raw], tuple[str, ...]] | None:
         """(candidates before suppression per video, the model's classes); None where they were not kept."""
         path = self.path / "raw_predictions.npz"
-        return load_raw(path) if path.is_file() else None
+        try:
+            return load_raw(path) if path.is_file() else None
+        except (BadZipFile, ValueError, KeyError, EOFError) as error:
+            raise RunError(f"{path} is damaged ({error}); make it again with `losa test {self.path}`, or remove it: "
+                           "soft-NMS then cannot be tried anew") from error
 
     @cached_property
     def table(self) -> dict:
-        """The `ap_table` of all videos."""
-        return ap_table(self.truth, self.predictions, self.config.tiou, self.config.protocol)
+        """The `ap_table` of all videos; warns where it is not what the run was told when it ended."""
+        table = ap_table(self.truth, self.predictions, self.config.tiou, self.config.protocol)
+        now, told = np.mean([row[0] for row in table["average"].values()] or [0.0]), self.result.get("average_map")
+        if told is not None and abs(now - told) > 1e-3:
+            warnings.warn(f"{self.name}: average mAP is {100 * now:.2f}, result.json says {100 * told:.2f}: "
+                          "annotations or predictions have changed since; put back those it was made with, or train "
+                          "anew", stacklevel=2)
+        return table
 
     @cached_property
     def model(self) -> LoSA:
@@ -67,6 +82,7 @@ class Run:
         inner = getattr(source, "source", source)
         if source is None or (hasattr(inner, "has") and not inner.has(video)):
             needed = tuple(self.videos.values()) if self.config.features else (video,)
+            needed = () if self.config.mode in ("inside", "full") else needed  # then no frames stay in memory
             self._source = open_source(self.config, needed, device=best_device(), quiet=True, run=self.path)
         return self._source
 
@@ -124,8 +140,17 @@ def open_run(path: str | Path, name: str = "") -> Run:
     except (AnnotationError, ConfigError, FileNotFoundError) as error:
         raise RunError(f"the data of the run at {path} are not as they were: {error}") from error
     videos = {v.id: v for v in labelled.subset(config.test_subset) if v.id not in left_out}
+    for video_id, records in truth.items():
+        first = counted(records, config.protocol)
+        known = set(map(id, first))
+        truth[video_id] = first + [r for r in records if id(r) not in known]
     return Run(name or path.resolve().name, path, config, labelled, judged_by(config, labelled).classes, videos, truth,
                read_predictions(path / "predictions.json"), read_object(path / "result.json"))
+
+
+def counted(records: list[dict], protocol: str) -> list[dict]:
+    """The instances of a video that are to be found: neither ambiguous nor one that the protocol leaves out."""
+    return rules_of(protocol).choose([r for r in records if not r.get("ambiguous")])
 
 
 @lru_cache(maxsize=4)

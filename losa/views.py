@@ -19,7 +19,7 @@ from losa.adapters import spans
 from losa.classifier import fuse, read_scores
 from losa.data import Video
 from losa.evaluate import LENGTHS, evaluate
-from losa.finished import Run, RunError, ap_table, find_runs, open_run
+from losa.finished import Run, RunError, ap_table, counted, find_runs, open_run
 from losa.fusion import GatedFusion
 from losa.predict import Window, suppress, windows_of
 from losa.taps import best_device, opened
@@ -44,15 +44,20 @@ def timeline_view(runs: Mapping[str, Run], video_id: str, live: bool = True) -> 
     """The keywords of a timeline of one video: its ground truth and what each run predicted, with live mAP.
 
     live: with `rescore`, which suppresses each run's candidates anew; without, for pages that have no Python.
-    The video is None where its file is not there, or is only a stretch of a longer file.
+    The video is None where its file is not there, or is only a stretch of a longer file. Ground truth is what counts
+    by the first run's protocol. Raises RunError where another run was to find actions of other names there.
     """
     names = list(runs)
     first = runs[names[0]]
     video = first.video(video_id)
     there = video.path is not None and video.path.is_file()
-    tracks = {TRUTH: _records(first.truth.get(video_id, []))}
+    truth = lambda run: counted(run.truth.get(video_id, []), first.config.protocol)  # noqa: E731
+    tracks = {TRUTH: _records(truth(first))}
     for name, run in runs.items():
         run.video(video_id)
+        if not _same_task(run, first, video_id, truth):
+            raise RunError(f"{name} and {names[0]} were to find different actions in {video_id} and cannot share a "
+                           "timeline; choose runs of the same annotations, both with or both without class_agnostic")
         tracks[name] = _records(run.predictions.get(video_id, []))
     fps = video.fps or (probe(video.path).fps if there else None)
     return {"video": str(video.path) if there and not video.start else None, "tracks": tracks,
@@ -63,6 +68,13 @@ def timeline_view(runs: Mapping[str, Run], video_id: str, live: bool = True) -> 
             "rescore": {name: rescore_of(run) for name, run in runs.items() if live and run.raw} or None,
             "frames": (lambda times_s: frames(video.path, [video.start + t for t in times_s])) if there else None,
             "video_id": video_id}
+
+
+def _same_task(run: Run, other: Run, video_id: str, truth: Callable) -> bool:
+    """Whether both runs know the same classes and actions in this video, to half a second."""
+    one, two = (sorted((r["label"], *r["segment"]) for r in truth(each)) for each in (run, other))
+    return set(run.classes) == set(other.classes) and [r[0] for r in one] == [r[0] for r in two] and np.allclose(
+        [r[1:] for r in one], [r[1:] for r in two], rtol=0, atol=0.5)
 
 
 def _records(records: Iterable[dict]) -> list[dict]:
@@ -128,7 +140,7 @@ def video_table(run: Run, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.Da
     rows = []
     for name, video in run.videos.items():
         truth, given = {name: run.truth.get(name, [])}, {name: run.predictions.get(name, [])}
-        clear = [r for r in truth[name] if not r.get("ambiguous")]
+        clear = counted(truth[name], run.config.protocol)
         counts = Counter(found["predictions"].get(name, {"verdict": ()})["verdict"])
         average = evaluate(truth, given, tuple(run.config.tiou), run.config.protocol).average_map if clear else np.nan
         rows.append({"video": name, "duration": float(video.duration), "num_truth": len(clear), "average_map": average,
@@ -227,7 +239,7 @@ def gate_profile(run: Run, videos: Sequence[str] | None = None, progress: Callab
 def _snippets_inside(run: Run, video_id: str, times: np.ndarray) -> dict[str, np.ndarray]:
     """How many instances of each class, and of each length, every snippet's centre lies in (rows, T); background."""
     by_class, by_length = np.zeros((len(run.classes), len(times))), np.zeros((len(LENGTHS), len(times)))
-    for record in run.truth.get(video_id, []):
+    for record in counted(run.truth.get(video_id, []), run.config.protocol):
         start, end = record["segment"]
         inside, length = (times >= start) & (times < end), end - start
         if record["label"] in run.classes:
@@ -255,7 +267,8 @@ def features_view(run: Run, video_id: str, num: int = 200) -> dict:
     times, features = (torch.cat([part[i] for part in parts], -1).numpy() for i in (0, 1))  # (N,), (K + 2, C, N)
     names = [*(f"block {layer}" for layer in layers_of(run, video)), "last layer", "fused"]
     labels = [""] * len(times)
-    for record in sorted(run.truth.get(video_id, []), key=lambda r: r["segment"][0] - r["segment"][1]):
+    known = counted(run.truth.get(video_id, []), run.config.protocol)
+    for record in sorted(known, key=lambda r: r["segment"][0] - r["segment"][1]):
         for i in ((times >= record["segment"][0]) & (times < record["segment"][1])).nonzero()[0]:
             labels[i] = record["label"]
     return {"taps": [{"name": name, **_compared(x.T)} for name, x in zip(names, features, strict=True)],

@@ -152,3 +152,53 @@ def test_nothing_to_show_is_an_error_that_helps(root, tmp_path, asked):
         explore(root, video="x")
     with pytest.raises(TypeError, match="runs"):
         explore(runs=root)
+
+
+def test_a_click_finds_its_segment_after_another_soft_nms(root, asked):
+    browser = explore(root, run="good")
+    chosen = browser.run.predictions["test_0"][1]
+    browser.timeline.rescore = {"good": lambda sigma, video, progress=None: {
+        "records": [chosen | {"score": 0.1}], "table": browser.run.table}}
+    browser.timeline.suppress(0.1)
+    for index, selected in ((1, ["good", 0]), (2, None)):  # the other one is gone
+        browser.diagnosis.selected = {"video": "test_0", "kind": "prediction", "index": index}
+        assert browser.timeline.selected == selected
+        assert browser.timeline.current_time == browser.run.predictions["test_0"][index]["segment"][0]
+
+
+def test_what_is_left_behind_is_closed_and_what_stays_is_not_computed_again(root, asked, monkeypatch):
+    browser = explore(root, run="good")
+    before, given = browser.timeline, browser.diagnosis.content
+    browser.controls["compare"].value = "bad"
+    assert before.comm is None and browser.timeline.comm is not None
+    monkeypatch.setattr(browser.diagnosis, "show", None)
+    browser.tabs.selected_index = 1
+    browser.profiled.value = True
+    browser.tabs.selected_index = 0
+    assert browser.message == "" and browser.diagnosis.content is given
+
+
+def test_runs_of_other_annotations_are_not_compared(tmp_path, asked):
+    for seed, name in enumerate("ab"):
+        made_run(tmp_path / "runs" / name, made_world(tmp_path / name, seed), 0.1)
+    made_run(tmp_path / "runs" / "agnostic", tmp_path / "a" / "annotations.json", 0.1, class_agnostic=True)
+    browser = explore(tmp_path / "runs", run="a", second="b")
+    assert browser.message == ""
+    browser.controls["compare"].value = "agnostic"
+    assert "a timeline; choose runs of the same annotations" in browser.message
+    browser.controls["compare"].value = ALONE
+    browser._opened("b").truth["test_0"][0]["segment"] = [8.0, 9.0]
+    browser.controls["compare"].value = "b"
+    assert "different actions in test_0" in browser.message
+
+
+@pytest.mark.filterwarnings("ignore:good. average mAP")
+def test_truth_of_videos_that_are_not_there_is_missed_and_cannot_be_opened(root, asked):
+    browser = explore(root, run="bad")
+    run = browser._opened("good")
+    run.truth["lost"] = [{"segment": [1.0, 2.0], "label": "jump"}]
+    browser.controls["run"].value = "good"
+    assert browser.message == "" and len(browser.diagnosis.content["charts"]) == 4  # none by share of the video
+    browser.diagnosis.selected = {"video": "lost", "kind": "truth", "index": 0}
+    assert browser.timeline.video_id == "test_0" and browser.message == ""
+    assert browser.diagnosis.frames is None  # no video has a file

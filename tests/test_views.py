@@ -13,7 +13,7 @@ from PIL import Image
 from losa.config import Config
 from losa.data import Annotations, load_annotations
 from losa.evaluate import LENGTHS, evaluate, read_ground_truth, read_predictions
-from losa.finished import Run, RunError, ap_table, find_runs, open_run
+from losa.finished import Run, RunError, ap_table, counted, find_runs, open_run
 from losa.model import build, save_model
 from losa.modes import open_source
 from losa.predict import Raw, load_raw, save_raw, suppress, truth_of, video_gates, windows_of
@@ -128,6 +128,40 @@ def test_paths_of_a_config_are_looked_for_above_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "other")
     run = open_run("../project/runs/a")
     assert Path(run.config.annotations).is_absolute() and len(run.truth) == 8
+
+
+def test_a_run_says_what_is_wrong_with_its_files_and_little_else(tmp_path):
+    annotations = made_world(tmp_path / "world", 0)
+    made_run(tmp_path / "a", annotations, 0.3)
+    run = open_run(tmp_path / "a")
+    assert len(repr(run)) < 300 and "name='a'" in repr(run)
+    (tmp_path / "a" / "raw_predictions.npz").write_bytes(b"PK cut short")
+    with pytest.raises(RunError, match="raw_predictions.npz is damaged.*losa test"):
+        timeline_view({"a": run}, "test_0")
+    run = open_run(tmp_path / "a")
+    run.predictions["test_0"] = []
+    with pytest.warns(UserWarning, match="a: average mAP is .*result.json says"):
+        assert run.table["average"]
+
+
+@pytest.mark.filterwarnings("ignore:a. average mAP")
+def test_what_does_not_count_is_no_truth_of_a_timeline(tmp_path):
+    """An ambiguous instance and one that is there twice come after those that count, where the diagnosis has them."""
+    annotations, truth = made_world(tmp_path / "world", 0), {"database": {}}
+    rows = [["jump", 5.0, 7.0], ["jump", 5.0, 7.0005], ["kick", 20.0, 25.0]]
+    for i in range(8):
+        truth["database"][f"test_{i}"] = {"subset": "test", "duration": 40.0, "annotations": [
+            {"label": label, "segment": segment} for label, *segment in rows]}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    made_run(tmp_path / "a", annotations, 0.3, protocol="activitynet-dedup", ground_truth=str(tmp_path / "truth.json"))
+    run = open_run(tmp_path / "a")
+    assert [r["segment"] for r in run.truth["test_1"]] == [[5, 7], [20, 25], [5, 7.0005]]
+    view = timeline_view({"a": run}, "test_1")
+    assert [r["segment"] for r in view["tracks"]["ground truth"]] == [[5, 7], [20, 25]]
+    vague = {"label": "Ambiguous", "segment": [0.0, 4.0], "ambiguous": True}
+    assert counted([vague, *run.truth["test_1"]], "activitynet") == run.truth["test_1"]
+    table = video_table(run)
+    assert (table.num_truth == 2).all()
 
 
 def test_a_timeline_of_runs_without_videos_or_candidates(tmp_path):

@@ -1,7 +1,7 @@
 """A browser of runs: choose run, second run, class and video; timeline, errors, gates and features follow."""
 
 import html
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import ipywidgets as w
@@ -35,8 +35,9 @@ class Explore(w.VBox):
                              "one of these, go on with one that has begun, or make some with `make demo`")
         begun = [path.parent for path in sorted(Path(root).rglob("config.json")) if path.parent not in paths.values()]
         paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
-        self._opened, self._profile = cache(lambda name: views.open_run(paths[name], name)), cache(views.gate_profile)
-        self._table = cache(lambda run: views.video_table(run).set_index("video"))
+        few = lru_cache(4)  # runs with their models, which are large
+        self._opened, self._profile = few(lambda name: views.open_run(paths[name], name)), few(views.gate_profile)
+        self._table = few(lambda run: views.video_table(run).set_index("video"))
         self.run = self.second = self.timeline = self.diagnosis = self.gates = self.features = None
         options = {"run": [*paths], "compare": [ALONE, *paths], "class": [ALL], "sort": [*ORDERS], "video": [video]}
         self.controls = {name: w.Dropdown(description=name, options=rows) for name, rows in options.items()}
@@ -104,11 +105,13 @@ class Explore(w.VBox):
             self._keys["timeline"] = wanted
         self.timeline.shown_classes = self.timeline.classes if label == ALL else [label]
         self._place.children = [self.timeline, self.tabs]
+        if shown and shown is not self.timeline:
+            shown.close()
 
     def _fill(self, page: w.VBox) -> None:
         """Computes what the open tab shows, unless it is there."""
         name, run, video = [*TABS][self.tabs.selected_index or 0], self.run, self.controls["video"].value
-        wanted, view = (run, name == "diagnosis" or video, self.profiled.value), getattr(self, name)
+        wanted, view = (run, name == "diagnosis" or video, name == "gates" and self.profiled.value), getattr(self, name)
         if self._keys.get(name) != wanted:
             given = self._given(name, run, video)
             if view:
@@ -125,25 +128,30 @@ class Explore(w.VBox):
         if name != "diagnosis":
             return self._views.features_view(run, video) if name == "features" else self._views.gates_view(
                 run, video, self._profile(run) if self.profiled.value else None)
+        seconds = {v.id: float(v.duration) for v in run.videos.values()}
         found = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
                          min_score=self.timeline.min_score,  # what the timeline shows
-                         durations={v.id: float(v.duration) for v in run.videos.values()})
-        show = lambda v, times: self._views.frames(run.videos[v].path, [run.videos[v].start + t for t in times])  # noqa: E731
+                         durations=seconds if seconds.keys() >= run.truth.keys() else None)
+        show = lambda v, times: self._views.frames(run.video(v).path, [run.video(v).start + t for t in times])  # noqa: E731
         return {"diagnosis": found, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
-                "frames": show, "title": run.name}
+                "frames": show if any(v.path for v in run.videos.values()) else None, "title": run.name}
 
     def _go(self, change: dict) -> None:
         """Shows a segment that was chosen in the diagnosis: its video, 15 s around it, the playhead at its start."""
-        if not (at := change["new"]):
+        if (at := change["new"]).get("video") not in self.run.videos:
             return
         self._busy, self.controls["class"].value, self.controls["video"].options = True, ALL, [at["video"]]
         self._busy = False  # and now at once, whatever class was chosen before
         self._update()
-        shown, track = self.timeline, self.timeline.lanes[at["kind"] == "prediction"]
-        record = shown.tracks[track][at["index"]]
-        (start, end), shown.min_score = record["segment"], min(shown.min_score, record["score"])
-        shown.span = [max(start - 15, 0.0), min(end + 15, shown.duration)]
-        shown.selected, shown.current_time = [track, at["index"]], start
+        if self.message:
+            return
+        shown, kind, place = self.timeline, at["kind"] == "prediction", lambda r: (r["label"], *r["segment"])
+        track, record = shown.lanes[kind], (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
+        same = [i for i, r in enumerate(shown.tracks[track]) if place(r) == place(record)]  # another sigma: elsewhere
+        found, (start, end) = min(same, key=lambda i: abs(i - at["index"]), default=None), record["segment"]
+        shown.selected = None if found is None else [track, found]
+        shown.min_score = min(shown.min_score, (shown.selected_record or record).get("score", 1.0))
+        shown.span, shown.current_time = [max(start - 15, 0.0), min(end + 15, shown.duration)], start
 
 
 explore = Explore  # as one says it: explore("runs/")
