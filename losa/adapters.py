@@ -106,7 +106,7 @@ ADAPTERS = {"temporal": TemporalAdapter}  # named here and in `Config.check`; co
 def find_adapter(name: str) -> type[nn.Module]:
     """The class that a config's `adapter` names: one of ADAPTERS, or FILE.py:NAME, whose file is run anew each time.
 
-    Raises FileNotFoundError where there is no such file, AttributeError where it has no such module.
+    Raises FileNotFoundError where there is no such file, ValueError where it cannot be run or has no such module.
     """
     file, _, own = name.rpartition(":")
     if not file:
@@ -116,12 +116,16 @@ def find_adapter(name: str) -> type[nn.Module]:
         raise FileNotFoundError(f"adapter={name!r}: there is no {path.absolute()}; give FILE.py:NAME, the file as seen "
                                 "from the current folder")
     scope = {"__name__": path.stem, "__file__": str(path)}
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), scope)
-    modules = [key for key, value in scope.items() if isinstance(value, type) and issubclass(value, nn.Module)]
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), scope)
+    except Exception as error:
+        raise ValueError(f"adapter={name!r}: {path} does not run: {type(error).__name__}: {error}") from error
+    modules = {key: value for key, value in scope.items() if isinstance(value, type) and issubclass(value, nn.Module)}
     if own not in modules:
-        raise AttributeError(f"adapter={name!r}: {path} has no nn.Module called {own}; "
-                             f"it has {', '.join(modules) or 'none at all'}")
-    return scope[own]
+        written = [key for key, value in modules.items() if value.__module__ == path.stem]
+        raise ValueError(f"adapter={name!r}: {path} has no nn.Module called {own}; "
+                         f"it has {', '.join(written) or 'none at all'}")
+    return modules[own]
 
 
 def spans(ranges: Literal["short", "long", "both"]) -> tuple[str, ...]:

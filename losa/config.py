@@ -4,6 +4,7 @@ The parameters cell of `notebooks/02_train.ipynb` is this class, field for field
 return a complete Config; an ablation replaces fields: `config.replace(ranges="short", seed=3)`.
 """
 
+import ast
 import difflib
 import json
 import re
@@ -19,6 +20,14 @@ LATE = ("ground_truth", "block_list", "test_set", "cache", "weights", "num_worke
         "pre_nms_score", "pre_nms_topk", "topk_per_level", "min_length", "nms_sigma", "min_score",
         "max_segments", "class_wise_nms", "voting", "voting_weight", "classifier", "classifier_topk",
         "classifier_fusion", "protocol", "tiou")
+
+
+def code_of(source: str) -> str:
+    """Code without comments and layout, so that changed words make no new run."""
+    try:
+        return ast.unparse(ast.parse(source))
+    except (SyntaxError, ValueError):  # magics
+        return source.strip()
 
 
 class ConfigError(ValueError):
@@ -184,6 +193,21 @@ class Config(BaseModel):
     def adapter_file(self) -> str:
         """The file of an adapter of one's own, "" for one of ours."""
         return self.adapter.rpartition(":")[0]
+
+    def adapter_text(self) -> str:
+        """What that file holds, "" for one of ours. Raises ConfigError where it cannot be read."""
+        try:
+            return Path(self.adapter_file).read_text(encoding="utf-8") if self.adapter_file else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"adapter={self.adapter!r}: {Path(self.adapter_file).absolute()} cannot be read "
+                              f"({getattr(error, 'strerror', None) or error}); give FILE.py:NAME, the file as seen "
+                              "from the current folder") from None
+
+    def kept_in(self, run: str | Path) -> "Config":
+        """The config with the copy of the adapter's file that the folder of a run keeps, if it does."""
+        copy = Path(run) / "adapter.py"
+        kept = self.adapter_file and copy.is_file()
+        return self.replace(adapter=f"{copy}:{self.adapter.rpartition(':')[2]}") if kept else self
 
     @property
     def head_windows(self) -> list[int]:

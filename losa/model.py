@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from losa.adapters import alike, find_adapter, run_together, spans, up_and_add, up_together
-from losa.config import Config
+from losa.config import Config, code_of
 from losa.fusion import FUSIONS, GatedFusion
 from losa.head import Head
 from losa.tokens import on_tokens
@@ -61,7 +61,7 @@ class LoSA(nn.Module):
         rows = []
         for k, row in enumerate(self.adapters):
             tap = (taps[:, k] - self.tap_mean[k, :, None, None, None]) / self.tap_std[k, :, None, None, None]
-            rows.append(torch.stack([adapter(tap, last, mask) for adapter in row], dim=1))
+            rows.append(torch.stack([of_shape(last, adapter, adapter(tap, last, mask)) for adapter in row], dim=1))
         adapted = torch.stack(rows, dim=1) if rows else last.new_zeros(len(last), 0, 0, *last.shape[1:])
         return self.fusion(last, adapted, mask)
 
@@ -89,6 +89,14 @@ class LoSA(nn.Module):
                  if p.dim() < 2 or isinstance(m, nn.LayerNorm | nn.GroupNorm) or n == "scale"}
         return {"gate": list(gates),
                 "no_decay": [p for p in rest if p in plain], "decay": [p for p in rest if p not in plain]}
+
+
+def of_shape(last: Float[Tensor, "B C T"], adapter: nn.Module, found: Tensor) -> Float[Tensor, "B C T"]:
+    """What an adapter found. Raises ValueError where it has not the last layer's shape."""
+    if found.shape != last.shape:
+        raise ValueError(f"the adapter {type(adapter).__name__} gives {tuple(found.shape)}, (B, C, T) = "
+                         f"{tuple(last.shape)} is expected; see what losa.contract.check_adapter says of it")
+    return found
 
 
 def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_snippets: int) -> LoSA:
@@ -121,7 +129,8 @@ def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...]
 
     tuned: what was trained inside the backbone, if anything (`losa.modes`).
     """
-    described = {"config": config.to_dict(), "classes": classes, "backbone": backbone}
+    described = {"config": config.to_dict(), "classes": classes, "backbone": backbone,
+                 "adapter": config.kept_in(path.parent).adapter_text()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     state = model.state_dict() | ({TUNED + k: v for k, v in tuned.state_dict().items()} if tuned is not None else {})
@@ -134,8 +143,9 @@ def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
                backbone: dict | None = None) -> tuple[LoSA, Config, tuple[str, ...]]:
     """(model in eval mode, its config, its classes).
 
+    An adapter of one's own is run as its run's folder keeps it: load such a run only if you trust who made it.
     Raises CheckpointError if `classes` or `backbone` (see `TapRecipe.describe`) are given and are not the ones
-    the model was trained with, FileNotFoundError if there is no file.
+    the model was trained with, or the adapter's code is not; FileNotFoundError if there is no file.
     """
     path = Path(path)
     path = path / "model.safetensors" if path.is_dir() else path
@@ -159,7 +169,11 @@ def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
         if differ:
             raise CheckpointError(f"{path} was trained on other taps: {differ} (model's, given); "
                                   f"use the backbone and sampling it was trained with")
-    model = build(config, dim=own["dim"], num_taps=len(own["layers"]), num_classes=len(own_classes),
+    kept, code = config.kept_in(path.parent), json.loads(metadata.get("adapter", '""'))
+    if code and Path(kept.adapter_file).is_file() and code_of(kept.adapter_text()) != code_of(code):
+        raise CheckpointError(f"{path} was trained with other code than {kept.adapter_file} holds now; put that back, "
+                              "or train anew")
+    model = build(kept, dim=own["dim"], num_taps=len(own["layers"]), num_classes=len(own_classes),
                   clip_snippets=own["clip_length"] // own["tubelet"])
     model.load_state_dict({k: v for k, v in load_file(path).items() if not k.startswith(TUNED)})
     return model.eval(), config, own_classes

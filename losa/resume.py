@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from losa.config import LATE, Config
+from losa.config import LATE, Config, code_of
 from losa.files import write_text
 from losa.model import TUNED
 from losa.processes import launched, on_main
@@ -22,12 +22,14 @@ class TrainingError(RuntimeError):
 
 
 def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:
-    """Makes the run's folder, or checks that it holds the same run. Raises TrainingError for another one."""
-    facts = {"config": config.to_dict(), "backbone": recipe, "classes": classes,
-                        "data": file_id(config.annotations)}
-    if config.adapter_file:
-        facts["adapter"] = Path(config.adapter_file).read_text(encoding="utf-8")
-    facts, path = json.dumps(facts, indent=1), out / "run.json"
+    """Makes the run's folder, or checks that it holds the same run. Raises TrainingError for another one.
+
+    The folder keeps the code of an adapter of one's own as adapter.py; the run goes by that from then on.
+    """
+    text = config.adapter_text()
+    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
+                        "data": file_id(config.annotations)} | ({"adapter": code_of(text)} if text else {}), indent=1)
+    path = out / "run.json"
     before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
     differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
               if before["config"].get(k) != v and k not in LATE}
@@ -37,6 +39,8 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
         what = f"({what})" if what else f"of annotations or backbone{code}"
         raise TrainingError(f"{out} holds a run with other settings {what}; choose another folder or delete it")
     out.mkdir(parents=True, exist_ok=True)
+    if text:
+        write_text(out / "adapter.py", text)
     write_text(path, facts)
     write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from losa.backbone import WEIGHTS
 from losa.card import make_card, method_of
 from losa.classifier import read_scores
-from losa.config import Config, ConfigError, postprocess, replace_late
+from losa.config import Config, ConfigError, code_of, postprocess, replace_late
 from losa.data import Annotations, Video, load_annotations
 from losa.evaluate import PROTOCOLS, evaluate, report
 from losa.files import read_object, write_text
@@ -172,7 +172,7 @@ def inputs_of(config: Config) -> dict[str, str]:
     if config.start and model_file(config.start).is_file():
         found["start"] = content_id(str(model_file(config.start)))
     if config.adapter_file:
-        found["adapter"] = content_id(config.adapter_file)
+        found["adapter"] = hashlib.sha256(code_of(config.adapter_text()).encode()).hexdigest()
     return found
 
 

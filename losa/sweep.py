@@ -21,7 +21,7 @@ from pathlib import Path
 
 from losa.files import write_text
 from losa.kernels import Leash, private_kernels
-from losa.sweep_plan import Run, SweepError, plan
+from losa.sweep_plan import Run, SweepError, own_code, plan
 
 STATES = ("ok", "error", "timeout", "dead")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -162,7 +162,7 @@ def execute(run: Run, jobs: int, stop: Leash) -> tuple[str, dict]:
             (folder / name).unlink(missing_ok=True)
         write_text(folder / "params.json", json.dumps(run.parameters, indent=1))
         started, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-        status = run_notebook(run, jobs, stop)
+        status = changed(run) or run_notebook(run, jobs, stop)
         if stop.pulled:
             return run.folder, {"status": "dead", "error": "the sweep was interrupted", "seconds": 0.0}
         result = folder / "result.json"
@@ -174,6 +174,15 @@ def execute(run: Run, jobs: int, stop: Leash) -> tuple[str, dict]:
                    "notebook": run.notebook, "version": version("losa")}  # fmt: skip
         write_text(folder / "status.json", json.dumps(status, indent=1))
     return run.folder, status
+
+
+def changed(run: Run) -> dict:
+    """The status of a run whose adapter was edited since the sweep began, empty where it may begin."""
+    try:
+        why = "" if run.own == own_code(*run.own[:1] or [""]) else f"{run.own[0]} was edited since the sweep began"
+    except SweepError as error:
+        why = str(error)
+    return {"status": "error", "error": f"{why}; begin the sweep again", "cell": None} if why else {}
 
 
 def run_notebook(run: Run, jobs: int, stop: Leash) -> dict:

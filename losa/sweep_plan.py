@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from losa.cache_files import CacheError, check_cache
-from losa.config import Config, ConfigError
+from losa.config import Config, ConfigError, code_of
 
 TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
 INPUTS = ("annotations", "ground_truth", "block_list", "features", "weights", "start", "classifier", "adapter")
@@ -36,6 +37,7 @@ class Run:
     threads: int | None
     timeout_s: int | float | None
     trains: bool  # then it must leave a result.json
+    own: tuple[str, ...] = ()  # an adapter of one's own and its code, as it was when the sweep began
 
 
 def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: str | Path, *,
@@ -58,12 +60,13 @@ def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: st
         check_names(given, defaults, notebook)
         given = with_paths(checked(given, defaults) if trains else given, defaults)
         named = {key: from_folder(out, value) if is_path(key, defaults) else value for key, value in given.items()}
-        name = hashlib.sha256(json.dumps([code, {**defaults, **named, "out": ""}, version("losa"), *own_code(given)],
+        own = own_code({**defaults, **given}.get("adapter"))
+        name = hashlib.sha256(json.dumps([code, {**defaults, **named, "out": ""}, version("losa"), *own[1:]],
                                          sort_keys=True).encode()).hexdigest()[:12]
         if name in runs:
             raise SweepError(f"the grid has the same run twice: {given} and {runs[name].parameters}; leave one out")
         runs[name] = Run(str(out / name), given, str(notebook), json.dumps(book), os.getcwd(), threads,
-                         timeout_s, trains)
+                         timeout_s, trains, own)
     if trains:
         check_caches({run.parameters.get("cache", defaults.get("cache", "")) for run in runs.values()})
     check_writable(out)
@@ -100,18 +103,22 @@ def parameters_of(book, path: Path) -> dict:
     return found
 
 
-def code_of(source: str) -> str:
-    """Code without comments and layout, so that changed words make no new run."""
+def own_code(adapter: object) -> tuple[str, ...]:
+    """An adapter of one's own and the code in its file, () for another: changed code makes a new run.
+
+    Raises SweepError for a file that cannot be read or that no class of that name can come from.
+    """
+    if not re.fullmatch(r".+\.py:\w+", str(adapter)):
+        return ()
+    name = adapter.rpartition(":")[2]
     try:
-        return ast.unparse(ast.parse(source))
-    except SyntaxError:  # magics
-        return source.strip()
-
-
-def own_code(given: dict) -> list[str]:
-    """What the adapter of one's own that a run names, if any, holds: changed code makes a new run."""
-    file = str(given.get("adapter", "")).rpartition(":")[0]
-    return [code_of(Path(file).read_text(encoding="utf-8"))] if file else []
+        text = Config.make(adapter=adapter).adapter_text()
+        ast.parse(text)
+    except (ConfigError, SyntaxError, ValueError) as error:
+        raise SweepError(f"adapter={adapter!r} cannot be used: {error}") from None
+    if name not in re.findall(r"\w+", text):
+        raise SweepError(f"adapter={adapter!r}: the file has no {name}")
+    return adapter, code_of(text)
 
 
 def expand(grid: dict | Sequence[dict] | str | Path) -> list[dict]:
@@ -202,7 +209,9 @@ def with_paths(given: dict, defaults: dict) -> dict:
     for name, value in given.items():
         if not is_path(name, defaults) or not isinstance(value, str):
             continue
-        path, colon, own = value.rpartition(":") if name == "adapter" else (value, "", "")  # FILE.py:NAME
+        path, colon, own = value, "", ""
+        if name == "adapter":
+            path, colon, own = value.rpartition(":") if ".py:" in value else ("", "", "")  # FILE.py:NAME
         if path in ("", "random"):
             continue
         path = os.path.abspath(os.path.expanduser(path))

@@ -9,6 +9,7 @@ import math
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ from tqdm.auto import tqdm
 
 from losa.adapters import find_adapter
 from losa.config import Config, ConfigError
+from losa.contract import check_adapter
 from losa.data import Annotations, load_annotations
 from losa.head import Targets, assign_batch, count_positives, losses, points, update_normaliser
 from losa.judge import average_map, watched
@@ -55,8 +57,8 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     num_epochs, per_epoch = config.warmup_epochs + config.epochs, math.ceil(len(train_videos) / config.batch_size)
 
     torch.manual_seed(config.seed)
-    model = build(config, dim=recipe.dim, num_taps=len(recipe.layers), num_classes=len(annotations.classes),
-                  clip_snippets=align).to(device)
+    model = build(config.kept_in(out), dim=recipe.dim, num_taps=len(recipe.layers),
+                  num_classes=len(annotations.classes), clip_snippets=align).to(device)
     optimiser = accelerator.prepare_optimizer(make_optimiser(model, config, source.tuned))
     model = accelerator.prepare_model(model, evaluation_mode=True)  # mixed precision alone, no wrapper
     learnt = nn.ModuleDict({"model": model} | ({"tuned": source.tuned} if source.tuned is not None else {}))
@@ -224,7 +226,11 @@ def check_beginning(config: Config) -> None:
     if config.log_with and config.log_with not in map(str, get_available_trackers()):
         raise ConfigError(f"log_with={config.log_with!r} is not installed here; run `pip install {config.log_with}`, "
                           f"or write log_with='' (log.jsonl is written in any case)")
-    find_adapter(config.adapter)
+    adapter = find_adapter(config.adapter)
+    broken = [row for row in check_adapter(adapter) if row["otherwise"]] if config.adapter_file else []
+    if broken:
+        warnings.warn(f"adapter={config.adapter!r} breaks rules of losa.contract.check_adapter: "
+                      f"{'; '.join(row['rule'] for row in broken)} ({broken[0]['otherwise']})", stacklevel=2)
     if config.start and not model_file(config.start).is_file():
         raise ConfigError(f"start={config.start!r}: no model at {model_file(config.start)}; name the folder of a "
                           f"finished run, or its model.safetensors")

@@ -3,7 +3,9 @@
 import inspect
 import json
 import os
+import shutil
 
+import nbformat
 import pytest
 import torch
 from torch import nn
@@ -11,9 +13,11 @@ from torch import nn
 from losa.adapters import ADAPTERS, find_adapter
 from losa.config import PRESETS, Config, ConfigError
 from losa.contract import RULES, STEPS, check_adapter
-from losa.model import load_model
+from losa.finished import open_run
+from losa.model import CheckpointError, load_model
 from losa.resume import TrainingError
 from losa.run import run
+from losa.sweep import changed
 from losa.sweep_plan import SweepError, plan
 
 
@@ -69,6 +73,11 @@ class Transposed(Right):
         return super().forward(tap, last, mask).transpose(1, 2)
 
 
+class Halves(Right):
+    def forward(self, tap, last, mask):
+        return super().forward(tap, last, mask)[..., ::2]
+
+
 class Random(Right):
     def forward(self, tap, last, mask):
         return nn.functional.dropout(super().forward(tap, last, mask), 0.5)
@@ -113,10 +122,14 @@ def test_a_file_is_read_anew_each_time(tmp_path):
     for size in (1, 2):
         file.write_text(f"from torch import nn\n\n\nclass Mine(nn.Module):\n    size = {size}\n")
         assert find_adapter(f"{file}:Mine").size == size
-    with pytest.raises(AttributeError, match="no nn.Module called Nine; it has Mine"):
+    with pytest.raises(ValueError, match="no nn.Module called Nine; it has Mine$"):
         find_adapter(f"{file}:Nine")
     with pytest.raises(FileNotFoundError, match="there is no .*gone.py; give FILE.py:NAME"):
         find_adapter(f"{tmp_path}/gone.py:Mine")
+    for wrong, why in {"class Mine(": "SyntaxError", "import not_there": "No module named 'not_there'"}.items():
+        file.write_text(wrong)
+        with pytest.raises(ValueError, match=f"mine.py does not run: .*{why}"):
+            find_adapter(f"{file}:Mine")
 
 
 def test_an_adapter_of_ones_own_trains_and_is_loaded_by_the_runs_folder(tiny, tmp_path):
@@ -127,12 +140,33 @@ def test_an_adapter_of_ones_own_trains_and_is_loaded_by_the_runs_folder(tiny, tm
     model, again, _ = load_model(tmp_path / "run")
     assert again == config and type(model.adapters[0][0]).__name__ == "Right" and "adapter" in result["inputs"]
     assert run(config, tmp_path / "run", quiet=True) == json.loads((tmp_path / "run" / "result.json").read_text())
+    file.write_text(f"# another comment\n{file.read_text()}")
+    assert run(config, tmp_path / "run", quiet=True) == result
     file.write_text(file.read_text().replace("relu", "tanh"))
     with pytest.raises(TrainingError, match="or other code of the adapter; choose another folder"):
         run(config, tmp_path / "run", quiet=True)
+    dim = model.adapters[0][0].down.in_features
+    told = open_run(tmp_path / "run").model.adapters[0][0](*[torch.ones(1, dim, 4, 1, 1), None, torch.ones(1, 4) > 0])
+    copy = shutil.copy(tmp_path / "run" / "model.safetensors", tmp_path)
+    with pytest.raises(CheckpointError, match="trained with other code than .*mine.py holds now"):
+        load_model(copy)
     file.unlink()
     with pytest.raises(FileNotFoundError, match="there is no .*mine.py"):
-        load_model(tmp_path / "run")
+        load_model(copy)
+    with pytest.raises(ConfigError, match="mine.py cannot be read .No such file"):
+        run(config, tmp_path / "run", quiet=True)
+    own = model.adapters[0][0].to(told.device)
+    assert told.equal(own(torch.ones(1, dim, 4, 1, 1), None, torch.ones(1, 4) > 0))  # as it was trained, not as edited
+
+
+def test_what_breaks_a_rule_is_warned_of_before_training_and_a_wrong_shape_is_refused(tiny, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(f"import torch\nfrom torch import nn\n\n\n{inspect.getsource(Right)}\n\n"
+                    f"{inspect.getsource(Halves)}")
+    config = PRESETS["tiny"](tiny, adapter=f"{file}:Halves", epochs=1, warmup_epochs=0)
+    with (pytest.warns(UserWarning, match="Halves' breaks rules of .*: gives features for every snippet"),
+          pytest.raises(ValueError, match="Halves gives .* is expected; see what losa.contract.check_adapter")):
+        run(config, tmp_path / "run", quiet=True)
 
 
 def test_the_config_says_how_an_adapter_is_named():
@@ -149,9 +183,27 @@ def test_a_sweep_tells_adapters_apart_by_their_code(tmp_path, monkeypatch, reque
     grid, seen = {"adapter": ["temporal", "mine.py:Mine"], "annotations": "annotations.json", "cache": ""}, []
     with pytest.raises(SweepError, match="adapter='mine.py:Mine': there is no "):
         plan(notebook, grid, tmp_path / "out")
-    for code in ("size = 1", "size = 1  # comment", "size = 2"):
+    for code in ("class Mine", "size = 1"):
+        (tmp_path / "mine.py").write_text(code)
+        with pytest.raises(SweepError, match="mine.py:Mine'.*(cannot be used|has no Mine)"):
+            plan(notebook, grid, tmp_path / "out")
+    for code in ("Mine = 1", "Mine = 1  # comment", "Mine = 2"):
         (tmp_path / "mine.py").write_text(code)
         runs = plan(notebook, grid, tmp_path / "out")
         assert [r.parameters["adapter"] for r in runs] == ["temporal", os.path.abspath("mine.py:Mine")]
         seen.append([r.folder for r in runs])
     assert seen[0] == seen[1] and seen[0][0] == seen[2][0] and seen[0][1] != seen[2][1]
+    (tmp_path / "mine.py").write_text("Mine = 3")
+    assert changed(runs[0]) == {} and "edited since the sweep began" in changed(runs[1])["error"]
+
+
+def test_a_notebooks_own_default_tells_sweeps_apart_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('out = ""\nseed = 0\nadapter = "mine.py:Mine"',
+                                                                     metadata={"tags": ["parameters"]})])
+    nbformat.write(book, "mine.ipynb")
+    names = set()
+    for code in ("Mine = 1", "Mine = 2"):
+        (tmp_path / "mine.py").write_text(code)
+        names |= {r.folder for r in plan("mine.ipynb", {"seed": [0]}, tmp_path / "out")}
+    assert len(names) == 2
