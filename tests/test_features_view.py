@@ -30,8 +30,9 @@ def test_another_video_keeps_the_chosen_tap_while_there_is_one():
 
 @pytest.mark.parametrize(("taps", "more", "words"), [
     ([], {}, "0 taps, 3 times"), ([TAP], {"labels": ["a"]}, "1 labels"), ([TAP], {"times": [1.0, 2.0]}, "2 times"),
-    ([TAP | {"similarity": -np.eye(3)}], {}, r"outside 0\.\.1"), ([TAP | {"xy": np.zeros((3, 3))}], {}, "places"),
-    ([TAP | {"similarity": np.full((3, 3), np.nan)}], {}, r"outside 0\.\.1")])
+    ([TAP | {"similarity": -np.eye(3)}], {}, r"in 0\.\.1"), ([TAP | {"xy": np.zeros((3, 3))}], {}, "places"),
+    ([TAP | {"similarity": np.full((3, 3), np.nan)}], {}, r"in 0\.\.1"), ([TAP], {"duration": 0.0}, "times in 0.0 s"),
+    ([TAP | {"xy": np.full((3, 2), np.nan)}], {}, "finite places")])
 def test_what_does_not_fit_is_refused(taps, more, words):
     with pytest.raises(ValueError, match=words):
         Features(taps, **GIVEN | more)

@@ -20,6 +20,9 @@ def test_the_sentence_names_block_range_time_and_actions():
     assert "most for b (8.00 times the last layer), least for a (4.00), with 0.00 where nothing" in view.answer
     rest = {kind: None for kind in ("gate", "contribution")}
     assert Gates(GATES, NORMS, profile=PROFILE | {"background": rest}, **GIVEN).answer.endswith("least for a (4.00).")
+    assert Gates(0 * GATES, NORMS, **GIVEN).answer.startswith("All gates are closed in this video")
+    late = Gates(GATES, NORMS, **GIVEN | {"times": 177.96 + np.arange(4.0), "duration": 200.0})
+    assert late.answer.endswith("around 3:00.0.")
     moved = Gates(GATES[..., :1] * np.ones(20), np.ones((2, 2, 20)) + (np.arange(20) == 14), **GIVEN | {
         "times": np.arange(20) + 0.5})
     assert abs(float(moved.answer.split("around ")[1].split(" s")[0]) - 14.5) <= 2 and moved.answer.endswith(" s.")
@@ -54,5 +57,11 @@ def test_shapes_that_do_not_fit_and_unknown_keywords_are_refused():
         Gates(GATES, NORMS[..., :3], **GIVEN)
     with pytest.raises(ValueError, match="gates of shape"):
         Gates(GATES[0], NORMS, **GIVEN)
+    for empty in ({"times": []}, {"duration": 0.0}, {"duration": float("nan")}):
+        with pytest.raises(ValueError, match="give at least one, and the video's length"):
+            Gates(GATES[..., :len(empty.get("times", GIVEN["times"]))], None, **GIVEN | empty)
+    for more in ({"classes": ["a"]}, {"profile": PROFILE | {"by_class": {"gate": [np.ones((3, 2))] * 3}}}):
+        with pytest.raises(ValueError, match="give that of the same model"):
+            Gates(GATES, NORMS, **GIVEN | {"profile": PROFILE} | more)
     with pytest.raises(TypeError, match="colour"):
         Gates(GATES, NORMS, **GIVEN, colour="red")

@@ -61,8 +61,9 @@ function drawCloud(canvas, { xy }, now, labels, { colour, soft, head }) {
 
 function render({ model, el }) {
   const bus = shared(model), duration = () => model.get("duration"), labels = () => model.get("labels");
-  const canvas = (label) => element("canvas", { class: "map", tabindex: 0, role: "img", "aria-label": label });
-  const map = canvas("similarity of all snippets; arrow keys read it"), cloud = canvas("snippets in two dimensions");
+  const canvas = (label) => element("canvas", { class: "map", tabindex: 0, role: "application",
+    "aria-label": label });
+  const map = canvas("similarity of all snippets; arrow keys read it"), cloud = canvas("snippets in two dimensions; arrow keys go on");
   const title = element("div", { class: "title" }), bar = element("div"), words = element("span", { class: "soft" });
   const tap = choice(model, "tap", "features of", Number);
   const readout = element("p", { class: "readout", "aria-live": "polite" }), legend = element("div", { class: "row" });
@@ -79,8 +80,7 @@ function render({ model, el }) {
   });
   const named = (i) => `${clock(data.times[i], duration())} (${labels()[i] || "background"})`;
   const say = (i = data.of(bus.time), j = i) => {
-    const more = () => ` and ${named(j)}: similarity ${data.similarity(i, j).toFixed(2)}`;
-    readout.textContent = named(i) + (i === j ? "" : more());
+    readout.textContent = named(i) + (i === j ? "" : ` and ${named(j)}: similarity ${data.similarity(i, j).toFixed(2)}`);
   };
   const fill = () => {
     data = chosen(model);
@@ -90,20 +90,13 @@ function render({ model, el }) {
     words.textContent = `Left: how similar the snippets of ${name} are to each other. Right: their main directions, `
       + `${explained.map((share) => `${(100 * share).toFixed(0)} %`).join(" and ")} of the variance.`;
     bar.replaceChildren(colourBar(data.limits));
-    const mark = (label) => {
-      const node = element("span", { class: label ? "disc" : "disc open" });
-      if (label) node.style.background = model.get("colours")[label];
-      return element("span", {}, node, label || "background");
-    };
-    legend.replaceChildren(...Object.keys(model.get("colours")).filter((label) => labels().includes(label)).map(mark),
-      labels().includes("") ? mark("") : "");
+    const legends = [...Object.entries(model.get("colours")), ["", ""]].filter(([label]) => labels().includes(label));
+    legend.replaceChildren(...legends.map(([label, colour]) => element("span", {}, element("span", {
+      class: label ? "disc" : "disc open", style: colour && `background:${colour}` }), label || "background")));
     draw();
   };
   const inMap = (x) => data.of(scale(bus.span, map.clientWidth - EDGE).time(x - EDGE)); // along either axis
-  const nearest = (x, y) => {
-    const far = places.map((place) => Math.hypot(place[0] - x, place[1] - y));
-    return far.indexOf(Math.min(...far));
-  };
+  const nearest = (x, y, far = places.map(([a, b]) => Math.hypot(a - x, b - y))) => far.indexOf(Math.min(...far));
   const go = (i) => { bus.seek(data.times[i]); say(i); };
   map.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) => {
     if (x >= EDGE && y >= EDGE && y < map.clientWidth) say(inMap(x), inMap(y));

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from traitlets import Bytes, Dict, Float, Int, List, Unicode
 
-from widgets.base import HERE, View, parts, plain_json
+from widgets.base import HERE, View, parts
 from widgets.figures import class_colours
 
 
@@ -34,17 +34,17 @@ class Features(View):
         """Puts another video in place of this one; arguments as in making one."""
         size, pairs = len(times), [np.asarray(tap["similarity"], float) for tap in taps]
         places = [np.asarray(tap["xy"], "<f4") for tap in taps]
-        if not taps or not size or len(labels) != size or any(
-                s.shape != (size, size) or xy.shape != (size, 2) for s, xy in zip(pairs, places, strict=True)):
-            raise ValueError(f"{len(taps)} taps, {size} times, {len(labels)} labels, similarities "
+        if not taps or not size or len(labels) != size or not 0 < duration < np.inf or any(
+                s.shape != (size, size) or xy.shape != (size, 2) or not np.isfinite(xy).all()
+                or not (s.min() >= -1e-3 and s.max() <= 1.001) for s, xy in zip(pairs, places, strict=True)):
+            raise ValueError(f"{len(taps)} taps, {size} times in {duration} s, {len(labels)} labels, similarities "
                              f"{[s.shape for s in pairs]}, places {[xy.shape for xy in places]}: give at least one "
-                             "tap, and for N times N labels, similarities (N, N) and places (N, 2)")
-        if any(not (s.min() >= -1e-3 and s.max() <= 1.001) for s in pairs):
-            raise ValueError("similarity outside 0..1; of a cosine c give (1 + c) / 2")
+                             "tap, for N times N labels, (1 + cosine) / 2 in 0..1 (N, N), and finite places (N, 2)")
         with self.hold_sync():
             self.duration, self.span = float(duration), self.span if duration == self.duration else [0.0, duration]
             self.similarity = b"".join((s.clip(0, 1) * 255).round().astype("u1").tobytes() for s in pairs)
             self.xy, self.times = b"".join(xy.tobytes() for xy in places), np.asarray(times, "<f4").tobytes()
-            self.taps = [{"name": str(t["name"]), "explained": plain_json(np.ravel(t["explained"]))} for t in taps]
+            self.taps = [{"name": str(tap["name"]), "explained": np.nan_to_num(tap["explained"]).ravel().tolist()}
+                         for tap in taps]
             self.tap, self.labels, self.title = min(self.tap, len(taps) - 1), [str(x) for x in labels], title
             self.colours = class_colours([*classes, *sorted({*self.labels} - {*classes, ""})])

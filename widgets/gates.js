@@ -54,7 +54,7 @@ function profileTable({ names, ...all }, kind, { rows, per }) {
   const limits = limitsOf(all[kind].flat()), head = (scope, text, colspan) => element("th", { scope, colspan }, text);
   const cell = (value) => {
     const node = element("td", {}, value === null ? "–" : value.toFixed(2)), colour = coloured(value ?? 0, limits);
-    const light = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] > 120;
+    const light = [0.2126, 0.7152, 0.0722].reduce((sum, part, i) => sum + part * (colour[i] / 255) ** 2.2, 0) > 0.18;
     if (value !== null) Object.assign(node.style, { background: `rgb(${colour})`, color: light ? "#000" : "#fff" });
     return node;
   };
@@ -67,7 +67,7 @@ function profileTable({ names, ...all }, kind, { rows, per }) {
 function render({ model, el }) {
   const bus = shared(model), duration = () => model.get("duration"), words = element("span"), bar = element("div");
   const title = element("div", { class: "title" }), answer = element("p"), canvas = element("canvas", { class: "map",
-    tabindex: 0, role: "img" }), readout = element("p", { class: "readout", "aria-live": "polite" });
+    tabindex: 0, role: "application" }), readout = element("p", { class: "readout", "aria-live": "polite" });
   const kind = choice(model, "kind", "what the map shows"), by = choice(model, "by", "rows of the table");
   const table = element("div", { class: "profile", tabindex: 0, role: "region", "aria-label": "data set" });
   const figure = element("div", {}, element("div", { class: "row" }, kind, bar), canvas, readout);

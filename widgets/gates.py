@@ -39,6 +39,8 @@ class Gates(View):
              profile: Mapping | None = None, classes: Sequence | None = None, lengths: Sequence | None = None) -> None:
         """Puts another video in place of this one; arguments as in making one."""
         shape, given = (len(layers), len(ranges), len(times)), {}
+        if not (shape[2] and 0 < duration < np.inf):
+            raise ValueError(f"{shape[2]} snippets in {duration} seconds; give at least one, and the video's length")
         for name, values in {"gates": gates, "norms": norms}.items():
             given[name] = np.nan_to_num(np.asarray([] if values is None else values, "<f4"))
             if (given[name].size or gates is not None) and given[name].shape != shape:
@@ -62,6 +64,9 @@ def _table(profile: Mapping, classes: Sequence | None, lengths: Sequence | None,
         for kind, values in profile[f"by_{by}"].items():
             rows = [np.full(size, np.nan) if row is None else np.ravel(row) for row in
                     (*values, profile["background"][kind])]
+            if len(rows) != len(found[by]["names"]) or any(len(row) != size for row in rows):
+                raise ValueError(f"profile by {by} has {len(rows) - 1} rows of {len(rows[0])} numbers for "
+                                 f"{len(names)} names and {size} adapters: give that of the same model")
             found[by][kind] = np.where(np.isfinite(np.array(rows, float)), rows, None).tolist()
     return found
 
@@ -73,10 +78,12 @@ def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequ
         return ("This model has no gates. The map shows how much each adapter gives to its fusion." if norms.size else
                 "This model has no gates: it has no adapters, its head sees the last layer alone.")
     added = np.abs(gates) * norms
-    share, curve = added.sum(2) / max(added.sum(), 1e-12), added.sum((0, 1))
+    if not added.any():
+        return "All gates are closed in this video: nothing of the adapters comes through."
+    share, curve = added.sum(2) / added.sum(), added.sum((0, 1))
     curve = np.convolve(curve, np.ones(min(5, len(curve))), "same")  # a moment, not a single snippet
     block, side = share.sum(1).argmax(), share.sum(0).argmax()
-    at = times[curve.argmax()]
+    at = round(float(times[curve.argmax()]), 1)
     when = f"{at:.1f} s" if times[-1] < 120 else f"{int(at // 60)}:{at % 60:04.1f}"
     said = (f"Of what the adapters add, most comes from block {layers[block]} ({share.sum(1)[block]:.0%}) and from the "
             f"{ranges[side]} range ({share.sum(0)[side]:.0%}); in this video most is added around {when}")

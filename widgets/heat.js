@@ -61,12 +61,13 @@ const choice = (model, name, label, as = String) => element("select", { "aria-la
 const offer = (select, texts, chosen) => select.replaceChildren(...Object.entries(texts).map(([value, text]) =>
   element("option", { value, selected: value === String(chosen) }, text)));
 
-// Keys that move the playhead (arrows, with Shift 5 s, `,` and `.` by a snippet, digits by tenths of the video), those
-// of the widget, and drawing whenever something changes. Returns what ends it.
+// Keys that move the playhead (arrows, with Shift 5 s, `,` and `.` by a snippet, digits by tenths of the video) and
+// zoom (z, x, f), those of the widget, and drawing whenever something changes. Returns what ends it.
 function mount({ model, el }, bus, root, { traits, fill, draw, step, said, actions = {} }) {
   const to = (time) => { bus.seek(Math.min(time, model.get("duration"))); said(); }, by = (time) => to(bus.time + time);
+  const zoom = (factor) => bus.zoom(...zoomed(bus.span, bus.time, factor, model.get("duration")));
   for (let i = 0; i < 10; i += 1) actions[i] = () => to((model.get("duration") * i) / 10);
-  keys(root, { ...actions, ",": () => by(-step()), ".": () => by(step()),
+  keys(root, { ...actions, z: () => zoom(0.5), x: () => zoom(2), f: () => zoom(Infinity), ",": () => by(-step()), ".": () => by(step()),
     ArrowLeft: (event) => by(event.shiftKey ? -5 : -1), ArrowRight: (event) => by(event.shiftKey ? 5 : 1) });
   const again = once(fill), unwatch = watch(root, draw);
   traits.forEach((name) => model.on(`change:${name}`, again));

@@ -90,6 +90,10 @@ def test_keys_read_the_map_and_stay_inside(page):
     for key in ("ArrowDown", "ArrowDown", "5", "ArrowRight", "Shift+ArrowRight", ".", "b", "d", "Enter", "Delete"):
         page.keyboard.press(key)
     assert page.locator(".readout").first.inner_text().startswith("27.0 s, block 0, long, gate 0.75, size 1.00")
+    page.keyboard.press("z")
+    page.wait_for_function("() => String(losaModels[1].get('span')) === '13.5,33.5'")  # around the playhead, in both
+    page.keyboard.press("f")
+    page.wait_for_function("() => String(losaModels[0].get('span')) === '0,40'")
     for node in page.locator("[tabindex], select, button").all():
         assert node.get_attribute("data-lm-suppress-shortcuts") == "true"
         node.focus()
