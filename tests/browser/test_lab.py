@@ -11,8 +11,11 @@ from lab import FPS, ROOT, Notebook, barcoded_demo, jupyter
 
 BOOK = ROOT / "notebooks" / "05_inspect.ipynb"
 TIMELINE = "[w for w in get_ipython().user_ns.values() if type(w).__name__ == 'Timeline'][0]"
-FOCUSABLE = (":is(.losa, .losa-explore) :is(a[href], button, input, select, textarea, video, summary, [tabindex]), "
-             ".losa[tabindex]")
+BESIDE = """from ipywidgets import Dropdown, FloatSlider, ToggleButtons, VBox
+from widgets.base import Quiet
+VBox([FloatSlider(), Dropdown(options="ab"), ToggleButtons(options="ab"), Quiet()]).add_class("beside")"""
+FOCUSABLE = (":is(.losa, .losa-explore, .beside) :is(a[href], button, input, select, textarea, video, summary, "
+             "[tabindex], [contenteditable]), .losa[tabindex]")
 TRUSTED = ["b", "m", "x", "d", "d", "0", "0", "Delete", "Shift+M", "Shift+Enter", "Enter"]
 # Types every key once (d, i, 0 twice) with the focus on each of `losaFocusable`; what changed the notebook is told.
 EVERY_KEY = """async () => {
@@ -51,6 +54,7 @@ def book(browser, tmp_path_factory):
     demo = barcoded_demo(root / "runs" / "demo")
     given = {"run_dir": str(demo / "losa"), "compare_dir": str(demo / "head_only"), "out": str(demo / "inspect")}
     written = papermill.parameterize.parameterize_notebook(papermill.iorw.load_notebook_node(str(BOOK)), given)
+    written.cells.append(nbformat.v4.new_code_cell(BESIDE))
     nbformat.write(written, root / "notebooks" / BOOK.name)
     if (BOOK.parent / "pictures").is_dir():
         shutil.copytree(BOOK.parent / "pictures", root / "notebooks" / "pictures")
@@ -135,9 +139,12 @@ def test_nothing_typed_in_a_widget_reaches_the_notebook(book, timeline):
     page, before = book.page, book.state()
     page.evaluate("""css => { globalThis.losaFocusable = [...document.querySelectorAll(css)].filter(e =>
         e.checkVisibility() && !e.disabled); globalThis.losaKinds = losaFocusable.map(e =>
-        `${e.closest('.losa, .losa-explore').classList[1]} ${e.tagName}`); }""", FOCUSABLE)
-    assert page.evaluate(EVERY_KEY) > 40
+        `${e.closest('.losa')?.classList[1] ?? (e.closest('.beside') ? 'beside' : 'explore')} ${e.tagName}`); }""",
+                  FOCUSABLE)
+    typed = page.evaluate(EVERY_KEY)
+    assert isinstance(typed, int) and typed > 40, f"a key typed in {typed} reached the notebook"
     kinds = page.evaluate("() => losaKinds")
+    assert {"explore SELECT", "beside SELECT", "beside BUTTON", "beside DIV"} <= {*kinds}
     for kind in dict.fromkeys(kinds):  # keys as a person types them, which click buttons and turn lists, too
         for key in TRUSTED:
             page.evaluate("i => losaFocusable[i].focus({ preventScroll: true })", kinds.index(kind))
