@@ -71,6 +71,14 @@ def test_a_score_threshold_changes_no_verdict():
         assert verdicts(truth, [predictions[i] for i in kept])[0] == [told[i] for i in kept]
 
 
+def test_what_is_ambiguous_is_neither_found_nor_missed():
+    vague, clear = record(0, 10, "Ambiguous", 1.0) | {"ambiguous": True}, record(20, 30, "a", 1.0)
+    done = judged({"truth": [vague, clear], "x": [record(0, 10), record(20, 30), record(0, 10, "Ambiguous")]})
+    assert [r["verdict"] for r in done["truth"]] == ["ambiguous", "found"]
+    assert [(r["verdict"], r["other"]) for r in done["x"]] == [
+        ("background", None), ("true positive", 1), ("background", None)]
+
+
 def test_tracks_are_judged_and_stacked_and_the_truth_knows_who_finds_it():
     truth, predictions = made(3)
     tracks = {"truth": [{"segment": r["segment"], "label": r["label"]} for r in truth], "x": predictions, "y": []}

@@ -1,6 +1,5 @@
 // Shared by all widgets and put in front of each: elements, keys, the playhead they have in common, the time axis.
 const SUPPRESS = "data-lm-suppress-shortcuts"; // keeps JupyterLab's shortcuts away from the element that has the focus
-const FOCUSABLE = new Set(["button", "input", "select", "video", "textarea", "a", "summary"]);
 
 // An element with attributes (on...: a listener; class, data-x, aria-x as they are) and children; text stays text.
 function element(name, attributes = {}, ...children) {
@@ -10,7 +9,7 @@ function element(name, attributes = {}, ...children) {
     else if (value === true) node.setAttribute(key, "");
     else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
   }
-  if (FOCUSABLE.has(name) || "tabindex" in attributes) node.setAttribute(SUPPRESS, "true");
+  node.setAttribute(SUPPRESS, "true"); // all may get it: a box that scrolls, too
   node.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return node;
 }

@@ -1,5 +1,4 @@
-// The list under the timeline: what its two prediction tracks differ in, at the threshold and classes shown there.
-// What a row says at a score threshold: gain > 0 where the first track is better; null where the two agree.
+// A row of the list under the timeline at its score threshold: gain > 0: the first track is better; null: they agree.
 function difference(row, low, names) {
   if (row.kind === "wrong") {
     if (row.score < low || row.twin >= low) return null;

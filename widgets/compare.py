@@ -51,5 +51,5 @@ def twin_scores(records: Sequence[Mapping], others: Sequence[Mapping], tiou: flo
     labels = [np.array([r["label"] for r in rows], object) for rows in (records, others)]
     (a, b), (c, d) = (np.array([r["segment"] for r in rows], float).reshape(-1, 2).T for rows in (records, others))
     inter = np.minimum(b[:, None], d) - np.maximum(a[:, None], c)
-    same = (inter > 0) & (inter >= tiou * ((b - a)[:, None] + d - c - inter)) & np.equal.outer(*labels).astype(bool)
+    same = (inter > 0) & (inter >= tiou * ((b - a)[:, None] + (d - c) - inter)) & np.equal.outer(*labels).astype(bool)
     return np.where(same, [r["score"] for r in others], -1.0).max(1, initial=-1.0).tolist()

@@ -1,13 +1,9 @@
 // Draws the widgets of an offline page: a model for each that behaves as anywidget's does, without a kernel.
-function revived(value) { // bytes travel in base64
-  if (Array.isArray(value)) return value.map(revived);
-  if (value === null || typeof value !== "object") return value;
-  if (typeof value.$bytes === "string") {
-    const text = atob(value.$bytes), bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
-    return new DataView(bytes.buffer);
-  }
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, revived(part)]));
+function revived(_, value) { // bytes travel in base64
+  if (typeof value?.$bytes !== "string") return value;
+  const text = atob(value.$bytes), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
+  return new DataView(bytes.buffer);
 }
 
 function standIn(state) {
@@ -30,8 +26,9 @@ function standIn(state) {
   };
 }
 
-const given = JSON.parse(document.getElementById("losa-states").textContent), main = document.querySelector("main");
-globalThis.losaModels = given.map(({ state }) => standIn(revived(state)));
+const main = document.querySelector("main"), states = document.getElementById("losa-states").textContent;
+const given = JSON.parse(states, revived);
+globalThis.losaModels = given.map(({ state }) => standIn(state));
 for (const [i, { part }] of given.entries()) {
   const el = main.appendChild(document.createElement("div"));
   globalThis.losaParts[part].render({ model: globalThis.losaModels[i], el });

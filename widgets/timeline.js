@@ -24,7 +24,7 @@ function laidOut(model) {
     const rows = shown.reduce((most, { record }) => Math.max(most, record.row + 1), 1), from = top + TITLE;
     const high = Math.min(ROW, MOST / rows);
     top = from + rows * high + 4;
-    if (!lane) truth = shown.length;
+    if (!lane) truth = shown.filter(({ record }) => !record.ambiguous).length;
     const told = lane ? `${right} of ${truth} found, ${shown.length - right} wrong`
       : `${truth} segment${truth === 1 ? "" : "s"}`;
     return { name, lane, shown, rows, high, from, told };
@@ -34,6 +34,9 @@ function laidOut(model) {
 // Names of the tracks that find this ground truth at the threshold.
 const finders = (model, record) => Object.entries(record.found ?? {})
   .filter(([, score]) => score >= model.get("min_score") - NUMBER).map(([name]) => name);
+
+const isMissed = (model, record, track) => !record.ambiguous
+  && !finders(model, record).some((name) => !track || name === track);
 
 // A record in words: what, when, how sure, and why it is right or wrong.
 function described(model, [name, index]) {
@@ -50,6 +53,7 @@ function described(model, [name, index]) {
     localisation: `Wrong, localisation: right label, boundaries too far off (${model.get("tiou")} needed): ${near}`,
     confusion: `Wrong, confusion: neither label nor boundaries fit, nearest is ${near}`,
     background: `Wrong, background: nothing happens here${near && `, nearest is ${near}`}`,
+    ambiguous: "Ambiguous: belongs to no class and counts for nothing",
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
   const score = name === first ? "" : `, score ${record.score.toFixed(2)}`;
   return [`${name}: ${record.label}, ${span(record.segment)}${score}`, why].flat().filter(Boolean).join(". ") + ".";
@@ -120,7 +124,7 @@ function drawLane(view, c, { name, lane, shown, rows, high, from: top, told }, w
     const a = Math.max(x(start), -4), wide = Math.max(Math.min(x(end), width + 4) - a, 1.5);
     const box = [a, top + record.row * high, wide, high - Math.min(2, high / 4)];
     drawBar(view, c, record, lane > 0 && !isRight(record), box, theme);
-    const mine = is(model.get("selected"), index), missed = !lane && several && !finders(model, record).length;
+    const mine = is(model.get("selected"), index), missed = !lane && several && isMissed(model, record);
     if (!mine && !missed && !is(view.hovered, index)) continue;
     [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, missed && !mine ? theme.ink : theme.accent, mine ? 3 : 2];
     c.setLineDash(missed && !mine ? [4, 3] : []);
@@ -256,7 +260,7 @@ function chooser(view) {
   const step = (by) => next(named(lane(), lane().shown), by);
   const error = () => { // of the track that was last looked at
     const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
-    const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
+    const missed = truth.shown.filter(({ record }) => isMissed(model, record, track?.name));
     const wrong = track?.shown.filter(({ record }) => !isRight(record)) ?? [];
     next(track ? [...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start) : [], 1);
   };

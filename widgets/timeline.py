@@ -113,7 +113,8 @@ class Timeline(View):
 
     def figure(self) -> Figure:
         """The lanes as they are shown, all of the video, as a matplotlib figure."""
-        shown = {name: [r for r in self.tracks[name] if r["label"] in self.shown_classes] for name in self.lanes}
+        shown = {name: [r for r in self.tracks[name] if r["label"] in self.shown_classes
+                        and not r.get("ambiguous")] for name in self.lanes}
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
                                 title=figures.plain(self.title))
 

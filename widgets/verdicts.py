@@ -18,7 +18,8 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
     is judged by `other`, the ground truth of highest tIoU (None: touches none; of equal ones one of its label first).
     What a prediction gets does not depend on those with lower scores: any score threshold keeps it.
     """
-    starts, ends = np.array([r["segment"] for r in truth], float).reshape(-1, 2).T
+    spans = [(np.inf, -np.inf) if r.get("ambiguous") else r["segment"] for r in truth]  # what is ambiguous is not there
+    starts, ends = np.array(spans, float).reshape(-1, 2).T
     labels, found = np.array([r["label"] for r in truth], object), [None] * len(truth)
     free, judged = np.ones(len(truth), bool), [{"verdict": KINDS[5], "tiou": 0.0, "other": None} for _ in predictions]
     for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
@@ -27,7 +28,7 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
         if not len(near):
             continue
         inter = np.minimum(ends[near], end) - np.maximum(starts[near], start)
-        overlap, same = inter / (end - start + ends[near] - starts[near] - inter), labels[near] == label
+        overlap, same = inter / ((end - start) + (ends[near] - starts[near]) - inter), labels[near] == label
         at = int(np.where(free[near] & same, overlap, -1).argmax())
         right = bool(free[near[at]] and same[at] and overlap[at] >= tiou)
         at = at if right else int(((overlap == overlap.max()) * (1 + same)).argmax())
@@ -51,7 +52,8 @@ def label_of(track: str, record: Mapping) -> str:
 def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[str, list[dict]]:
     """The tracks, truth first, each record with `score`, `row` in its lane and its verdict as above.
 
-    A ground truth gets `found`, {track: score of the prediction that finds it}, and "found" or "missed" as verdict.
+    A ground truth gets `found`, {track: score of the prediction that finds it}, and as verdict "found" or "missed", or
+    "ambiguous" where it is marked so: then it belongs to no class and is neither.
     """
     done = {name: [{**r, "score": score_of(r), "row": row} for r, row in zip(records, stack_rows(records), strict=True)]
             for name, records in tracks.items()}
@@ -64,5 +66,6 @@ def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[s
         for hit, i in zip(hits, found, strict=True):
             hit |= {} if i is None else {name: records[i]["score"]}
     for record, hit in zip(truth, hits, strict=True):
-        record |= {"verdict": "found" if hit else "missed", "tiou": None, "other": None, "found": hit}
+        verdict = "ambiguous" if record.get("ambiguous") else "found" if hit else "missed"
+        record |= {"verdict": verdict, "tiou": None, "other": None, "found": hit}
     return done

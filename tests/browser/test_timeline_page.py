@@ -342,6 +342,16 @@ def test_shown_again_it_asks_for_frames_again(browser, tmp_path, timeline):
         page.evaluate("() => losaModels[0].set('title', 'x')")
 
 
+def test_what_is_ambiguous_is_no_error(browser, tmp_path):
+    truth = [{"segment": [1, 2], "label": "Ambiguous", "ambiguous": True}, {"segment": [4, 5], "label": "jump"}]
+    with shown(browser, tmp_path, Timeline(None, {"truth": truth, "run": []}, duration=DURATION)) as page:
+        page.locator(".lanes").focus()
+        press(page, "e")
+        assert trait(page, "selected") == ["truth", 1] and said(page).endswith("Missed by run.")
+        press(page, "p")
+        assert said(page).endswith("Ambiguous: belongs to no class and counts for nothing.")
+
+
 def test_many_segments_only_those_in_sight_are_drawn(browser, tmp_path):
     many = Timeline(None, tracks(segments=2000, num=6, duration=3600.0), duration=3600.0, min_score=0.0)
     with shown(browser, tmp_path, many) as page:
