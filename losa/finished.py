@@ -56,7 +56,7 @@ class Run:
         try:
             return load_raw(path) if path.is_file() else None
         except (BadZipFile, ValueError, KeyError, EOFError) as error:
-            raise RunError(f"{path} is damaged ({error}); make it again with `losa test {self.path}`, or remove it: "
+            raise RunError(f"{path} is damaged ({error}); make it again with `losa predict {self.path}`, or remove it: "
                            "soft-NMS then cannot be tried anew") from error
 
     @cached_property

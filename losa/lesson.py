@@ -38,11 +38,21 @@ def influence(function: Callable, x: Tensor, dim: int, blank: int, size: int = 1
     return torch.stack([(function(x.index_fill(dim, at, blank)) - whole).norm(dim=0) for at in places]).numpy()
 
 
+def _live(config: Config):
+    """The config's backbone at work, without a cache. Raises ValueError where its snippets are not its own."""
+    if config.features or config.snippet_frames or config.snippets_per_video:
+        raise ValueError("the lesson needs a backbone and its own snippets; give a run without features, "
+                         "snippet_frames and snippets_per_video")
+    return open_source(config.replace(cache=""), ())
+
+
 def sight(run: Run, video: Video, tap: int, num_clips: int) -> dict[str, Float[np.ndarray, "T T"]]:
     """`influence` in the video's first clips: of frames (then grey) on the last layer, "backbone", and of tap number
-    `tap` (then its mean) on its adapters, "short" and "long".
+    `tap` (then its mean) on its adapters, "short" and "long". Raises ValueError for a run without such a tap.
     """
-    live, model = open_source(run.config.replace(cache=""), ()), copy.deepcopy(run.model).cpu()
+    live, model = _live(run.config), copy.deepcopy(run.model).cpu()
+    if not 0 <= tap < len(model.adapters):
+        raise ValueError(f"tap {tap} of a run with {len(model.adapters)}; give one of these, or a run of mode losa")
     fetched = live.fetch(video, 0, num_clips * live.recipe.clip_length // live.recipe.tubelet)
     (taps, last), mask = live.features(fetched), torch.ones(1, fetched["length"]).bool()
     x = (taps[tap] - model.tap_mean[tap, :, None, None, None]) / model.tap_std[tap, :, None, None, None]
@@ -96,7 +106,9 @@ def training_step(config: Config, video: Video, num_classes: int, mode: str, num
 
     Stages: "stem", "block 0", ... of the backbone, "adapters" (with the fusion), "head", "loss".
     """
-    source = open_source(config := config.replace(mode=mode, cache="", start=""), ())
+    source = _live(config := config.replace(mode=mode, cache="", start=""))
+    if config.class_agnostic:
+        video, num_classes = replace(video, labels=np.zeros_like(video.labels)), 1
     recipe, backbone, source.chunk = source.recipe, source.backbone, num_clips  # all clips in one pass
     align = recipe.clip_length // recipe.tubelet
     sample = Windows([video], source, num_clips * align, seed=config.seed, align=align)[0, 0]

@@ -96,3 +96,14 @@ def test_books_of_each_mode(run, video):
     assert books["inside"]["block 0"]["kept"] < 0.5 * books["inside"]["block 1"]["kept"]
     assert books["full"]["stem"]["gradient"] > 0
     assert books["full"]["stem"]["kept"] > books["full"]["block 1"]["kept"] > books["inside"]["block 1"]["kept"]
+
+
+def test_a_run_that_shows_nothing_of_a_backbone_says_so(run, video):
+    other = lesson.replace(run, config=run.config.replace(snippets_per_video=64))
+    for looked in (lambda: sight(other, video, 0, 2), lambda: training_step(other.config, video, 10, "losa", 2)):
+        with pytest.raises(ValueError, match="give a run without features, snippet_frames"):
+            looked()
+    with pytest.raises(ValueError, match="tap 6 of a run with 6"):
+        sight(run, video, 6, 2)
+    agnostic = training_step(run.config.replace(class_agnostic=True), video, 10, "head_only", num_clips=2)
+    assert agnostic["head"]["gradient"] > 0

@@ -136,7 +136,7 @@ def test_a_run_says_what_is_wrong_with_its_files_and_little_else(tmp_path):
     run = open_run(tmp_path / "a")
     assert len(repr(run)) < 300 and "name='a'" in repr(run)
     (tmp_path / "a" / "raw_predictions.npz").write_bytes(b"PK cut short")
-    with pytest.raises(RunError, match="raw_predictions.npz is damaged.*losa test"):
+    with pytest.raises(RunError, match="raw_predictions.npz is damaged.*losa predict"):
         timeline_view({"a": run}, "test_0")
     run = open_run(tmp_path / "a")
     run.predictions["test_0"] = []
