@@ -60,12 +60,12 @@ class View(anywidget.AnyWidget):
 class Quiet(anywidget.AnyWidget):
     """Shows nothing; put into an ipywidgets VBox, it keeps what is typed there away from the notebook's shortcuts."""
 
-    _esm = """export default { render({ el }) { const place = () => el.closest(".widget-vbox");
-      const mark = () => place()?.querySelectorAll("select, input, textarea, button, [tabindex], [contenteditable]")
-        .forEach((node) => node.setAttribute("data-lm-suppress-shortcuts", "true"));
-      const watch = new MutationObserver(mark), start = setInterval(() => { if (!place()) return;
-        clearInterval(start); mark(); watch.observe(place(), { childList: true, subtree: true }); }, 50);
-      return () => { clearInterval(start); watch.disconnect(); }; } };"""
+    _esm = """export default { render({ el }) {
+      const watch = new MutationObserver(() => el.closest(".widget-vbox")?.querySelectorAll(
+        "select, input, textarea, button, [tabindex], [contenteditable]").forEach((node) =>
+        node.setAttribute("data-lm-suppress-shortcuts", "true")));
+      watch.observe(document.body, { childList: true, subtree: true });
+      return () => watch.disconnect(); } };"""
 
 
 def link(*views: View) -> None:

@@ -4,18 +4,18 @@ const EDGE = 14; // pixels of the strips of classes before both axes
 function chosen(model) {
   const times = numbers(model.get("times")), { size, ...axis } = snippets(times, model.get("duration"));
   const bytes = numbers(model.get("similarity"), Uint8Array).subarray(model.get("tap") * size * size);
-  const similarity = (i, j) => bytes[i * size + j] / 255, picture = element("canvas", { width: size, height: size });
+  const alike = (i, j) => bytes[i * size + j] / 255, picture = element("canvas", { width: size, height: size });
   const low = bytes.subarray(0, size * size).reduce((a, b) => Math.min(a, b), 254) / 255;
   const context = picture.getContext("2d"), image = context.createImageData(size, size);
   for (let i = 0; i < size * size; i += 1) image.data.set([...coloured(bytes[i] / 255, [low, 1]), 255], 4 * i);
   context.putImageData(image, 0, 0);
   const xy = numbers(model.get("xy")).subarray(model.get("tap") * size * 2);
-  return { ...axis, times, size, similarity, picture, limits: [low, 1], xy: Array.from({ length: size }, (_, i) =>
+  return { ...axis, times, size, alike, picture, limits: [low, 1], xy: Array.from({ length: size }, (_, i) =>
     [xy[2 * i], xy[2 * i + 1]]) };
 }
 
 // Similarity of the visible span with itself, classes along both axes, a cross at the playhead.
-function drawMap(canvas, { at, size, picture }, bus, labels, { colour, soft, head, back, duration }) {
+function drawMap(canvas, { at, size, picture }, bus, labels, { colours, soft, head, back, duration }) {
   const { context, width } = sheet(canvas, canvas.clientWidth + 18), wide = width - EDGE;
   const from = at(bus.span[0]), seen = at(bus.span[1]) - from, y = scale(bus.span, wide).x(bus.time);
   Object.assign(context, { imageSmoothingEnabled: false, textBaseline: "middle" });
@@ -23,7 +23,7 @@ function drawMap(canvas, { at, size, picture }, bus, labels, { colour, soft, hea
   for (const edge of [1, 0]) { // first a rim, on which dark colours are seen on a dark page
     for (let i = Math.max(Math.floor(from), 0); i < Math.min(from + seen, size); i += 1) {
       const [start, end] = [Math.max((i - from) / seen, 0), Math.min((i + 1 - from) / seen, 1)].map((x) => x * wide);
-      context.fillStyle = !labels[i] ? "transparent" : edge ? soft : colour(labels[i]);
+      context.fillStyle = !labels[i] ? "transparent" : edge ? soft : colours[labels[i]];
       context.fillRect(EDGE + start - edge, 1 - edge, end - start + 0.5 + 2 * edge, EDGE - 6 + 2 * edge);
       context.fillRect(1 - edge, EDGE + start - edge, EDGE - 6 + 2 * edge, end - start + 0.5 + 2 * edge);
     }
@@ -37,7 +37,7 @@ function drawMap(canvas, { at, size, picture }, bus, labels, { colour, soft, hea
 }
 
 // Snippets in two dimensions: discs of the classes' colours, open squares for background, a ring around the current.
-function drawCloud(canvas, { xy }, now, labels, { colour, soft, head }) {
+function drawCloud(canvas, { xy }, now, labels, { colours, soft, head }) {
   const { context, width, height } = sheet(canvas, canvas.clientWidth), ends = [0, 1].map((axis) =>
     [Math.min(...xy.map((p) => p[axis])), Math.max(...xy.map((p) => p[axis]))]);
   const unit = Math.min(...ends.map(([low, high], i) => ([width, height][i] - 32) / (high - low || 1)));
@@ -48,7 +48,7 @@ function drawCloud(canvas, { xy }, now, labels, { colour, soft, head }) {
   places.forEach(([x, y], i) => { if (!labels[i]) context.strokeRect(x - 3, y - 3, 6, 6); });
   places.forEach((place, i) => {
     if (!labels[i]) return;
-    context.fillStyle = colour(labels[i]);
+    context.fillStyle = colours[labels[i]];
     disc(place, 4.5);
     context.fill();
     context.stroke();
@@ -61,9 +61,8 @@ function drawCloud(canvas, { xy }, now, labels, { colour, soft, head }) {
 
 function render({ model, el }) {
   const bus = shared(model), duration = () => model.get("duration"), labels = () => model.get("labels");
-  const canvas = (label) => element("canvas", { class: "map", tabindex: 0, role: "application",
-    "aria-label": label });
-  const map = canvas("similarity of all snippets; arrow keys read it"), cloud = canvas("snippets in two dimensions; arrow keys go on");
+  const [map, cloud] = ["similarity of all snippets", "snippets in two dimensions"].map((label) => element("canvas",
+    { class: "map", tabindex: 0, role: "application", "aria-label": `${label}; arrow keys read it` }));
   const title = element("div", { class: "title" }), bar = element("div"), words = element("span", { class: "soft" });
   const tap = choice(model, "tap", "features of", Number);
   const readout = element("p", { class: "readout", "aria-live": "polite" }), legend = element("div", { class: "row" });
@@ -73,14 +72,13 @@ function render({ model, el }) {
   const draw = once(() => {
     if (!root.isConnected || !data.size) return;
     const [soft, head, back] = ["--soft", "--head", "--back"].map((name) => themed(root, name));
-    const colours = model.get("colours"), colour = (label) => colours[label];
-    const style = { soft, head, back, colour, duration: duration() };
+    const style = { soft, head, back, colours: model.get("colours"), duration: duration() };
     drawMap(map, data, bus, labels(), style);
     places = drawCloud(cloud, data, data.of(bus.time), labels(), style);
   });
   const named = (i) => `${clock(data.times[i], duration())} (${labels()[i] || "background"})`;
   const say = (i = data.of(bus.time), j = i) => {
-    readout.textContent = named(i) + (i === j ? "" : ` and ${named(j)}: similarity ${data.similarity(i, j).toFixed(2)}`);
+    readout.textContent = named(i) + (i === j ? "" : ` and ${named(j)}: similarity ${data.alike(i, j).toFixed(2)}`);
   };
   const fill = () => {
     data = chosen(model);
