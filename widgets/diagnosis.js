@@ -80,7 +80,7 @@ function render({ model, el }) {
     const [video, kind, , label, start, end, score] = content.rows[id];
     return element("button", { type: "button", class: "line", "data-row": id, onclick: () => choose(id) },
       element("span", { class: "swatch", style: `background:${content.colours[label] ?? "#777"}` }),
-      ...[label, `${start.toFixed(1)}–${end.toFixed(1)} s`, kind === "truth" ? "" : score.toFixed(2),
+      ...[label, `${end < 120 ? start.toFixed(1) : clock(start, end)}–${clock(end, end)}`, kind === "truth" ? "" : score.toFixed(2),
         why(content.rows[id], content), video].map((text) => element("span", {}, text)));
   };
 

@@ -152,3 +152,11 @@ def test_an_offline_page_shows_all_but_frames_and_cuts_nothing_off(browser, tmp_
 def test_unknown_keyword_is_refused():
     with pytest.raises(TypeError, match="colour"):
         widget(colour="red")
+
+
+def test_times_of_long_videos_are_told_as_the_timeline_tells_them(browser, tmp_path):
+    truth = {"v": [{"segment": [3590.0, 8042.6], "label": "jump"}, {"segment": [3.25, 80.0], "label": "jump"}]}
+    view = Diagnosis(diagnose(truth, {}), truth=truth, predictions={}, classes=CLASSES)
+    with shown(browser, tmp_path, view) as page:
+        bar(page, "Missed by number of its class", "2-4").click()
+        assert [line[1] for line in lines(page)] == ["59:50.0–2:14:02.6", "3.3–80.0 s"]
