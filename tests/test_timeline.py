@@ -59,6 +59,8 @@ def test_selected_record_and_frame_follow_the_browser(timeline):
     assert timeline.selected_record["verdict"] == "localisation" and timeline.frame == 126
     timeline.fps = None
     assert timeline.frame is None
+    timeline.selected = ["run", 7]  # as after another sigma, when the click came too late
+    assert timeline.selected_record is None
 
 
 def test_live_map_is_looked_up_for_threshold_and_classes(timeline):

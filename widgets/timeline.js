@@ -31,12 +31,9 @@ function laidOut(model) {
   });
 }
 
-// Names of the tracks that find this ground truth at the threshold.
-const finders = (model, record) => Object.entries(record.found ?? {})
-  .filter(([, score]) => score >= model.get("min_score") - NUMBER).map(([name]) => name);
-
-const isMissed = (model, record, track) => !record.ambiguous
-  && !finders(model, record).some((name) => !track || name === track);
+// Names of the tracks that find this ground truth at the threshold; nothing misses what is ambiguous.
+const finders = (model, record) => (record.ambiguous ? model.get("lanes") : Object.entries(record.found ?? {})
+  .filter(([, score]) => score >= model.get("min_score") - NUMBER).map(([name]) => name));
 
 // A record in words: what, when, how sure, and why it is right or wrong.
 function described(model, [name, index]) {
@@ -124,7 +121,7 @@ function drawLane(view, c, { name, lane, shown, rows, high, from: top, told }, w
     const a = Math.max(x(start), -4), wide = Math.max(Math.min(x(end), width + 4) - a, 1.5);
     const box = [a, top + record.row * high, wide, high - Math.min(2, high / 4)];
     drawBar(view, c, record, lane > 0 && !isRight(record), box, theme);
-    const mine = is(model.get("selected"), index), missed = !lane && several && isMissed(model, record);
+    const mine = is(model.get("selected"), index), missed = !lane && several && !finders(model, record).length;
     if (!mine && !missed && !is(view.hovered, index)) continue;
     [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, missed && !mine ? theme.ink : theme.accent, mine ? 3 : 2];
     c.setLineDash(missed && !mine ? [4, 3] : []);
@@ -260,7 +257,7 @@ function chooser(view) {
   const step = (by) => next(named(lane(), lane().shown), by);
   const error = () => { // of the track that was last looked at
     const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
-    const missed = truth.shown.filter(({ record }) => isMissed(model, record, track?.name));
+    const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
     const wrong = track?.shown.filter(({ record }) => !isRight(record)) ?? [];
     next(track ? [...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start) : [], 1);
   };
@@ -387,13 +384,11 @@ function overview(view) {
 function actions(view, choose, loop, help) {
   const { model, bus, player: { toggle, video, frame } } = view, duration = () => model.get("duration");
   const go = (time) => bus.seek(clamp(time, 0, duration()));
-  const at = () => Math.floor(Math.min(bus.time / frame() + 1e-6, duration() / frame() - 1e-6)); // index of the frame
-  const step = (by) => go((at() + by) * frame());
+  const step = (by) => go((Math.floor(Math.min(bus.time, duration() - 1e-6) / frame() + 1e-6) + by) * frame());
   const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
   const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
   const pan = (by) => bus.zoom(...panned(bus.span, by * (bus.span[1] - bus.span[0]), duration()));
-  const now = () => SPEEDS.findLastIndex((value) => value <= model.get("speed"));
-  const faster = (by) => view.set({ speed: SPEEDS.at(clamp(now() + by, 0, 6)) });
+  const faster = (by) => view.set({ speed: SPEEDS[clamp(SPEEDS.findLastIndex((x) => x <= pace(model)) + by, 0, 6)] });
   const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
   return { ...Object.fromEntries(digits), " ": toggle, k: toggle, ",": () => step(-1), ".": () => step(1),
     ArrowLeft: jump(-1), ArrowRight: jump(1), ArrowUp: () => choose.beside(-1), ArrowDown: () => choose.beside(1),

@@ -80,7 +80,8 @@ class Timeline(View):
     @property
     def selected_record(self) -> dict | None:
         """The selected segment's record, with its verdict."""
-        return dict(self.tracks[self.selected[0]][self.selected[1]]) if self.selected else None
+        name, index = self.selected or ("", 0)
+        return next(map(dict, self.tracks.get(name, ())[index:]), None)  # None, too, where others took its place
 
     @property
     def frame(self) -> int | None:

@@ -18,8 +18,7 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
     is judged by `other`, the ground truth of highest tIoU (None: touches none; of equal ones one of its label first).
     What a prediction gets does not depend on those with lower scores: any score threshold keeps it.
     """
-    spans = [(np.inf, -np.inf) if r.get("ambiguous") else r["segment"] for r in truth]  # what is ambiguous is not there
-    starts, ends = np.array(spans, float).reshape(-1, 2).T
+    starts, ends = np.reshape([(np.inf, -np.inf) if r.get("ambiguous") else r["segment"] for r in truth], (-1, 2)).T
     labels, found = np.array([r["label"] for r in truth], object), [None] * len(truth)
     free, judged = np.ones(len(truth), bool), [{"verdict": KINDS[5], "tiou": 0.0, "other": None} for _ in predictions]
     for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
