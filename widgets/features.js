@@ -96,9 +96,8 @@ function render({ model, el }) {
   const inMap = (x) => data.of(scale(bus.span, map.clientWidth - EDGE).time(x - EDGE)); // along either axis
   const nearest = (x, y, far = places.map(([a, b]) => Math.hypot(a - x, b - y))) => far.indexOf(Math.min(...far));
   const go = (i) => { bus.seek(data.times[i]); say(i); };
-  map.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) => {
-    if (x >= EDGE && y >= EDGE && y < map.clientWidth) say(inMap(x), inMap(y));
-  });
+  map.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) =>
+    x >= EDGE && y >= EDGE && y < map.clientWidth && say(inMap(x), inMap(y)));
   cloud.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) => say(nearest(x, y)));
   cloud.addEventListener("click", ({ offsetX: x, offsetY: y }) => go(nearest(x, y)));
   navigate(map, bus, duration, { left: () => EDGE, click: (x) => { if (x >= 0) go(inMap(x + EDGE)); } });

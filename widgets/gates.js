@@ -112,9 +112,8 @@ function render({ model, el }) {
   };
   const time = (x) => scale(bus.span, canvas.clientWidth - LEFT).time(x - LEFT);
   const choose = (at) => { row = Math.min(Math.max(at, 0), data.rows.length - 1); say(); draw(); };
-  canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) => {
-    if (x >= LEFT && y < data.rows.length * data.high) say(time(x), Math.floor(y / data.high));
-  });
+  canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y }) =>
+    x >= LEFT && y < data.rows.length * data.high && say(time(x), Math.floor(y / data.high)));
   navigate(canvas, bus, duration, { left: () => LEFT, click: (x, y) => {
     if (x >= 0) bus.seek(time(x + LEFT));
     choose(Math.floor(y / data.high));

@@ -1,6 +1,7 @@
 """The gates of a model over a video and over a data set: which layers, which range, when, for which actions?"""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import numpy as np
 from traitlets import Bool, Bytes, Dict, Float, List, Unicode
@@ -83,8 +84,8 @@ def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequ
     share, curve = added.sum(2) / added.sum(), added.sum((0, 1))
     curve = np.convolve(curve, np.ones(min(5, len(curve))), "same")  # a moment, not a single snippet
     block, side = share.sum(1).argmax(), share.sum(0).argmax()
-    at = round(float(times[curve.argmax()]), 1)
-    when = f"{at:.1f} s" if times[-1] < 120 else f"{int(at // 60)}:{at % 60:04.1f}"
+    at = float(times[curve.argmax()])
+    when = f"{at:.1f} s" if times[-1] < 120 else str(timedelta(seconds=round(at)))
     said = (f"Of what the adapters add, most comes from block {layers[block]} ({share.sum(1)[block]:.0%}) and from the "
             f"{ranges[side]} range ({share.sum(0)[side]:.0%}); in this video most is added around {when}")
     names, rows = (table["class"][key] for key in ("names", "contribution")) if table else ([], [])

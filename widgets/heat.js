@@ -26,9 +26,8 @@ function colourBar(limits) {
 }
 
 // Numbers from a trait of bytes.
-function numbers({ buffer, byteOffset, byteLength }, Kind = Float32Array) {
-  return new Kind(buffer.slice(byteOffset, byteOffset + byteLength));
-}
+const numbers = ({ buffer, byteOffset: at, byteLength: long }, Kind = Float32Array) =>
+  new Kind(buffer.slice(at, at + long));
 
 // Evenly spaced snippets with these centres, seconds: `at` time -> place in snippets, `of` -> number of the snippet.
 function snippets(times, duration) {
@@ -67,7 +66,8 @@ function mount({ model, el }, bus, root, { traits, fill, draw, step, said, actio
   const to = (time) => { bus.seek(Math.min(time, model.get("duration"))); said(); }, by = (time) => to(bus.time + time);
   const zoom = (factor) => bus.zoom(...zoomed(bus.span, bus.time, factor, model.get("duration")));
   for (let i = 0; i < 10; i += 1) actions[i] = () => to((model.get("duration") * i) / 10);
-  keys(root, { ...actions, z: () => zoom(0.5), x: () => zoom(2), f: () => zoom(Infinity), ",": () => by(-step()), ".": () => by(step()),
+  keys(root, { ...actions, z: () => zoom(0.5), x: () => zoom(2), f: () => zoom(Infinity),
+    ",": () => by(-step()), ".": () => by(step()),
     ArrowLeft: (event) => by(event.shiftKey ? -5 : -1), ArrowRight: (event) => by(event.shiftKey ? 5 : 1) });
   const again = once(fill), unwatch = watch(root, draw);
   traits.forEach((name) => model.on(`change:${name}`, again));
