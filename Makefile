@@ -10,7 +10,9 @@ BIN := .venv/bin
 READY := .venv/.losa-ready
 STARTED := .tools/set-up-started
 STRIP := .venv/bin/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill \
-cell.metadata.execution metadata.widgets"
+cell.metadata.execution metadata.widgets metadata.language_info.codemirror_mode metadata.language_info.file_extension \
+metadata.language_info.mimetype metadata.language_info.nbconvert_exporter metadata.language_info.pygments_lexer \
+metadata.language_info.version"
 
 RUN_NOTEBOOK = $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book"
 

@@ -26,13 +26,16 @@ def demo(out: str | Path = "runs/demo", *, size: str = "demo", seed: int = 0, **
     """
     out, began = Path(out), time.monotonic()
     config, before = PRESETS["tiny" if size == "tiny" else "demo"](out, seed=seed, **fields), read_result(out)
-    print(f"1/4 world: rendering the videos of size {size!r} into {out / 'world'}")
+    there = (out / "world" / "annotations.json").exists()
+    print(f"1/4 world: {'looking after' if there else 'rendering'} the videos of size {size!r} in {out / 'world'}")
     make_world(out / "world", size, seed=seed)
     seconds = {"world": max(round(time.monotonic() - began, 2), before.get("seconds", {}).get("world", 0))}
     runs = {"head_only": head_only(config), "losa": config}
     results = {}
     for number, (name, each) in enumerate(runs.items()):
-        print(f"{number + 2}/4 {name}: training on {config.train_subset}, then predicting {config.test_subset}")
+        there = read_result(out / name).get("config") == each.to_dict()
+        print(f"{number + 2}/4 {name}: " + ("trained already" if there else
+              f"training on {config.train_subset}, then predicting {config.test_subset}"))
         results[name] = run(each, out / name)
         seconds |= {f"{name}_{phase}": s for phase, s in results[name]["seconds"].items()}
     print("4/4 page and notebook")
@@ -73,12 +76,19 @@ def shown_videos(config, out: Path, num: int = 3) -> list[dict]:
 
 
 def execute_notebook(out: Path) -> Path | None:
-    """The executed quickstart notebook, which reads the finished demo; None where notebooks are not installed."""
+    """The executed quickstart notebook, which reads the finished demo; None where notebooks are not installed.
+
+    One that is younger than the notebook and both runs is left as it is.
+    """
     if not NOTEBOOK.exists():
         print(f"no notebooks beside the package ({NOTEBOOK}); clone the repository to have them")
         return None
+    executed, half = out / NOTEBOOK.name, out / f".{NOTEBOOK.name}"
+    read = (NOTEBOOK, out / "losa" / "result.json", out / "head_only" / "result.json")
+    if executed.exists() and executed.stat().st_mtime > max(path.stat().st_mtime for path in read):
+        return executed
     import papermill
 
-    papermill.execute_notebook(str(NOTEBOOK), str(out / NOTEBOOK.name), parameters={"run_dir": str(out.resolve())},
+    papermill.execute_notebook(str(NOTEBOOK), str(half), parameters={"run_dir": str(out.resolve())},
                                progress_bar=False, kernel_manager_class=private_kernels())
-    return out / NOTEBOOK.name
+    return half.replace(executed)

@@ -38,8 +38,11 @@ def test_page_and_notebook_are_there(made):
     assert any(cell.get("outputs") for cell in notebook["cells"])
 
 
-def test_second_call_reuses_runs(made):
+def test_second_call_reuses_runs_and_says_so(made, capsys):
     out, result = made
-    stamps = {p: p.stat().st_mtime_ns for p in out.rglob("*.safetensors")}
+    files = [*out.rglob("*.safetensors"), out / "00_quickstart.ipynb"]
+    stamps = [path.stat().st_mtime_ns for path in files]
     assert demo(out, size="tiny")["losa"] == result["losa"]
-    assert stamps == {p: p.stat().st_mtime_ns for p in out.rglob("*.safetensors")}
+    assert stamps == [path.stat().st_mtime_ns for path in files]
+    said = capsys.readouterr().out
+    assert said.count("trained already") == 2 and "rendering" not in said
