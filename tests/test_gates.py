@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from traitlets import TraitError
 
 from widgets.gates import Gates
 
@@ -63,5 +64,9 @@ def test_shapes_that_do_not_fit_and_unknown_keywords_are_refused():
     for more in ({"classes": ["a"]}, {"profile": PROFILE | {"by_class": {"gate": [np.ones((3, 2))] * 3}}}):
         with pytest.raises(ValueError, match="give that of the same model"):
             Gates(GATES, NORMS, **GIVEN | {"profile": PROFILE} | more)
+    view = Gates(GATES, NORMS, **GIVEN)
+    for name, value in {"by": "colour", "kind": "gates", "span": [1.0]}.items():
+        with pytest.raises(TraitError, match=name):
+            setattr(view, name, value)
     with pytest.raises(TypeError, match="colour"):
         Gates(GATES, NORMS, **GIVEN, colour="red")

@@ -32,7 +32,7 @@ class View(anywidget.AnyWidget):
 
     group = traitlets.Unicode().tag(sync=True)
     current_time = traitlets.Float(0.0).tag(sync=True)
-    span = traitlets.List(traitlets.Float(), [0.0, 0.0]).tag(sync=True)
+    span = traitlets.List(traitlets.Float(), [0.0, 0.0], 2, 2).tag(sync=True)
     live = traitlets.Bool(True).tag(sync=True)
 
     @traitlets.default("group")

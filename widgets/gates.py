@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
-from traitlets import Bool, Bytes, Dict, Float, List, Unicode
+from traitlets import Bool, Bytes, Dict, Enum, Float, List, Unicode
 
 from widgets.base import HERE, View, parts, plain_json
 
@@ -26,7 +26,7 @@ class Gates(View):
     layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
     duration, static = Float().tag(sync=True), Bool().tag(sync=True)
     title, answer = Unicode().tag(sync=True), Unicode().tag(sync=True)
-    kind, by = Unicode("gate").tag(sync=True), Unicode("class").tag(sync=True)
+    kind, by = (Enum(few, few[0]).tag(sync=True) for few in (("gate", "contribution", "norm"), ("class", "length")))
 
     def __init__(self, gates: np.ndarray | None, norms: np.ndarray | None, times: Sequence[float], *,
                  layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",
