@@ -211,7 +211,7 @@ function player(view) {
     if (model.get("live")) model.send({ kind: "poster" });
     strip();
   };
-  const paused = () => { state(); bus.seek(Math.min(video.currentTime, duration())); };
+  const paused = () => { state(); if (video.paused) bus.seek(Math.min(video.currentTime, duration())); };
   const ready = () => { video.playbackRate = pace(model); video.currentTime = at(bus.time); };
   const ended = () => model.get("loop") && view.record() && bus.seek(view.record().segment[0], true);
   const heard = { play: () => { state(); tick(); }, pause: paused, ended, emptied: state, loadedmetadata: ready,

@@ -216,6 +216,15 @@ def test_space_enter_loop_and_speed(page):
     assert 0.9 < now(page) < 2.5
 
 
+def test_enter_right_after_space_still_ends_with_the_segment(page):
+    page.locator(".lanes").focus()
+    press(page, "+", "+", "+", "+", "n", " ")
+    playing(page)
+    press(page, " ", "Enter")
+    playing(page, False)
+    assert 1.9 < now(page) < 3.5
+
+
 def test_threshold_and_classes_filter_and_live_map_agrees_with_python(page, timeline):
     maps = page.locator(".maps tr >> nth=1 >> td")
     assert maps.all_inner_texts() == ["first", "62.5 %", "–"]
