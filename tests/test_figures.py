@@ -160,3 +160,10 @@ def test_one_legend_stands_for_several_timelines_and_says_only_what_is_there():
     assert "fainter: lower score" not in [t.get_text() for t in sure.axes[0].get_legend().get_texts()]
     (listed,) = [a for a in sure.axes[0].artists if hasattr(a, "get_texts")]
     assert [t.get_text() for t in listed.get_texts()] == list(CLASSES)
+
+
+def test_titles_and_labels_of_a_timeline_are_no_formulas(tmp_path):
+    strange = r"$\frac{$"
+    fig = timeline({"truth": [{"segment": [1, 2], "label": strange}]}, 5, classes=[strange], title=strange)
+    fig.savefig(tmp_path / "timeline.svg")
+    assert strange in [text.get_text().replace("\\$", "$") for text in fig.findobj(lambda x: hasattr(x, "get_text"))]

@@ -127,11 +127,11 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
             draw_segment(ax, record, top + row * row_height, row_height * 0.86, colours, ok)
         ticks[top + heights[name] / 2] = lane_title(name, right, len(tracks[truth_name]), name == truth_name)
         top += heights[name] + 0.28
-    ax.set(xlim=(0, duration), ylim=(top - 0.28 + 0.06, -0.06), xlabel="seconds", title=title)
+    ax.set(xlim=(0, duration), ylim=(top - 0.28 + 0.06, -0.06), xlabel="seconds", title=plain(title))
     ax.set_yticks(list(ticks), list(ticks.values()))
     bare(ax)
     hide_long_labels(ax)
-    handles = [Patch(facecolor=colours[c], label=c) for c in used]
+    handles = [Patch(facecolor=colours[c], label=plain(c)) for c in used]
     meaning = [Patch(facecolor="#777777", label=f"right (tIoU at least {tiou:g})"),
                Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")] if len(tracks) > 1 else []
     if any(score_of(r) < 0.95 for records in shown.values() for r in records):
