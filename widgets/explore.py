@@ -130,8 +130,7 @@ class Explore(w.VBox):
                 run, video, self._profile(run) if self.profiled.value else None)
         seconds = {v.id: float(v.duration) for v in run.videos.values()}
         found = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
-                         min_score=self.timeline.min_score,  # what the timeline shows
-                         durations=seconds if seconds.keys() >= run.truth.keys() else None)
+                         min_score=self.timeline.min_score, durations=seconds if {*seconds} >= {*run.truth} else None)
         show = lambda v, times: self._views.frames(run.video(v).path, [run.video(v).start + t for t in times])  # noqa: E731
         return {"diagnosis": found, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
                 "frames": show if any(v.path for v in run.videos.values()) else None, "title": run.name}
