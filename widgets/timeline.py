@@ -117,7 +117,7 @@ class Timeline(View):
         shown = {name: [r for r in self.tracks[name] if r["label"] in self.shown_classes
                         and not r.get("ambiguous")] for name in self.lanes}
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
-                                title=figures.plain(self.title))
+                                title=self.title)
 
     def save(self, path: str | Path) -> Path:
         """The path of that figure as a .png, .svg or .pdf file. Raises ValueError for another ending."""
