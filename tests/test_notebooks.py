@@ -20,8 +20,8 @@ from losa.config import PRESETS, Config
 from losa.data import load_annotations
 from losa.evaluate import evaluate, read_ground_truth, read_predictions
 from losa.model import load_model
+from losa.own_video import first_lines, given_paths
 from losa.views import open_run, video_table
-from widgets.own_video import first_lines, given_paths
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -158,3 +158,12 @@ def test_save_writes_a_picture_of_what_is_shown(timeline, tmp_path, ending):
 def test_save_refuses_other_endings(timeline, tmp_path):
     with pytest.raises(ValueError, match=r"ends in .png, .svg or .pdf"):
         timeline.save(tmp_path / "a.html")
+
+
+def test_bytes_of_a_video_wait_until_a_browser_asks(tmp_path, monkeypatch):
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    (tmp_path / "v.mp4").write_bytes(b"x" * 9)
+    shown = Timeline(tmp_path / "v.mp4", {"truth": []}, duration=1.0)
+    assert shown.source["kind"] == "bytes" and shown.video_bytes == b""
+    shown._handle_custom_msg({"kind": "video"}, [])
+    assert shown.video_bytes == b"x" * 9

@@ -49,7 +49,7 @@ function described(model, [name, index]) {
     "wrong label": `Wrong label: here is ${near}`,
     localisation: `Wrong, localisation: right label, boundaries too far off (${model.get("tiou")} needed): ${near}`,
     confusion: `Wrong, confusion: neither label nor boundaries fit, nearest is ${near}`,
-    background: `Wrong, background: nothing happens here${near && `, nearest is ${near}`}`,
+    background: `Wrong, background: no action is labelled here${near && `, nearest is ${near}`}`,
     ambiguous: "Ambiguous: belongs to no class and counts for nothing",
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
   const score = name === first ? "" : `, score ${record.score.toFixed(2)}`;
@@ -201,7 +201,9 @@ function player(view) {
     const root = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}").baseUrl ?? "/";
     const url = kind === "files" ? `${root}files/${path}`
       : kind === "bytes" && bytes?.byteLength ? blob(bytes, "video/mp4") : "";
-    [video.hidden, told.textContent] = [!url, url ? "" : message ?? ""];
+    const asked = kind === "bytes" && !url && model.get("live"); // bytes come when asked for: a notebook keeps none
+    if (asked) model.send({ kind: "video" });
+    [video.hidden, told.textContent] = [!url, url || asked ? "" : message ?? ""];
     if (url) video.src = url;
     else video.removeAttribute("src");
     strip();
@@ -311,8 +313,9 @@ function settings(view) {
   const tables = () => {
     const ap = model.get("ap"), names = model.get("lanes").filter((name) => ap[name]);
     const row = (tag, ...cells) => element("tr", {}, cells.map((text) => element(tag, {}, text)));
+    const title = row("th", `average mAP, score ≥ ${model.get("min_score").toFixed(2)}`, "this video", "data set");
     maps.hidden = !names.length;
-    maps.replaceChildren(row("th", "average mAP", "this video", "data set"), ...names.map((name) =>
+    maps.replaceChildren(title, ...names.map((name) =>
       row("td", name, ...["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind]))))));
   };
   const toggle = (label, only) => {
@@ -385,12 +388,13 @@ function actions(view, choose, loop, help) {
   const { model, bus, player: { toggle, video, frame } } = view, duration = () => model.get("duration");
   const go = (time) => bus.seek(clamp(time, 0, duration()));
   const step = (by) => go((Math.floor(Math.min(bus.time, duration() - 1e-6) / frame() + 1e-6) + by) * frame());
+  const still = (by) => { video.pause(); step(by); };
   const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
   const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
   const pan = (by) => bus.zoom(...panned(bus.span, by * (bus.span[1] - bus.span[0]), duration()));
   const faster = (by) => view.set({ speed: SPEEDS[clamp(SPEEDS.findLastIndex((x) => x <= pace(model)) + by, 0, 6)] });
   const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
-  return { ...Object.fromEntries(digits), " ": toggle, k: toggle, ",": () => step(-1), ".": () => step(1),
+  return { ...Object.fromEntries(digits), " ": toggle, k: toggle, ",": () => still(-1), ".": () => still(1),
     ArrowLeft: jump(-1), ArrowRight: jump(1), ArrowUp: () => choose.beside(-1), ArrowDown: () => choose.beside(1),
     n: () => choose.step(1), p: () => choose.step(-1), e: choose.error, l: () => loop.click(),
     Enter: () => view.record() && choose.go(model.get("selected"), true), z: () => zoom(0.5), x: () => zoom(2),

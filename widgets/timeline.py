@@ -70,7 +70,7 @@ class Timeline(View):
             self.shown_classes, self.colours = list(self.classes), figures.class_colours(self.classes)
             self.lanes, self.tracks = list(given), judged(given, tiou)
             self.suppressible, self.ap = bool(self.rescore), ap
-            self.source, self.video_bytes = video_source(video)
+            (self.source, self._bytes), self.video_bytes = video_source(video), b""  # until a browser asks
             self.poster = self._strip() if self.source["kind"] == "none" else []
 
     @observe("tiou")
@@ -133,6 +133,8 @@ class Timeline(View):
     def _answer(self, _: View, content: Mapping, buffers: Sequence) -> None:
         if content.get("kind") == "poster":
             self.poster = self._strip()
+        elif content.get("kind") == "video":
+            self.video_bytes = self._bytes
         elif content.get("kind") == "suppress":
             try:
                 self.suppress(float(content["sigma"]), bool(content["data_set"]))

@@ -314,7 +314,7 @@ def test_another_video_in_its_place(page, timeline):
     assert page.locator(".chip").all_inner_texts() == ["sit"] and page.locator("video").is_hidden()
     assert page.evaluate("() => document.activeElement.className") == "lanes"
     page.locator(".lanes").hover(position={"x": page.locator(".lanes").bounding_box()["width"] * 0.4, "y": 17 + 9 + 39})
-    assert said(page) == "other: sit, 1.00 s – 2.00 s, score 0.40. Wrong, background: nothing happens here."
+    assert said(page) == "other: sit, 1.00 s – 2.00 s, score 0.40. Wrong, background: no action is labelled here."
 
 
 def test_without_a_kernel_and_a_video(browser, tmp_path, video, timeline):
