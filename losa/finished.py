@@ -99,13 +99,22 @@ class Run:
 
 def find_runs(folder: str | Path) -> dict[str, Path]:
     """Every finished run at or below a folder, by its path below it. Raises RunError where there is no such folder."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise RunError(f"{folder} is no folder (looked for in {Path.cwd()}); give one with runs in it, or make some "
-                       "with `make demo`")
+    folder = folder_of(folder)
     places = sorted(path.parent for path in folder.rglob("result.json"))
     return {place.relative_to(folder).as_posix() if place != folder else folder.resolve().name: place
             for place in places if not lacking(place)}
+
+
+def folder_of(folder: str | Path) -> Path:
+    """The folder, a relative one from here or from the nearest folder above: notebooks lie beside runs, not above.
+
+    Raises RunError where there is none.
+    """
+    places = [place / folder for place in (Path(), *Path.cwd().parents)]
+    if found := next((place for place in places if place.is_dir()), None):
+        return found
+    raise RunError(f"{folder} is no folder (looked for in {Path.cwd()} and above); give one with runs in it, or make "
+                   "some with `make demo`")
 
 
 def lacking(path: Path) -> str:

@@ -47,23 +47,23 @@ def listed(browser, control):
     return [option if isinstance(option, str) else option[1] for option in browser.controls[control].options]
 
 
-def test_it_opens_the_first_run_and_computes_what_is_opened_only(root, asked):
+def test_it_opens_the_best_run_and_computes_what_is_opened_only(root, asked):
     browser = explore(root)
-    assert browser.message == "" and browser.run.name == "bad"
+    assert browser.message == "" and browser.run.name == "good"
     assert not isinstance(browser.timeline, Compare)
     assert listed(browser, "run") == ["bad", "good", "begun (not finished)"]
     assert listed(browser, "compare") == [ALONE, *listed(browser, "run")]
     assert listed(browser, "class") == [ALL, "jump", "kick"]
     assert listed(browser, "video") == [f"test_{i}" for i in range(8)] and browser.timeline.video_id == "test_0"
-    assert browser.diagnosis.title == "bad" and browser.gates is browser.features is None and asked == []
+    assert browser.diagnosis.title == "good" and browser.gates is browser.features is None and asked == []
     browser.tabs.selected_index = 1
     browser.tabs.selected_index = 2
     browser.tabs.selected_index = 1
-    assert asked == [("gates", "bad", "test_0", None), ("features", "bad", "test_0")]
+    assert asked == [("gates", "good", "test_0", None), ("features", "good", "test_0")]
     assert browser.gates.group == browser.features.group == browser.timeline.group
     browser.controls["video"].value = "test_3"
     browser.profiled.value = True
-    assert asked[2:] == [("gates", "bad", "test_3", None), ("profile", "bad"), ("gates", "bad", "test_3", None)]
+    assert asked[2:] == [("gates", "good", "test_3", None), ("profile", "good"), ("gates", "good", "test_3", None)]
 
 
 def test_a_video_replaces_another_in_place(root, asked):

@@ -13,7 +13,7 @@ from PIL import Image
 from losa.config import Config
 from losa.data import Annotations, load_annotations
 from losa.evaluate import LENGTHS, evaluate, read_ground_truth, read_predictions
-from losa.finished import Run, RunError, ap_table, counted, find_runs, open_run
+from losa.finished import Run, RunError, ap_table, counted, find_runs, folder_of, open_run
 from losa.model import build, save_model
 from losa.modes import open_source
 from losa.predict import Raw, load_raw, save_raw, suppress, truth_of, video_gates, windows_of
@@ -364,3 +364,12 @@ def test_frames_are_those_shown_at_the_times(tmp_path):
     pictures = frames(path, [0.0, 0.5, 0.5199, 1.23, 99.0], height=48)
     found = [np.array(Image.open(io.BytesIO(data))) for data in pictures]
     assert [read_number(picture) for picture in found] == [0, 12, 12, 30, 49] and found[0].shape[0] == 48
+
+
+def test_a_relative_folder_is_found_from_below(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert folder_of("runs") == tmp_path / "runs" and find_runs("runs") == {}
+    with pytest.raises(RunError, match="no folder .* and above"):
+        folder_of("no such folder anywhere")

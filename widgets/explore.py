@@ -21,18 +21,21 @@ TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features}
 class Explore(w.VBox):
     """Controls, a timeline and tabs; a tab is computed when it is opened. Python may set the controls' `value`, too.
 
-    root: a folder with runs at or below it. run, second, video: what to begin with. Raises ValueError for none such.
+    root: a folder with runs at or below it. run, second, video: what to begin with, by default the best run. Raises
+    ValueError for none such.
     controls: {"run", "compare", "class", "sort", "video"}; tabs. run, second: the open runs (second may be None).
     timeline, diagnosis, gates, features: the widgets, None before they are shown. message: what went wrong, or "".
     """
 
     def __init__(self, root: str | Path = "runs/", *, run: str = "", second: str = "", video: str = "") -> None:
-        from losa import views
+        from losa import files, finished, views
 
+        root = finished.folder_of(root)
         paths, self._views, self._busy, self._keys = views.find_runs(root), views, True, {}
         if not paths or {run, second} - {*paths, ""}:
             raise ValueError(f"asked for {[run, second]}; finished below {root}: {', '.join(paths) or 'no run'}; take "
                              "one of these, go on with one that has begun, or make some with `make demo`")
+        best = max(paths, key=lambda name: files.read_object(paths[name] / "result.json").get("average_map") or 0)
         begun = [path.parent for path in sorted(Path(root).rglob("config.json")) if path.parent not in paths.values()]
         paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
         few = lru_cache(4)  # runs with their models, which are large
@@ -40,8 +43,9 @@ class Explore(w.VBox):
         self._table = few(lambda run: views.video_table(run).set_index("video"))
         self.run = self.second = self.timeline = self.diagnosis = self.gates = self.features = None
         options = {"run": [*paths], "compare": [ALONE, *paths], "class": [ALL], "sort": [*ORDERS], "video": [video]}
-        self.controls = {name: w.Dropdown(description=name, options=rows) for name, rows in options.items()}
-        self.controls["run"].value, self.controls["compare"].value = run or [*paths][0], second or ALONE
+        self.controls = {name: w.Dropdown(description=name, options=rows, layout={"width": "auto"})
+                         for name, rows in options.items()}
+        self.controls["run"].value, self.controls["compare"].value = run or best, second or ALONE
         self.profiled = w.Checkbox(description="gates by class and length, over all videos", indent=False)
         self.tabs = w.Tab([w.VBox() for _ in TABS], titles=[name.title() for name in TABS], selected_index=0)
         self._said, self._place = w.HTML(), w.VBox()
