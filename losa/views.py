@@ -24,7 +24,7 @@ from losa.fusion import GatedFusion
 from losa.predict import Window, suppress, windows_of
 from losa.taps import best_device, opened
 from losa.truth import Records
-from losa.video import probe
+from losa.video import VideoError, probe
 from losa.windows import padded
 
 __all__ = [
@@ -66,7 +66,7 @@ def timeline_view(runs: Mapping[str, Run], video_id: str, live: bool = True) -> 
             "ap": {name: {"video": video_ap(run, video_id, run.predictions), "data": run.table}
                    for name, run in runs.items()},
             "rescore": {name: rescore_of(run) for name, run in runs.items() if live and run.raw} or None,
-            "frames": (lambda times_s: frames(video.path, [video.start + t for t in times_s])) if there else None,
+            "frames": pictures_of(video) if there else None,
             "video_id": video_id}
 
 
@@ -113,6 +113,17 @@ def rescore_of(run: Run) -> Callable:
 @lru_cache(maxsize=2)
 def _scores(path: str, classes: tuple[str, ...]):
     return read_scores(path, classes) if path else None
+
+
+def pictures_of(video: Video) -> Callable:
+    """f(times in seconds of the video) -> JPEG bytes of its `frames`; none where the file is damaged."""
+    def pictures(times_s: Sequence[Number]) -> list[bytes]:
+        try:
+            return frames(video.path, [video.start + t for t in times_s])
+        except VideoError:
+            return []
+
+    return pictures
 
 
 def frames(path: str | Path, times_s: Sequence[Number], height: int = 96) -> list[bytes]:

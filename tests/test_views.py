@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from losa.views import (
     gate_profile,
     gates_view,
     looked_into,
+    pictures_of,
     rescore_of,
     timeline_view,
     video_table,
@@ -364,6 +366,11 @@ def test_frames_are_those_shown_at_the_times(tmp_path):
     pictures = frames(path, [0.0, 0.5, 0.5199, 1.23, 99.0], height=48)
     found = [np.array(Image.open(io.BytesIO(data))) for data in pictures]
     assert [read_number(picture) for picture in found] == [0, 12, 12, 30, 49] and found[0].shape[0] == 48
+
+
+def test_a_damaged_file_gives_no_pictures(tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    assert pictures_of(replace(a_video(), path=tmp_path / "broken.mp4"))([0.0]) == []
 
 
 def test_a_relative_folder_is_found_from_below(tmp_path, monkeypatch):

@@ -101,7 +101,7 @@ def offline_state(view: Any, max_video_mb: float) -> dict[str, Any]:
             kind, video, message = "bytes", Path(path).read_bytes(), "This browser cannot play the video of this page."
         elif view.frames:
             times = [round((i + 0.5) * view.duration / POSTERS, 3) for i in range(POSTERS)]
-            poster = [{"time": t, "jpeg": jpeg} for t, jpeg in zip(times, view.frames(times), strict=True)]
+            poster = [{"time": t, "jpeg": jpeg} for t, jpeg in zip(times, view.frames(times), strict=False)]
     return state | {"source": _source(kind, message), "video_bytes": video, "poster": poster}
 
 
