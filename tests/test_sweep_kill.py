@@ -32,7 +32,8 @@ def wait_for(condition, seconds: float = 60.0):
 
 def start(notebook: Path, out: Path, jobs: int = 2) -> subprocess.Popen:
     """A sweep in a process of its own."""
-    call = f"from losa.sweep import sweep; sweep({str(notebook)!r}, {GRID!r}, {str(out)!r}, jobs={jobs})"
+    call = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored by what runs behind &
+    call += f"from losa.sweep import sweep; sweep({str(notebook)!r}, {GRID!r}, {str(out)!r}, jobs={jobs})"
     return subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
