@@ -160,7 +160,7 @@ def test_a_file_damaged_in_its_middle_is_found_by_reading_it_to_its_end(folder, 
     path = write_video(folder / "hurt.mkv", 60, options={**X264, "threads": "1"},  # the same bytes every time
                        draw=lambda number: noise.integers(0, 255, (96, 96, 3), dtype=np.uint8))
     data = bytearray(path.read_bytes())
-    for place in range(len(data) // 2, 7 * len(data) // 10, 50):
+    for place in range(len(data) // 3, 9 * len(data) // 10, 50):
         data[place : place + 40] = noise.integers(0, 255, 40, dtype=np.uint8).tobytes()
     path.write_bytes(data)
     table = write(tmp_path / "a.csv", "video,label,start,end,subset\none,jump,1,2,train\nhurt,jump,1,2,test\n")
