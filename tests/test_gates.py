@@ -18,7 +18,7 @@ PROFILE = {"classes": ["a", "b", "c"], "lengths": ["S", "L"],
 def test_the_sentence_names_block_range_time_and_actions():
     view = Gates(GATES, NORMS, profile=PROFILE, **GIVEN)
     assert "most comes from block 3 (86%) and from the long range (71%)" in view.answer  # 1.5 and 1.25 of 1.75
-    assert "most for b (8.00 times the last layer), least for a (4.00), with 0.00 where nothing" in view.answer
+    assert "most for b (8.00 times the last layer), least for a (4.00), with 0.00 where no action" in view.answer
     rest = {kind: None for kind in ("gate", "contribution")}
     assert Gates(GATES, NORMS, profile=PROFILE | {"background": rest}, **GIVEN).answer.endswith("least for a (4.00).")
     assert Gates(0 * GATES, NORMS, **GIVEN).answer.startswith("All gates are closed in this video")

@@ -94,4 +94,4 @@ def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequ
         return said + "."
     (least, quiet), (most, loud) = min(filter(None, sums)), max(filter(None, sums))
     return (f"{said}; over the data set most for {loud} ({most:.2f} times the last layer), least for {quiet} "
-            f"({least:.2f})" + (f", with {rest[0]:.2f} where nothing happens." if rest else "."))
+            f"({least:.2f})" + (f", with {rest[0]:.2f} where no action is labelled." if rest else "."))
