@@ -28,7 +28,7 @@ function render({ model, el }) {
   const readout = element("p", { class: "readout", "aria-live": "polite" });
   const frames = element("div", { class: "frames" }), title = element("p", { class: "title" });
   const root = element("div", { class: "losa diagnosis", role: "group", "aria-label": "error diagnosis" },
-    title, charts, readout, list, frames);
+    title, charts, readout, frames, list);
   let content, bar, heading, row, addresses = [];
 
   const press = (node, on) => node.setAttribute("aria-pressed", on);

@@ -446,6 +446,10 @@ function render({ model, el }) {
     if (start < from || start > to) bus.zoom(...panned(bus.span, start - (from + to) / 2, duration()));
     draw();
   };
+  const reveal = () => { // what somebody else selected, a diagnosis above or below, comes into sight
+    const { top, bottom } = root.getBoundingClientRect();
+    if (view.record() && bottom > top && (bottom < 0 || top > innerHeight)) root.scrollIntoView({ block: "nearest" });
+  };
   const fill = () => {
     [view.colours, view.lanes] = [model.get("colours"), laidOut(model)];
     title.textContent = model.get("title");
@@ -469,7 +473,7 @@ function render({ model, el }) {
   keys(root, actions(view, choose, loop, help));
   const later = once(fill), load = once(playing.load), heard = { "msg:custom": options.hear, "change:source": load,
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
-    "change:selected": chosen };
+    "change:selected": () => { chosen(); reveal(); } };
   for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "duration", "title", "speed",
     "loop", "sigma", "suppressible"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);

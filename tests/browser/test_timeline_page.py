@@ -386,3 +386,10 @@ def test_it_fits_a_narrow_page(browser, tmp_path, timeline, scheme):
         settled(page)
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         picture(page, f"timeline_narrow_{scheme}")
+
+
+def test_what_python_selects_comes_into_sight(page):
+    page.evaluate("() => { document.querySelector('main').style.paddingBottom = '3000px'; scrollTo(0, 2500); }")
+    assert page.locator(".timeline").bounding_box()["y"] < -1000
+    page.evaluate("() => losaModels[0].set('selected', ['first', 1])")
+    page.wait_for_function("() => scrollY < 100")
