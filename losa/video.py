@@ -273,19 +273,19 @@ def decode(path: Path, num_threads: int = 1, alive: Callable = lambda: None) -> 
 
 
 def read_through(path: str | Path, alive: Callable | None = None) -> VideoInfo:
-    """What `probe` says, after every frame was decoded once by the backend that `Reader` chooses, keeping none.
+    """What `probe` says, after every frame was decoded by the backend that `Reader` chooses and by PyAV, keeping none.
 
-    alive: called now and then.
+    PyAV because decord's threads may lose an error on a busy machine. alive: called now and then.
     Raises VideoError where a frame does not come out: a file damaged in its middle passes `probe`.
     """
     signs = Signs(alive)
     info, reader = probe(path, signs), Reader(path, alive=signs)
-    if reader.backend == "av":
-        reader._open().pass_through()
-    else:
+    if reader.backend != "av":
         for start in range(0, reader.num_frames, FEW_FRAMES):
             reader.read(range(start, min(start + FEW_FRAMES, reader.num_frames)))
             signs()
+        reader = Reader(path, backend="av", alive=signs)
+    reader._open().pass_through()
     return info
 
 
