@@ -31,6 +31,7 @@ def losa(*words, cwd="."):
     with (contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
           warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch):
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to be collected
         patch.setattr(sys, "argv", ["losa", *map(str, words)])
         try:
             main()

@@ -33,7 +33,7 @@ def opened(browser, file, *, size=(1280, 900), scheme="light"):
     page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: request.url.startswith(("file:", "data:", "blob:"))
             or problems.append(request.url))
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.goto(Path(file).as_uri())
     try:
         yield page
