@@ -23,7 +23,6 @@ LEFT_OUT = 6  # its place in KINDS
 PAIRS_AT_ONCE = 1 << 22  # of a prediction and a ground truth, whose overlaps are held in memory
 
 
-
 def _groups(names: str, *edges: Number) -> dict[str, tuple[Number, Number]]:
     """name -> (above, up to and including), the last without end."""
     return dict(zip(names.split(), zip((0.0, *edges), (*edges, math.inf), strict=True), strict=True))

@@ -18,6 +18,7 @@ from torch import Tensor
 from losa.adapters import spans
 from losa.classifier import fuse, read_scores
 from losa.data import Video
+from losa.diagnose import KINDS, LEFT_OUT, diagnose
 from losa.evaluate import LENGTHS, evaluate
 from losa.finished import Run, RunError, ap_table, counted, find_runs, open_run
 from losa.fusion import GatedFusion
@@ -34,7 +35,6 @@ __all__ = [
 
 Number = int | float
 TRUTH = "ground truth"  # name of the first track
-VERDICTS = ("true positive", "double detection", "wrong label", "localisation", "confusion", "background")
 
 
 # --- segments --------------------------------------------------------------------------------------------------------
@@ -144,8 +144,6 @@ def video_table(run: Run, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.Da
 
     average_map is of all predictions (NaN without an instance), the counts of those with at least `min_score`.
     """
-    from losa.diagnose import diagnose
-
     found = diagnose(run.truth, run.predictions, tiou, run.config.protocol, thresholds=(tiou,), min_score=min_score,
                      top=1)
     rows = []
@@ -156,7 +154,8 @@ def video_table(run: Run, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.Da
         average = evaluate(truth, given, tuple(run.config.tiou), run.config.protocol).average_map if clear else np.nan
         rows.append({"video": name, "duration": float(video.duration), "num_truth": len(clear), "average_map": average,
                      "missed": found["truth"].get(name, {"verdict": []})["verdict"].count("missed"),
-                     "wrong": sum(counts[kind] for kind in VERDICTS[1:])} | {kind: counts[kind] for kind in VERDICTS})
+                     "wrong": sum(counts[kind] for kind in KINDS[1:LEFT_OUT])}
+                    | {kind: counts[kind] for kind in KINDS[:LEFT_OUT]})
     return pd.DataFrame(rows)
 
 

@@ -99,10 +99,16 @@ def offline_state(view: Any, max_video_mb: float) -> dict[str, Any]:
     if path is None or Path(path).is_file():
         if path is not None and Path(path).stat().st_size <= max_video_mb * 1e6 and not _strange(Path(path)):
             kind, video, message = "bytes", Path(path).read_bytes(), "This browser cannot play the video of this page."
-        elif view.frames:
-            times = [round((i + 0.5) * view.duration / POSTERS, 3) for i in range(POSTERS)]
-            poster = [{"time": t, "jpeg": jpeg} for t, jpeg in zip(times, view.frames(times), strict=False)]
+        else:
+            poster = strip(view)
     return state | {"source": _source(kind, message), "video_bytes": video, "poster": poster}
+
+
+def strip(view: Any) -> list[dict]:
+    """Evenly spaced frames of the widget's video, as its trait `poster` has them; none where it has no `frames`."""
+    times = [round((i + 0.5) * view.duration / POSTERS, 3) for i in range(POSTERS)] if view.frames else []
+    pictures = view.frames(times) if times else ()
+    return [{"time": t, "jpeg": bytes(jpeg)} for t, jpeg in zip(times, pictures, strict=False)]
 
 
 def _strange(path: Path) -> str:

@@ -9,7 +9,7 @@ from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 
 from widgets import figures
 from widgets.base import View, parts, plain_json
-from widgets.share import POSTERS, video_source
+from widgets.share import strip, video_source
 from widgets.verdicts import judged, label_of
 
 
@@ -71,7 +71,7 @@ class Timeline(View):
             self.lanes, self.tracks = list(given), judged(given, tiou)
             self.suppressible, self.ap = bool(self.rescore), ap
             (self.source, self._bytes), self.video_bytes = video_source(video), b""  # until a browser asks
-            self.poster = self._strip() if self.source["kind"] == "none" else []
+            self.poster = strip(self) if self.source["kind"] == "none" else []
 
     @observe("tiou")
     def _judge_again(self, _change: Mapping) -> None:
@@ -126,13 +126,9 @@ class Timeline(View):
         self.figure().savefig(path, dpi=200, bbox_inches="tight")
         return Path(path)
 
-    def _strip(self) -> list[dict]:
-        times = [(i + 0.5) * self.duration / POSTERS for i in range(POSTERS)] if self.frames else []
-        return [{"time": times[i], "jpeg": bytes(jpeg)} for i, jpeg in enumerate(self.frames(times) if times else ())]
-
     def _answer(self, _: View, content: Mapping, buffers: Sequence) -> None:
         if content.get("kind") == "poster":
-            self.poster = self._strip()
+            self.poster = strip(self)
         elif content.get("kind") == "video":
             self.video_bytes = self._bytes
         elif content.get("kind") == "suppress":

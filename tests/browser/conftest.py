@@ -1,7 +1,7 @@
 """What every browser test gets: one Chromium per file of tests, or a skip that says what is missing."""
 
 import pytest
-from harness import BROWSER, FLAGS
+from harness import BROWSER, FLAGS, clip
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +14,9 @@ def browser():
         opened = started.chromium.launch(executable_path=BROWSER, args=FLAGS)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """A barcoded clip of 8 s."""
+    return clip(tmp_path_factory.mktemp("clip") / "clip.mp4")

@@ -6,12 +6,14 @@
 """
 
 import contextlib
+import io
 import os
 import random
 import shutil
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from video_files import BITS, ROWS, draw_number, write_video
 
 from widgets import share
@@ -133,6 +135,13 @@ def clip(path, seconds=8.0, fps=25):
         return Path(path)
     return Path(write_video(path, num_frames=round(seconds * fps), fps=fps, faststart=True,
                             draw=lambda number: np.kron(draw_number(number), np.ones((3, 3, 1), np.uint8))))
+
+
+def jpeg(number):
+    """A small JPEG picture."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 6), (20 * number, 90, 90)).save(out, "JPEG")
+    return out.getvalue()
 
 
 def frame_number(page, css="video"):

@@ -1,7 +1,7 @@
 """The list of differences under a timeline of two runs, in a real browser without a kernel."""
 
 import pytest
-from harness import HOSTILE, clip, exchange, frame_number, picture, settled, shown, tracks, trait
+from harness import HOSTILE, exchange, frame_number, picture, settled, shown, tracks, trait
 
 from widgets.compare import Compare
 
@@ -16,11 +16,6 @@ TRACKS = {
                {"segment": [5.0, 6.8], "label": "wave", "score": 0.5},
                {"segment": [7.0, 7.9], "label": "wave", "score": 0.3}],
 }
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return clip(tmp_path_factory.mktemp("clip") / "barcode.mp4")
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
 """Offline pages of widgets in a real browser: self-contained, strict, linked, with a video or a strip of frames."""
 
-import io
-
 import nbconvert
 import nbformat
-import pytest
 import traitlets
-from harness import HOSTILE, clip, exchange, frame_number, opened, shown, trait
-from PIL import Image
+from harness import HOSTILE, exchange, frame_number, jpeg, opened, shown, trait
 
 from widgets import share
 from widgets.base import View, link, parts
@@ -45,18 +41,6 @@ class Small(View):
     poster = traitlets.List().tag(sync=True)
     duration = 8.0
     video = frames = None
-
-
-def jpeg(number):
-    """A small JPEG picture."""
-    out = io.BytesIO()
-    Image.new("RGB", (8, 6), (20 * number, 90, 90)).save(out, "JPEG")
-    return out.getvalue()
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
 def test_a_page_carries_the_video_and_links_its_widgets(browser, tmp_path, video):

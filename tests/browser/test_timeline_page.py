@@ -1,11 +1,10 @@
 """The timeline in a real browser: drawn, played, walked by keys, filtered, scored, linked with Python's numbers."""
 
-import io
+import contextlib
 import json
 
 import pytest
-from harness import HOSTILE, clip, exchange, frame_number, inked, picture, settled, shown, tracks, trait
-from PIL import Image
+from harness import HOSTILE, exchange, frame_number, inked, jpeg, picture, settled, shown, tracks, trait
 
 from widgets.timeline import Timeline
 
@@ -25,18 +24,6 @@ def rescored(sigma, video_id, progress=None):
     if video_id is None:
         progress(1, 2)
     return {"records": FIRST[:1], "table": {"thresholds": STEPS, "average": {"jump": [sigma] * 101}}}
-
-
-def jpeg(number):
-    """A small JPEG picture."""
-    out = io.BytesIO()
-    Image.new("RGB", (8, 6), (20 * number, 90, 90)).save(out, "JPEG")
-    return out.getvalue()
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
 @pytest.fixture
@@ -330,21 +317,24 @@ def test_without_a_kernel_and_a_video(browser, tmp_path, video, timeline):
         picture(page, "timeline_offline_dark")
 
 
-def test_a_video_that_the_browser_cannot_play_says_so_and_asks_for_frames(browser, tmp_path, timeline):
+@contextlib.contextmanager
+def unplayable(browser, tmp_path, timeline):
+    """The page of a video that the browser could not play and whose frames it has asked for."""
     (tmp_path / "broken.mp4").write_bytes(b"\0" * 5000)
     timeline.video, timeline.frames = tmp_path / "broken.mp4", lambda times: [jpeg(3)] * len(times)
     with shown(browser, tmp_path, timeline) as page:
         page.locator("text=cannot play").wait_for()
         exchange(page, timeline)
+        yield page
+
+
+def test_a_video_that_the_browser_cannot_play_says_so_and_asks_for_frames(browser, tmp_path, timeline):
+    with unplayable(browser, tmp_path, timeline) as page:
         page.wait_for_function("() => document.images.length === 12")
 
 
 def test_shown_again_it_asks_for_frames_again(browser, tmp_path, timeline):
-    (tmp_path / "broken.mp4").write_bytes(b"\0" * 5000)
-    timeline.video, timeline.frames = tmp_path / "broken.mp4", lambda times: [jpeg(3)] * len(times)
-    with shown(browser, tmp_path, timeline) as page:
-        page.locator("text=cannot play").wait_for()
-        exchange(page, timeline)
+    with unplayable(browser, tmp_path, timeline) as page:
         page.evaluate("() => losaModels[0].set('poster', [])")  # as `show` does, with the same source
         page.wait_for_function("() => losaModels[0].sent.length")
         assert exchange(page, timeline) == [[{"kind": "poster"}]]
