@@ -454,7 +454,7 @@ function render({ model, el }) {
     [view.colours, view.lanes] = [model.get("colours"), laidOut(model)];
     title.textContent = model.get("title");
     root.setAttribute("aria-label", model.get("title") || "Timeline");
-    [speed.value, playing.video.playbackRate] = [model.get("speed"), pace(model)];
+    speed.value = model.get("speed");
     loop.setAttribute("aria-pressed", String(model.get("loop")));
     options.fill();
     told();
@@ -472,10 +472,11 @@ function render({ model, el }) {
   } });
   keys(root, actions(view, choose, loop, help));
   const later = once(fill), load = once(playing.load), heard = { "msg:custom": options.hear, "change:source": load,
+    "change:speed": () => { playing.video.playbackRate = pace(model); later(); },
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
     "change:selected": () => { chosen(); reveal(); } };
-  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "duration", "title", "speed",
-    "loop", "sigma", "suppressible"]) heard[`change:${name}`] = later;
+  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "duration", "title", "loop",
+    "sigma", "suppressible"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   el.append(root);
   indent();
