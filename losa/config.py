@@ -22,6 +22,12 @@ LATE = ("ground_truth", "block_list", "test_set", "cache", "weights", "num_worke
         "classifier_fusion", "protocol", "tiou")
 
 
+def own_adapter(adapter: object) -> tuple[str, str]:
+    """File and class of FILE.py:NAME, an adapter of one's own; two empty strings for anything else."""
+    found = re.fullmatch(r"(.+\.py):(\w+)", str(adapter))
+    return (found[1], found[2]) if found else ("", "")
+
+
 def code_of(source: str) -> str:
     """Code without comments and layout, so that changed words make no new run."""
     try:
@@ -175,7 +181,7 @@ class Config(BaseModel):
             (not 0 < self.crop_ratio[0] <= self.crop_ratio[1] <= 1,
              f"crop_ratio={self.crop_ratio} must be (low, high) with 0 < low <= high <= 1"),
             (not self.tiou or not all(0 < t <= 1 for t in self.tiou), f"tiou={self.tiou} must be values in (0, 1]"),
-            (not re.fullmatch(r"temporal|.+\.py:\w+", self.adapter),
+            (self.adapter != "temporal" and not self.adapter_file,
              f"adapter={self.adapter!r} must be 'temporal', or FILE.py:NAME, a class in a file of your own"),
             (self.taps == [], "taps=[] taps nothing; write taps='none' for the head alone"),
         ]
@@ -192,7 +198,7 @@ class Config(BaseModel):
     @property
     def adapter_file(self) -> str:
         """The file of an adapter of one's own, "" for one of ours."""
-        return self.adapter.rpartition(":")[0]
+        return own_adapter(self.adapter)[0]
 
     def adapter_text(self) -> str:
         """What that file holds, "" for one of ours. Raises ConfigError where it cannot be read."""
@@ -207,7 +213,7 @@ class Config(BaseModel):
         """The config with the copy of the adapter's file that the folder of a run keeps, if it does."""
         copy = Path(run) / "adapter.py"
         kept = self.adapter_file and copy.is_file()
-        return self.replace(adapter=f"{copy}:{self.adapter.rpartition(':')[2]}") if kept else self
+        return self.replace(adapter=f"{copy}:{own_adapter(self.adapter)[1]}") if kept else self
 
     @property
     def head_windows(self) -> list[int]:

@@ -50,20 +50,26 @@ class LoSA(nn.Module):
         for name, value in dict(tap_mean=tap_mean, tap_std=tap_std, last_mean=last_mean, last_std=last_std).items():
             getattr(self, name).copy_(value.clamp(min=1e-4) if name.endswith("std") else value)
 
+    def standardised(self, taps: Float[Tensor, "*B K C T g h"], last: Float[Tensor, "*B C T"]):
+        """Taps and last layer as adapters and fusion get them: each channel by the statistics of the training set."""
+        scale = self.tap_std.reciprocal()
+        taps = torch.addcmul((-self.tap_mean * scale)[..., None, None, None], taps, scale[..., None, None, None])
+        return taps, (last - self.last_mean[:, None]) / self.last_std[:, None]
+
+    def adapted(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
+                mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
+        """What each adapter finds in standardised taps. Raises ValueError where one has not the last layer's shape."""
+        rows = [torch.stack([of_shape(last, adapter, adapter(taps[:, k], last, mask)) for adapter in row], dim=1)
+                for k, row in enumerate(self.adapters)]
+        return torch.stack(rows, dim=1) if rows else last.new_zeros(len(last), 0, 0, *last.shape[1:])
+
     def features(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]):
         """Fused features (B, C, T) for the head and gates (B, K, R, T)."""
-        last = (last - self.last_mean[:, None]) / self.last_std[:, None]
+        taps, last = self.standardised(taps, last)
         together = [list(row) for row in self.adapters]
         if alike(together):
-            scale = self.tap_std.reciprocal()
-            taps = torch.addcmul((-self.tap_mean * scale)[..., None, None, None], taps, scale[..., None, None, None])
             return self.fused_together(together, taps, last, mask)
-        rows = []
-        for k, row in enumerate(self.adapters):
-            tap = (taps[:, k] - self.tap_mean[k, :, None, None, None]) / self.tap_std[k, :, None, None, None]
-            rows.append(torch.stack([of_shape(last, adapter, adapter(tap, last, mask)) for adapter in row], dim=1))
-        adapted = torch.stack(rows, dim=1) if rows else last.new_zeros(len(last), 0, 0, *last.shape[1:])
-        return self.fusion(last, adapted, mask)
+        return self.fusion(last, self.adapted(taps, last, mask), mask)
 
     def fused_together(self, adapters: list, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
                        mask: Bool[Tensor, "B T"]):

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from losa.cache_files import CacheError, check_cache
-from losa.config import Config, ConfigError, code_of
+from losa.config import Config, ConfigError, code_of, own_adapter
 
 TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
 INPUTS = ("annotations", "ground_truth", "block_list", "features", "weights", "start", "classifier", "adapter")
@@ -108,9 +108,9 @@ def own_code(adapter: object) -> tuple[str, ...]:
 
     Raises SweepError for a file that cannot be read or that no class of that name can come from.
     """
-    if not re.fullmatch(r".+\.py:\w+", str(adapter)):
+    name = own_adapter(adapter)[1]
+    if not name:
         return ()
-    name = adapter.rpartition(":")[2]
     try:
         text = Config.make(adapter=adapter).adapter_text()
         ast.parse(text)
@@ -209,13 +209,11 @@ def with_paths(given: dict, defaults: dict) -> dict:
     for name, value in given.items():
         if not is_path(name, defaults) or not isinstance(value, str):
             continue
-        path, colon, own = value, "", ""
-        if name == "adapter":
-            path, colon, own = value.rpartition(":") if ".py:" in value else ("", "", "")  # FILE.py:NAME
+        path, own = own_adapter(value) if name == "adapter" else (value, "")
         if path in ("", "random"):
             continue
         path = os.path.abspath(os.path.expanduser(path))
-        found[name] = path + colon + own
+        found[name] = f"{path}:{own}" if own else path
         if name in INPUTS and not Path(path).exists():
             raise SweepError(f"{name}={value!r}: there is no {path}; give a path from the current folder")
     return found

@@ -180,13 +180,11 @@ def looked_into(run: Run, video: Video) -> Iterator[dict]:
 def _inside(run: Run, window: Window) -> dict[str, Tensor | None]:
     """What the model has in one window, each with a batch dimension and padded."""
     model, (taps, last, mask) = run.model, padded([window.features], best_device())
-    taps = (taps - model.tap_mean[..., None, None, None]) / model.tap_std[..., None, None, None]
-    last = (last - model.last_mean[:, None]) / model.last_std[:, None]
-    rows = [torch.stack([adapter(taps[:, k], last, mask) for adapter in row], 1)
-            for k, row in enumerate(model.adapters)]
-    adapted = torch.stack(rows, 1) if rows else last.new_zeros(1, 0, len(spans(run.config.ranges)), *last.shape[1:])
+    taps, last = model.standardised(taps, last)
+    adapted = model.adapted(taps, last, mask)
     fused, gates = model.fusion(last, adapted, mask)
-    gates = gates if rows else None
+    if not len(model.adapters):  # no taps, but the config's ranges all the same
+        adapted, gates = last.new_zeros(1, 0, len(spans(run.config.ranges)), *last.shape[1:]), None
     return {"taps": taps.mean((4, 5)), "last": last, "adapted": adapted, "gates": gates, "fused": fused}
 
 
