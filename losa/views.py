@@ -19,7 +19,7 @@ from losa.adapters import spans
 from losa.classifier import fuse, read_scores
 from losa.data import Video
 from losa.diagnose import KINDS, LEFT_OUT, diagnose
-from losa.evaluate import LENGTHS, evaluate
+from losa.evaluate import LENGTHS, evaluate, rules_of
 from losa.finished import Run, RunError, ap_table, counted, find_runs, open_run
 from losa.fusion import GatedFusion
 from losa.predict import Window, suppress, windows_of
@@ -45,14 +45,16 @@ def timeline_view(runs: Mapping[str, Run], video_id: str, live: bool = True) -> 
 
     live: with `rescore`, which suppresses each run's candidates anew; without, for pages that have no Python.
     The video is None where its file is not there, or is only a stretch of a longer file. Ground truth is what counts
-    by the first run's protocol. Raises RunError where another run was to find actions of other names there.
+    by the first run's protocol and, where that forgives what touches them, its ambiguous stretches. Raises RunError
+    where another run was to find actions of other names there.
     """
     names = list(runs)
     first = runs[names[0]]
     video = first.video(video_id)
     there = video.path is not None and video.path.is_file()
     truth = lambda run: counted(run.truth.get(video_id, []), first.config.protocol)  # noqa: E731
-    tracks = {TRUTH: _records(truth(first))}
+    forgiven = first.truth.get(video_id, []) if rules_of(first.config.protocol).forgive else []
+    tracks = {TRUTH: _records(truth(first) + [r for r in forgiven if r.get("ambiguous")])}
     for name, run in runs.items():
         run.video(video_id)
         if not _same_task(run, first, video_id, truth):

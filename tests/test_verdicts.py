@@ -76,7 +76,15 @@ def test_what_is_ambiguous_is_neither_found_nor_missed():
     done = judged({"truth": [vague, clear], "x": [record(0, 10), record(20, 30), record(0, 10, "Ambiguous")]})
     assert [r["verdict"] for r in done["truth"]] == ["ambiguous", "found"]
     assert [(r["verdict"], r["other"]) for r in done["x"]] == [
-        ("background", None), ("true positive", 1), ("background", None)]
+        ("left out", None), ("true positive", 1), ("left out", None)]
+
+
+def test_what_touches_the_ambiguous_and_is_not_right_counts_for_nothing():
+    truth = [record(5, 15, "a"), record(0, 10, "Ambiguous") | {"ambiguous": True}]
+    told, found = verdicts(truth, [record(5, 15, "a", 0.9), record(6, 15, "a", 0.8), record(9, 30, "b", 0.7),
+                                   record(10, 15, "b", 0.6), record(30, 40, "b", 0.5)])
+    assert [t["verdict"] for t in told] == ["true positive", "left out", "left out", "wrong label", "background"]
+    assert [t["other"] for t in told] == [0, 0, 0, 0, None] and found == [0, None]
 
 
 def test_tracks_are_judged_and_stacked_and_the_truth_knows_who_finds_it():

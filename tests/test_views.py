@@ -162,6 +162,10 @@ def test_what_does_not_count_is_no_truth_of_a_timeline(tmp_path):
     assert [r["segment"] for r in view["tracks"]["ground truth"]] == [[5, 7], [20, 25]]
     vague = {"label": "Ambiguous", "segment": [0.0, 4.0], "ambiguous": True}
     assert counted([vague, *run.truth["test_1"]], "activitynet") == run.truth["test_1"]
+    run.truth["test_1"].append(vague)
+    assert len(timeline_view({"a": run}, "test_1")["tracks"]["ground truth"]) == 2
+    forgiving = replace(run, config=run.config.replace(protocol="thumos14"))
+    assert timeline_view({"a": forgiving}, "test_1", live=False)["tracks"]["ground truth"][-1] == vague | {"score": 1.0}
     table = video_table(run)
     assert (table.num_truth == 2).all()
 

@@ -1,5 +1,7 @@
-const KIND_COLOURS = { "true positive": "#009e73", "double detection": "#56b4e9", "wrong label": "#e69f00",
-  localisation: "#0072b2", confusion: "#cc79a7", background: "#8c8c8c", missed: "#d55e00" };
+// None is a colour of a class: those stand in the list below the bars.
+const KIND_COLOURS = { "true positive": "#4d8b31", "double detection": "#c2b84a", "wrong label": "#a8324f",
+  localisation: "#5a5ac8", confusion: "#c08ad0", background: "#8c8c8c", missed: "#96602f" };
+const DARK = ["wrong label", "localisation"];
 const PER_PAGE = 12;
 
 // What a kind means, in a sentence.
@@ -48,7 +50,7 @@ function render({ model, el }) {
   const slice = ([name, count, bars]) => element("div", { class: "slice" }, element("span", {}, name),
     element("div", { class: "stack" }, bars.map((it, i) => opener(name, it, `${it.name}, ${it.count} of ${count}`, {
       class: "part", title: `${it.name}, ${it.count} of ${count}`, tabindex: i ? -1 : 0, style: `width:${
-        100 * it.share}%;background:${KIND_COLOURS[it.kind]};color:${it.kind === "localisation" ? "#fff" : "#111"}` },
+        100 * it.share}%;background:${KIND_COLOURS[it.kind]};color:${DARK.includes(it.kind) ? "#fff" : "#111"}` },
     it.share < 0.08 ? "" : `${Math.round(100 * it.share)}%`))));
 
   function draw() {

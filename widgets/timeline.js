@@ -8,7 +8,8 @@ const KEYS = [["Space", "play, pause"], [", .", "one frame back, on"], ["← →
   ["?", "this help; Escape closes it"]];
 const NUMBER = 1e-9, clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refuse less and more
-const isRight = (record) => record.verdict === "true positive";
+const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
+const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
@@ -20,12 +21,13 @@ function laidOut(model) {
     const records = model.get("tracks")[name] ?? [];
     const shown = records.map((record, index) => ({ record, index, start: record.segment[0], end: record.segment[1] }))
       .filter(({ record }) => classes.has(record.label) && (!lane || record.score >= least))
-      .sort((a, b) => a.start - b.start || a.end - b.end), right = shown.filter(({ record }) => isRight(record)).length;
+      .sort((a, b) => a.start - b.start || a.end - b.end);
+    const [right, wrong] = [isRight, isWrong].map((is) => shown.filter(({ record }) => is(record)).length);
     const rows = shown.reduce((most, { record }) => Math.max(most, record.row + 1), 1), from = top + TITLE;
     const high = Math.min(ROW, MOST / rows);
     top = from + rows * high + 4;
     if (!lane) truth = shown.filter(({ record }) => !record.ambiguous).length;
-    const told = lane ? `${right} of ${truth} found, ${shown.length - right} wrong`
+    const told = lane ? `${right} of ${truth} found, ${wrong} wrong`
       : `${truth} segment${truth === 1 ? "" : "s"}`;
     return { name, lane, shown, rows, high, from, told };
   });
@@ -51,6 +53,7 @@ function described(model, [name, index]) {
     confusion: `Wrong, confusion: neither label nor boundaries fit, nearest is ${near}`,
     background: `Wrong, background: no action is labelled here${near && `, nearest is ${near}`}`,
     ambiguous: "Ambiguous: belongs to no class and counts for nothing",
+    "left out": `Counts for nothing: it touches an ambiguous stretch${near && `, nearest is ${near}`}`,
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
   const score = name === first ? "" : `, score ${record.score.toFixed(2)}`;
   return [`${name}: ${record.label}, ${span(record.segment)}${score}`, why].flat().filter(Boolean).join(". ") + ".";
@@ -80,14 +83,15 @@ const inkOn = (colour, alpha = 1, under = "#000000") => { // black or white, as 
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000000" : "#ffffff";
 };
 
-// One segment as a bar: full where it is right, hatched with an outline where it is wrong; its label where it fits.
+// One segment as a bar: full where it is right, hatched with an outline where it is wrong, only the outline where it
+// counts for nothing; its label where it fits.
 function drawBar(view, c, record, wrong, [x, y, wide, high], theme) {
   const colour = view.colours[record.label] ?? "#777777", alpha = 0.3 + 0.7 * clamp(record.score, 0, 1);
   if (theme.dark && wide > 3) { // dark colours need an edge there
     [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, theme.soft, 1];
     c.strokeRect(x - 0.5, y - 0.5, wide + 1, high + 1);
   }
-  [c.globalAlpha, c.fillStyle] = [alpha, wrong ? hatched(view, c, colour) : colour];
+  [c.globalAlpha, c.fillStyle] = [alpha, isVoid(record) ? theme.card : wrong ? hatched(view, c, colour) : colour];
   c.fillRect(x, y, wide, high);
   if (wrong && wide > 3) {
     [c.strokeStyle, c.lineWidth] = [colour, 1.5];
@@ -260,7 +264,7 @@ function chooser(view) {
   const error = () => { // of the track that was last looked at
     const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
     const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
-    const wrong = track?.shown.filter(({ record }) => !isRight(record)) ?? [];
+    const wrong = track?.shown.filter(({ record }) => isWrong(record)) ?? [];
     next(track ? [...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start) : [], 1);
   };
   const beside = (by) => {
@@ -425,9 +429,9 @@ function render({ model, el }) {
   const row = element("div", { class: "row" }, view.button, time, button("next error",
     "wrong prediction or missed action (e)", choose.error), loop, speed,
   button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }));
+  const legend = element("p", { class: "soft legend" });
   const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title,
-    playing.nodes, row, help, options.nodes, strip.node, pane, element("p", { class: "soft legend" },
-      "full: right · hatched: wrong · dashed outline: missed by all · fainter: lower score"), readout);
+    playing.nodes, row, help, options.nodes, strip.node, pane, legend, readout);
   view.say = (text) => { if (readout.textContent !== text) readout.textContent = text; };
   const move = () => {
     head.style.transform = `translateX(${bus.left + scale(bus.span, view.canvas.clientWidth).x(bus.time)}px)`;
@@ -456,6 +460,8 @@ function render({ model, el }) {
     root.setAttribute("aria-label", model.get("title") || "Timeline");
     speed.value = model.get("speed");
     loop.setAttribute("aria-pressed", String(model.get("loop")));
+    legend.textContent = `full: right · hatched: wrong${view.lanes.some(({ shown }) => shown.some(({ record }) =>
+      isVoid(record))) ? " · empty: counts for nothing" : ""} · dashed outline: missed by all · fainter: lower score`;
     options.fill();
     told();
     drawAll();

@@ -113,9 +113,9 @@ class Timeline(View):
             self.ap = self.ap | {name: tables[name] | {"data": plain_json(f(sigma, None, progress=told)["table"])}}
 
     def figure(self) -> Figure:
-        """The lanes as they are shown, all of the video, as a matplotlib figure."""
+        """The lanes as they are shown, all of the video, as a matplotlib figure; without what counts for nothing."""
         shown = {name: [r for r in self.tracks[name] if r["label"] in self.shown_classes
-                        and not r.get("ambiguous")] for name in self.lanes}
+                        and r["verdict"] not in ("ambiguous", "left out")] for name in self.lanes}
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
                                 title=self.title)
 

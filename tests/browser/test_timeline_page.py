@@ -343,12 +343,17 @@ def test_shown_again_it_asks_for_frames_again(browser, tmp_path, timeline):
 
 def test_what_is_ambiguous_is_no_error(browser, tmp_path):
     truth = [{"segment": [1, 2], "label": "Ambiguous", "ambiguous": True}, {"segment": [4, 5], "label": "jump"}]
-    with shown(browser, tmp_path, Timeline(None, {"truth": truth, "run": []}, duration=DURATION)) as page:
+    run = [{"segment": [1.5, 2.5], "label": "jump", "score": 0.9}]
+    with shown(browser, tmp_path, Timeline(None, {"truth": truth, "run": run}, duration=DURATION)) as page:
         page.locator(".lanes").focus()
         press(page, "e")
         assert trait(page, "selected") == ["truth", 1] and said(page).endswith("Missed by run.")
         press(page, "p")
         assert said(page).endswith("Ambiguous: belongs to no class and counts for nothing.")
+        page.locator(".lanes").hover(position=at(page, 2, 1))
+        assert said(page).endswith("Counts for nothing: it touches an ambiguous stretch.")
+        assert "empty: counts for nothing" in page.locator(".legend").inner_text()
+        picture(page, "ambiguous")
 
 
 def test_many_segments_only_those_in_sight_are_drawn(browser, tmp_path):
