@@ -41,6 +41,7 @@ def opened(browser, file, *, size=(1280, 900), scheme="light"):
             window.requestAnimationFrame = draw => setTimeout(() => frame(draw), 250);""")
         context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
     page.goto(Path(file).as_uri())
+    settled(page)  # with its first drawing things get their places
     try:
         yield page
     finally:
