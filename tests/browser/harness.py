@@ -36,10 +36,7 @@ def opened(browser, file, *, size=(1280, 900), scheme="light"):
     page.on("request", lambda request: request.url.startswith(("file:", "data:", "blob:"))
             or problems.append(request.url))
     page.set_default_timeout(30_000)
-    if os.environ.get("LOSA_SLOW"):  # a crowded machine: what the page draws comes late, and nothing may count on it
-        page.add_init_script("""const frame = requestAnimationFrame.bind(window);
-            window.requestAnimationFrame = draw => setTimeout(() => frame(draw), 250);""")
-        context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    slowed(page)
     page.goto(Path(file).as_uri())
     settled(page)  # with its first drawing things get their places
     try:
@@ -48,6 +45,14 @@ def opened(browser, file, *, size=(1280, 900), scheme="light"):
         page.close()
         context.close()
     assert problems == []
+
+
+def slowed(page):
+    """With LOSA_SLOW set, a crowded machine: what the page draws comes late, and no test may count on it."""
+    if os.environ.get("LOSA_SLOW"):
+        page.add_init_script("""const frame = requestAnimationFrame.bind(window);
+            window.requestAnimationFrame = draw => setTimeout(() => frame(draw), 500 * Math.random());""")
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import urllib.request
 import warnings
 from pathlib import Path
 
-from harness import clip
+from harness import clip, slowed
 
 from losa.config import PRESETS
 from losa.data import load_annotations
@@ -76,6 +76,7 @@ class Notebook:
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda r: r.url.startswith((url, url.replace("http", "ws", 1), "data:", "blob:"))
                      or self.problems.append(r.url))
+        slowed(self.page)
         self.page.goto(f"{url}/doc/tree/{name}?reset")
         self.page.wait_for_function(READY, timeout=60_000)
 
