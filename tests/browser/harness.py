@@ -48,10 +48,10 @@ def opened(browser, file, *, size=(1280, 900), scheme="light"):
 
 
 def slowed(page):
-    """With LOSA_SLOW set, a crowded machine: what the page draws comes late, and no test may count on it."""
+    """With LOSA_SLOW set, a crowded machine: what the page draws comes late, but in its order; no test may mind."""
     if os.environ.get("LOSA_SLOW"):
         page.add_init_script("""const frame = requestAnimationFrame.bind(window);
-            window.requestAnimationFrame = draw => setTimeout(() => frame(draw), 500 * Math.random());""")
+            window.requestAnimationFrame = draw => setTimeout(() => frame(draw), 250);""")
         page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
 
 
