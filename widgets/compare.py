@@ -7,7 +7,7 @@ import traitlets
 
 from widgets.base import HERE, parts
 from widgets.timeline import Timeline
-from widgets.verdicts import KINDS
+from widgets.verdicts import KINDS, WRONG
 
 
 class Compare(Timeline):
@@ -36,7 +36,7 @@ def differences(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> l
                          f"({', '.join([*tracks][1:]) or 'none'}); a Timeline takes any number")
     hits = [{r["other"]: [r["tiou"], r["score"], i] for i, r in enumerate(rows) if r["verdict"] == KINDS[0]}
             for rows in both]
-    wrong = [[(i, r) for i, r in enumerate(rows) if r["verdict"] in KINDS[1:6]] for rows in both]
+    wrong = [[(i, r) for i, r in enumerate(rows) if r["verdict"] in WRONG] for rows in both]
     of = lambda r, **rest: {"segment": list(r["segment"]), "label": r["label"], **rest}  # noqa: E731
     found = [of(truth[j], kind="truth", index=j, hits=[h.get(j) for h in hits]) for j in sorted({*hits[0], *hits[1]})]
     for track, mine in enumerate(wrong):

@@ -36,7 +36,7 @@ class Explore(w.VBox):
             raise ValueError(f"asked for {[run, second]}; finished below {root}: {', '.join(paths) or 'no run'}; take "
                              "one of these, go on with one that has begun, or make some with `make demo`")
         best = max(paths, key=lambda name: files.read_object(paths[name] / "result.json").get("average_map") or 0)
-        begun = [path.parent for path in sorted(Path(root).rglob("config.json")) if path.parent not in paths.values()]
+        begun = [path.parent for path in sorted(root.rglob("config.json")) if path.parent not in paths.values()]
         paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
         few = lru_cache(4)  # runs with their models, which are large
         self._opened, self._profile = few(lambda name: views.open_run(paths[name], name)), few(views.gate_profile)

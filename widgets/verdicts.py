@@ -8,6 +8,7 @@ import numpy as np
 from widgets.figures import score_of, stack_rows
 
 KINDS = ("true positive", "double detection", "wrong label", "localisation", "confusion", "background", "left out")
+WRONG = KINDS[1:-1]
 
 
 def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: float = 0.5,
@@ -20,14 +21,11 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
     What a prediction gets does not depend on those with lower scores: any score threshold keeps it.
     """
     starts, ends = np.reshape([(np.inf, -np.inf) if r.get("ambiguous") else r["segment"] for r in truth], (-1, 2)).T
-    vague = np.reshape([r["segment"] for r in truth if r.get("ambiguous")], (-1, 2)).T
     labels, found = np.array([r["label"] for r in truth], object), [None] * len(truth)
-    free, judged = np.ones(len(truth), bool), [{"verdict": "", "tiou": 0.0, "other": None} for _ in predictions]
+    free, judged = np.ones(len(truth), bool), [{"verdict": KINDS[5], "tiou": 0.0, "other": None} for _ in predictions]
     for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
         (start, end), label = predictions[i]["segment"], predictions[i]["label"]
         near = np.flatnonzero((starts < end) & (ends > start))
-        forgiven = bool(((vague[0] < end) & (vague[1] > start)).any())
-        judged[i]["verdict"] = KINDS[6 if forgiven else 5]
         if not len(near):
             continue
         inter = np.minimum(ends[near], end) - np.maximum(starts[near], start)
@@ -37,9 +35,13 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
         at = at if right else int(((overlap == overlap.max()) * (1 + same)).argmax())
         if right:
             found[near[at]], free[near[at]] = i, False
-        kind = 5 if overlap[at] < low else (1 if overlap[at] >= tiou else 3) + (not same[at])
-        kind = 0 if right else 6 if forgiven else kind
+        kind = 0 if right else 5 if overlap[at] < low else (1 if overlap[at] >= tiou else 3) + (not same[at])
         judged[i] = {"verdict": KINDS[kind], "tiou": float(overlap[at]), "other": int(near[at])}
+    for begin, stop in (r["segment"] for r in truth if r.get("ambiguous")):
+        for prediction, told in zip(predictions, judged, strict=True):
+            start, end = prediction["segment"]
+            if told["verdict"] in WRONG and start < stop and end > begin:
+                told["verdict"] = KINDS[6]
     return judged, found
 
 

@@ -83,7 +83,8 @@ def test_all_cells_run_and_every_widget_is_drawn_without_an_error(book):
         const pixels = c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer;
         const seen = [...document.querySelectorAll('.losa canvas')].filter(c => c.checkVisibility());
         return seen.length > 4 && seen.every(c => new Set(new Uint32Array(pixels(c))).size > 2); }""")
-    kinds = book.page.evaluate("() => [...document.querySelectorAll('.losa')].map(e => e.classList[1])")
+    kinds = book.page.evaluate("() => [...document.querySelectorAll('.losa')].filter(e => e.checkVisibility()).map("
+                              "e => e.classList[1])")
     assert {"timeline", "gates", "diagnosis", "features"} <= {*kinds}, kinds
     for i, widget in enumerate(book.page.locator(".losa").all()):
         if folder := os.environ.get("LOSA_PICTURES"):
