@@ -14,17 +14,13 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from losa.files import write_text
-from losa.leftovers import hold, is_left
+from losa.errors import CacheError
+from losa.files import hold, is_left, write_text
 
 FORMAT = 2  # version of the files below; part of the key
 LOOK_S = 1.0  # who waits for another process looks so often whether there is still something to wait for
 MOST_CARDS = 256  # read at most to tell which version wrote a folder
 NAME = re.compile(r"[0-9a-f]{32}")
-
-
-class CacheError(RuntimeError):
-    """A cached file is damaged, values cannot be kept in fp16, or videos could not be computed."""
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

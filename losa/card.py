@@ -14,6 +14,8 @@ from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 
+from losa.errors import CardError
+
 Number = int | float
 
 UNKNOWN = "unknown"
@@ -22,10 +24,6 @@ LAST, BEST_ON_TEST = "last epoch", "best epoch on the test set"  # the part of `
 GROUPS = ("test_set", "ap", "post", "classifier", "input", "method", "selection", "seed", "result", "versions",
           "machine")  # fmt: skip
 PACKAGES = ("losa", "numpy", "torch", "timm", "decord", "av")
-
-
-class CardError(ValueError):
-    """There is no card to be had from what was given."""
 
 
 # --- making -----------------------------------------------------------------------------------------------

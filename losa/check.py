@@ -12,9 +12,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from losa.entries import ROUNDING, durations_differ, find_entry, finder, open_all, rates_differ, where
+from losa.errors import AnnotationError
 from losa.layouts import scan
-from losa.rows import KINDS, VIDEO_SUFFIXES, AnnotationError, Entry, Finding, Findings, Sheet, without_suffix
-from losa.video import VideoInfo
+from losa.probe import VideoInfo
+from losa.rows import KINDS, VIDEO_SUFFIXES, Entry, Finding, Findings, Sheet, without_suffix
 
 MAX_SPELLINGS = 500  # labels that are compared with each other letter by letter
 CHECKS = KINDS | {

@@ -15,11 +15,9 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
+from losa.errors import ClassifierError
+
 MOST_SCORES = 100_000_000  # videos times classes that fit into memory; ActivityNet-1.3 has 4 million
-
-
-class ClassifierError(ValueError):
-    """What is wrong with a file of video-level scores, or with using it here."""
 
 
 @dataclass(frozen=True)

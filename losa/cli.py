@@ -188,9 +188,10 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
              format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
     """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
     from losa.card import evaluation_card
-    from losa.evaluate import evaluate, parse_tiou, read_ground_truth, read_predictions, report
+    from losa.evaluate import evaluate, report
     from losa.hints import print_table, read_table
-    from losa.truth import TEST_SETS, choose_test_set, leave_out, read_block_list
+    from losa.protocols import parse_tiou
+    from losa.truth import TEST_SETS, choose_test_set, leave_out, read_block_list, read_ground_truth, read_predictions
 
     predictions = predictions / "predictions.json" if predictions.is_dir() else predictions
     given = read_table(ground_truth, subset) if ground_truth.suffix.lower() == ".csv" else None

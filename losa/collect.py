@@ -15,10 +15,10 @@ import pandas as pd
 
 from losa.config import Config
 from losa.data import load_annotations
-from losa.evaluate import LENGTHS, read_predictions
+from losa.evaluate import LENGTHS
 from losa.files import read_object, write_text
 from losa.judge import truth_for
-from losa.truth import Records
+from losa.truth import Records, read_predictions
 
 ALWAYS = ("mode", "ranges", "seed")  # settings that have a column even where all runs agree
 SEEDS = ("data_seed", "backbone_seed", "training_seed")

@@ -31,10 +31,11 @@ from losa.entries import (
     where,
     with_durations,
 )
+from losa.errors import AnnotationError, VideoError
 from losa.layouts import read_layout
-from losa.rows import AnnotationError, Entry, announce, read_classes, stop
+from losa.probe import VideoInfo, probe
+from losa.rows import Entry, announce, read_classes, stop
 from losa.tables import read_ranges
-from losa.video import VideoError, VideoInfo, probe
 from losa.video import normalise as encode_anew
 
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.rows import VIDEO_SUFFIXES, AnnotationError, Entry, announce, is_safe, stop, without_suffix
-from losa.video import VideoInfo, probe_many, read_through
+from losa.errors import AnnotationError
+from losa.probe import VideoInfo
+from losa.probe_many import probe_many
+from losa.rows import VIDEO_SUFFIXES, Entry, announce, is_safe, stop, without_suffix
+from losa.video import read_through
 
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
 

@@ -18,15 +18,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from losa.data import Video
+from losa.errors import FeatureError
 from losa.files import write_text
 from losa.segments import Grid
 
 CARD = "card.json"  # beside exported features: what they are
 COUNT_TOLERANCE = 0.1  # share by which a file's number of features may differ from what its stride says, unremarked
-
-
-class FeatureError(ValueError):
-    """Feature files are missing, do not fit each other, or contradict what was said of them."""
 
 
 @dataclass(frozen=True)

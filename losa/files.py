@@ -1,8 +1,21 @@
-"""Small text files that are written whole or not at all, and read as far as they can be."""
+"""Files on disk: written whole or not at all, told apart by their content, and cleared up after killed processes."""
 
+import hashlib
 import json
 import os
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import IO
+
+import psutil
+
+ID_PIECES, ID_BYTES = 8, 2**15  # a file's content is told by so many pieces of it
+
+try:
+    import fcntl
+except ImportError:  # Windows: the process id decides alone
+    fcntl = None
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -24,3 +37,58 @@ def read_object(path: str | Path) -> dict:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def content_id(path: str) -> str:
+    """sha256 of the file's size and of pieces of it from begin to end: quick for thousands of large videos."""
+    state = os.stat(path)
+    return sampled_digest(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def sampled_digest(path: str, size: int, changed: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    with open(path, "rb") as file:
+        for i in range(ID_PIECES):
+            file.seek(i * max(size - ID_BYTES, 0) // (ID_PIECES - 1))
+            digest.update(file.read(ID_BYTES))
+    return digest.hexdigest()
+
+
+def file_id(path: str) -> str:
+    """sha256 of the file's content, computed again only if its size or time of change differ."""
+    state = os.stat(path)
+    return digest(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def digest(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hold(file: IO) -> None:
+    """Marks an open file as in use until it is closed or its process ends; nothing where the disk knows no locks."""
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_left(path: str | Path, pid: int) -> bool:
+    """Whether nobody uses the file that process `pid` held: it has ended, and none elsewhere holds it.
+
+    Elsewhere is another machine or container with the same disk, which counts its processes by itself.
+    """
+    mine = pid == os.getpid()  # or was that of another container's process
+    if not mine and psutil.pid_exists(pid):
+        return False
+    if fcntl is None:
+        return not mine
+    try:
+        with open(path, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return not mine
+    return True

@@ -9,27 +9,23 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from losa.config import Config, ConfigError
+from losa.config import Config
 from losa.data import Annotations, Video, load_annotations
-from losa.evaluate import ClassMatches, Protocol, match_classes, read_predictions, rules_of
+from losa.errors import AnnotationError, ConfigError, RunError
+from losa.evaluate import ClassMatches, match_classes, rules_of
 from losa.files import read_object
 from losa.judge import truth_for
+from losa.machine import best_device
 from losa.model import LoSA, load_model
 from losa.modes import open_source
 from losa.predict import Raw, judged_by, load_raw, seen_by
-from losa.protocols import check_tiou, match_by_score, match_by_truth
-from losa.rows import AnnotationError
+from losa.protocols import Protocol, check_tiou, match_by_score, match_by_truth
 from losa.segments import tiou as pairwise_tiou
-from losa.taps import best_device
-from losa.truth import Records
+from losa.truth import Records, read_predictions
 
 Number = int | float
 THRESHOLDS = [i / 100 for i in range(101)]  # of scores, in AP tables
 FILES = ("annotations", "cache", "features", "weights", "ground_truth", "block_list", "classifier")  # fields with paths
-
-
-class RunError(ValueError):
-    """A folder holds no run, one that has not ended, or one whose data are not where they were."""
 
 
 @dataclass(eq=False)

@@ -15,13 +15,16 @@ import numpy as np
 import torch
 
 from losa.config import Config
-from losa.data import AnnotationError, Annotations, load_annotations, save_annotations
-from losa.evaluate import evaluate, read_predictions
+from losa.data import Annotations, load_annotations, save_annotations
+from losa.errors import AnnotationError
+from losa.evaluate import evaluate
 from losa.files import write_text
+from losa.machine import best_device
 from losa.predict import truth_of
 from losa.run import run
 from losa.statistics import paired_interval
-from losa.taps import CachedTaps, best_device, open_taps
+from losa.taps import CachedTaps, open_taps
+from losa.truth import read_predictions
 
 MODES = {  # what each replaces in the config
     "head_only": {"mode": "head_only"}, "short": {"ranges": "short"}, "long": {"ranges": "long"}, "losa": {},

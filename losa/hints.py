@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from losa.card import card_line
-from losa.config import Config, ConfigError
+from losa.config import Config
+from losa.errors import ConfigError
 from losa.layouts import read_layout
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from losa.config import Config, ConfigError
+from losa.config import Config
 from losa.data import Annotations, Video
+from losa.errors import ConfigError
 from losa.evaluate import evaluate
 from losa.model import LoSA
 from losa.predict import judged_by, predict, seen_by, suppress, truth_of

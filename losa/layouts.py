@@ -11,11 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from losa.errors import AnnotationError
 from losa.rows import (
     KINDS,
     NOT_LAYOUT,
     VIDEO_SUFFIXES,
-    AnnotationError,
     Entry,
     Findings,
     Sheet,

@@ -14,8 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from losa.adapter_file import code_of
 from losa.adapters import alike, find_adapter, run_together, spans, up_and_add, up_together
-from losa.config import Config, code_of
+from losa.config import Config
+from losa.errors import CheckpointError
 from losa.fusion import FUSIONS, GatedFusion
 from losa.head import Head
 from losa.tokens import on_tokens
@@ -120,10 +122,6 @@ def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_sni
     head = Head(dim, num_classes, dim=config.head_dim, num_levels=config.head_levels, num_heads=config.head_heads,
                 num_stem=config.head_stem, window=[w or None for w in config.head_windows], drop_path=config.drop_path)
     return LoSA(dim, adapters, fusion, head)
-
-
-class CheckpointError(ValueError):
-    """A checkpoint belongs to another backbone or class list, or cannot be read."""
 
 
 TUNED = "tuned."  # in a checkpoint, before the names of what was trained inside the backbone

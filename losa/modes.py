@@ -25,7 +25,8 @@ from torch.utils.checkpoint import checkpoint
 from losa import backbone as backbones
 from losa.config import Config
 from losa.data import Video
-from losa.model import TUNED, CheckpointError
+from losa.errors import CheckpointError
+from losa.model import TUNED
 from losa.taps import LiveTaps, backbone_taps, interpolated, open_taps
 
 KEPT_BYTES = 2 * 2**30  # of decoded frames, at most, that stay in memory from one epoch to the next

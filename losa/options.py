@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from losa.config import PRESETS, Config, ConfigError, postprocess
+from losa.config import Config
+from losa.errors import ConfigError
+from losa.presets import PRESETS, postprocess
 
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
     "Replace a config field, e.g. -s ranges=short -s seed=3; may be repeated. `losa fields` lists them."))]

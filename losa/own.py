@@ -27,20 +27,22 @@ from tqdm.auto import tqdm
 
 from losa import taps
 from losa.card import UNKNOWN, method_of, versions
-from losa.config import LATE, Config, postprocess, replace_late
+from losa.config import LATE, Config, replace_late
 from losa.data import Video
-from losa.extract import CacheError, extract
+from losa.errors import CacheError, OwnVideoError
+from losa.extract import extract
 from losa.features import Resampled
-from losa.files import write_text
-from losa.leftovers import hold, is_left
+from losa.files import hold, is_left, write_text
 from losa.model import LoSA, load_model
 from losa.modes import open_source
 from losa.own_page import own_page
 from losa.predict import predict_video, suppress
+from losa.presets import postprocess
+from losa.probe import VideoInfo
+from losa.probe_many import probe_many
 from losa.rows import VIDEO_SUFFIXES
 from losa.segments import write_predictions
 from losa.subtitles import srt, vtt
-from losa.video import VideoInfo, probe_many
 
 Number = int | float
 
@@ -51,10 +53,6 @@ MOST_TIMES = 12  # a long video may hold so many times the segments of a short o
 MOST_NAME = 200  # bytes of a subtitle's file name
 IDLE = {"ground_truth", "block_list", "test_set", "protocol", "tiou", "classifier", "classifier_topk",
         "classifier_fusion", "cache", "weights", "num_workers"}  # late fields that change no prediction here
-
-
-class OwnVideoError(ValueError):
-    """There is nothing to predict on, or the run cannot predict on videos."""
 
 
 class Detector(NamedTuple):

@@ -8,9 +8,10 @@ from losa.config import Config
 from losa.data import Video, load_annotations
 from losa.extract import extract, listed
 from losa.features import export as export_features
+from losa.machine import best_device
 from losa.own import find_videos
 from losa.probe_many import probe_many
-from losa.taps import backbone_taps, best_device, decode_workers, interpolated
+from losa.taps import backbone_taps, decode_workers, interpolated
 
 
 def extract_all(config: Config, *, videos: str | Path | None = None, export: str | Path | None = None,

@@ -15,6 +15,8 @@ import av
 import numpy as np
 from jaxtyping import Float64
 
+from losa.errors import VideoError
+
 DECORD_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")  # where it was measured to be right
 DECORD_CODECS = ("h264", "hevc", "vp9", "mjpeg", "mpeg4", "mpeg2video", "mpeg1video", "msmpeg4v3", "ffv1", "prores")
 LONGEST = 1000 * 3600.0  # seconds; no file is longer, damaged time stamps are
@@ -22,17 +24,6 @@ _NOT_VIDEO = ("image2", "tty")  # what ffmpeg's prober calls pictures and text a
 _ELSEWHERE = {"hls", "dash", "concat", "imf", "sdp", "rtsp", "rtp", "webm_dash_manifest", "lavfi"}  # no frames inside
 _FORMATS = ",".join(sorted(av.formats_available - _ELSEWHERE))
 DAMAGED = (av.FFmpegError, OSError, ArithmeticError, LookupError, MemoryError, ValueError)  # by PyAV on bad bytes
-
-
-class VideoError(ValueError):
-    """Says which file cannot be used and why: `path`, `why`."""
-
-    def __init__(self, path, why: str):
-        super().__init__(str(path), why)  # both are args, so that it leaves a worker process whole
-        self.path, self.why = Path(path), why
-
-    def __str__(self):
-        return f"{self.path}: {self.why}"
 
 
 class Signs:

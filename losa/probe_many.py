@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from losa.probe import VideoError, VideoInfo, probe
+from losa.errors import VideoError
+from losa.probe import VideoInfo, probe
 
 
 def probe_many(paths: Iterable[str | Path], *, limit_s: int | float = 60, num_processes: int = 2,

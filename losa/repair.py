@@ -11,9 +11,10 @@ from pathlib import Path
 
 from losa.check import CHECKS, check_labels, find_videos, rounded, same_but_for_signs, with_file_facts
 from losa.entries import ROUNDING, shortened, where
+from losa.errors import AnnotationError
 from losa.files import write_text
 from losa.layouts import scan
-from losa.rows import NOT_LAYOUT, AnnotationError, Entry, Findings, Sheet, short
+from losa.rows import NOT_LAYOUT, Entry, Findings, Sheet, short
 from losa.tables import COLUMNS
 
 READ = {  # what reading alone puts right, by kind of finding

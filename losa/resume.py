@@ -10,15 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from losa.config import LATE, Config, code_of
-from losa.files import write_text
+from losa.adapter_file import code_of
+from losa.config import LATE, Config
+from losa.errors import TrainingError
+from losa.files import file_id, write_text
 from losa.model import TUNED
 from losa.processes import launched, on_main
-from losa.taps import file_id
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where and what to change."""
 
 
 def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:

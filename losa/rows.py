@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn
 
+from losa.errors import AnnotationError
+
 VIDEO_SUFFIXES = frozenset([".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4",
                             ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
                             ".y4m"])  # fmt: skip
@@ -37,10 +39,6 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "cells have spaces around them": ("note", "They do not count."),
     "labels have two numbers": ("note", "The numbers are not used, classes are in alphabetical order."),
 }
-
-
-class AnnotationError(ValueError):
-    """What is wrong with an annotation file, where, and what to do."""
 
 
 @dataclass(frozen=True)

@@ -7,26 +7,29 @@ import time
 import warnings
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 
+from losa.adapter_file import code_of
 from losa.backbone import WEIGHTS
 from losa.card import make_card, method_of
 from losa.classifier import read_scores
-from losa.config import Config, ConfigError, code_of, postprocess, replace_late
+from losa.config import Config, replace_late
 from losa.data import Annotations, Video, load_annotations
-from losa.evaluate import PROTOCOLS, evaluate, report
-from losa.files import read_object, write_text
+from losa.errors import ConfigError
+from losa.evaluate import evaluate, report
+from losa.files import content_id, file_id, read_object, write_text
 from losa.judge import truth_for
+from losa.machine import best_device, device_name
 from losa.model import load_model
 from losa.modes import open_source
 from losa.predict import predict, save_raw, seen_by, suppress
+from losa.presets import postprocess
+from losa.probe import probe
 from losa.processes import launched, on_main
+from losa.protocols import PROTOCOLS
 from losa.resume import model_file
 from losa.segments import write_predictions
-from losa.taps import best_device, content_id, file_id
 from losa.train import check_beginning, train
-from losa.video import probe
 from losa.world import SIZE
 
 
@@ -189,8 +192,3 @@ def run_card(config: Config, found: dict, source, videos: tuple[Video, ...], lef
     return make_card(found, subset=subset, test_set=config.test_set,
                      annotations=config.ground_truth or config.annotations, left_out=left_out,
                      selection="last epoch, EMA weights", device=device_name(), **known)
-
-
-def device_name() -> str:
-    """The GPU's name, or cpu."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from losa.evaluate import Records, evaluate, read_ground_truth, read_predictions
+from losa.evaluate import evaluate
 from losa.segments import soft_nms
+from losa.truth import Records, read_ground_truth, read_predictions
 
 Number = int | float
 
@@ -160,8 +161,9 @@ def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "",
     from losa.config import Config
     from losa.data import Video
     from losa.extract import extract
-    from losa.taps import CachedTaps, LiveTaps, TapRecipe, best_device
-    from losa.video import probe
+    from losa.machine import best_device
+    from losa.probe import probe
+    from losa.taps import CachedTaps, LiveTaps, TapRecipe
 
     info = probe(path)
     video = Video(Path(path).stem, "all", Path(path), 0.0, info.duration, np.zeros((0, 2)), np.zeros(0, np.int64))

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import torch
 
-from losa.config import Config, head_only, widened_head
+from losa.config import Config
 from losa.data import load_annotations
+from losa.errors import StudyError
 from losa.files import write_text
 from losa.finding import conclude
 from losa.model import build
+from losa.presets import head_only, widened_head
 from losa.pretrain import pretrain
 from losa.scripts import SPLITS
 from losa.sweep import sweep
@@ -106,10 +108,6 @@ PARTS = {  # in the order of importance
                  "cached", budget=SHORT),
 }  # fmt: skip
 DEPENDENT = ("tries", "modes")  # their parameters need results of the parts before
-
-
-class StudyError(ValueError):
-    """A part is unknown, or what it builds on is missing."""
 
 
 def ablations(out: str | Path, parts: Sequence[str] = (), *, jobs: int = 2, size: str = "demo",

@@ -19,9 +19,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from losa.errors import SweepError
 from losa.files import write_text
 from losa.kernels import Leash, private_kernels
-from losa.sweep_plan import Run, SweepError, own_code, plan
+from losa.sweep_plan import Run, own_code, plan
 
 STATES = ("ok", "error", "timeout", "dead")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",

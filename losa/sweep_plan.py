@@ -14,15 +14,13 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 
-from losa.cache_files import CacheError, check_cache
-from losa.config import Config, ConfigError, code_of, own_adapter
+from losa.adapter_file import code_of, own_adapter
+from losa.cache_files import check_cache
+from losa.config import Config
+from losa.errors import CacheError, ConfigError, SweepError
 
 TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
 INPUTS = ("annotations", "ground_truth", "block_list", "features", "weights", "start", "classifier", "adapter")
-
-
-class SweepError(ValueError):
-    """A sweep that cannot begin: what was given, what was expected, what to do."""
 
 
 @dataclass(frozen=True)

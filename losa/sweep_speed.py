@@ -8,11 +8,14 @@ import json
 import statistics
 from pathlib import Path
 
-from losa.config import Config, demo, tiny
+from losa.config import Config
 from losa.data import load_annotations
+from losa.errors import SweepError
+from losa.machine import best_device
+from losa.presets import demo, tiny
 from losa.speed import interleaved
-from losa.sweep import SweepError, sweep
-from losa.taps import best_device, open_taps
+from losa.sweep import sweep
+from losa.taps import open_taps
 from losa.world import make_world
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_train.ipynb"

@@ -9,19 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from losa.rows import (
-    KINDS,
-    AnnotationError,
-    Entry,
-    Findings,
-    Sheet,
-    is_safe,
-    one_subset,
-    read_text,
-    seconds,
-    stop,
-    without_suffix,
-)
+from losa.errors import AnnotationError
+from losa.rows import KINDS, Entry, Findings, Sheet, is_safe, one_subset, read_text, seconds, stop, without_suffix
 
 COLUMNS = ("video", "label", "start", "end")
 ALIASES = {

@@ -13,7 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +21,20 @@ import torch
 from torch import Tensor, nn
 
 from losa import backbone as backbones
-from losa.cache_files import FORMAT, CacheError, check_cache, mapped, read_card, verify  # noqa: F401 - ours to give
+from losa.cache_files import FORMAT, mapped, read_card, verify
 from losa.config import Config
 from losa.copies import DRAWN, cut_and_mirror, draw_change, phase, recolour
 from losa.data import Video
+from losa.errors import CacheError
 from losa.extract import extract, listed
 from losa.features import NpyFeatures, Resampled
+from losa.files import content_id
 from losa.segments import Grid
 from losa.video import Reader, sample_indices
 
 MAX_OPEN = 8  # video files a process holds open
 FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound (3 GB for a long video)
 NATIVE_BYTES = 2**27  # of frames at the video's own size in memory at a time
-ID_PIECES, ID_BYTES = 8, 2**15  # a file's content is told by so many pieces of it
 
 
 @dataclass(frozen=True)
@@ -343,36 +344,3 @@ def _leave_readers() -> None:
 _readers, _left = {}, []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_readers)
-
-
-def content_id(path: str) -> str:
-    """sha256 of the file's size and of pieces of it from begin to end: quick for thousands of large videos."""
-    state = os.stat(path)
-    return sampled_digest(path, state.st_size, state.st_mtime_ns)
-
-
-@cache
-def sampled_digest(path: str, size: int, changed: int) -> str:
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        for i in range(ID_PIECES):
-            file.seek(i * max(size - ID_BYTES, 0) // (ID_PIECES - 1))
-            digest.update(file.read(ID_BYTES))
-    return digest.hexdigest()
-
-
-def file_id(path: str) -> str:
-    """sha256 of the file's content, computed again only if its size or time of change differ."""
-    state = os.stat(path)
-    return digest(path, state.st_size, state.st_mtime_ns)
-
-
-@cache
-def digest(path: str, size: int, changed: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def best_device() -> str:
-    """"cuda" where there is one, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"

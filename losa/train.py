@@ -7,12 +7,10 @@ summed over all of them, so that their number changes nothing.
 import contextlib
 import math
 import signal
-import sys
 import time
 import warnings
 from pathlib import Path
 
-import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -22,17 +20,18 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from losa.adapters import find_adapter
-from losa.config import Config, ConfigError
+from losa.config import Config
 from losa.contract import check_adapter
 from losa.data import Annotations, load_annotations
+from losa.errors import ConfigError, TrainingError
 from losa.head import Targets, assign_batch, count_positives, losses, points, update_normaliser
 from losa.judge import average_map, watched
+from losa.machine import best_device, memory_gb, peak_memory_mb
 from losa.model import LoSA, build, save_model
 from losa.modes import open_source, swapped
 from losa.predict import seen_by
 from losa.processes import anywhere, launched, on_main, same_weights, share, sum_gradients, summed
-from losa.resume import TrainingError, append_log, load_state, model_file, save_state, start_run, warm_start
-from losa.taps import best_device
+from losa.resume import append_log, load_state, model_file, save_state, start_run, warm_start
 from losa.windows import Batch, Windows, batch_indices, loader, rounded, stack
 
 
@@ -295,25 +294,3 @@ def stop_between_steps(patient: bool = False):
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def memory_gb(device: torch.device) -> float:
-    """Peak memory of the GPU, or resident memory of this process on CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    return psutil.Process().memory_info().rss / 1e9
-
-
-def peak_memory_mb() -> float:
-    """The most memory in use so far, in MB: on the GPU by training; else of this process, filling a cache included.
-
-    On Windows what the process has now.
-    """
-    if torch.cuda.is_available():
-        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
-    try:
-        import resource
-    except ImportError:
-        return round(psutil.Process().memory_info().rss / 1e6, 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

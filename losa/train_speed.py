@@ -15,11 +15,12 @@ import torch
 from timm.utils import ModelEmaV3
 
 from losa.cache_files import RowFile
-from losa.config import Config, demo
+from losa.config import Config
 from losa.data import load_annotations
 from losa.files import write_text
 from losa.head import assign_batch, losses, points
 from losa.model import build
+from losa.presets import demo
 from losa.taps import backbone_taps
 from losa.train import make_optimiser, train
 from losa.windows import Windows, batch_indices, loader, stack

@@ -12,17 +12,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from losa.probe import (
-    DAMAGED,
-    Signs,
-    VideoError,
-    VideoInfo,
-    check_file,
-    frame_times,
-    open_container,
-    probe,
-    video_stream,
-)
+from losa.errors import VideoError
+from losa.probe import DAMAGED, Signs, VideoInfo, check_file, frame_times, open_container, probe, video_stream
 from losa.probe_many import probe_many
 
 __all__ = ["Reader", "VideoError", "VideoInfo", "normalise", "probe", "probe_many", "read_through", "sample_indices"]

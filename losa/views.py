@@ -19,13 +19,15 @@ from losa.adapters import spans
 from losa.classifier import fuse, read_scores
 from losa.data import Video
 from losa.diagnose import KINDS, LEFT_OUT, diagnose
+from losa.errors import RunError, VideoError
 from losa.evaluate import LENGTHS, evaluate, rules_of
-from losa.finished import Run, RunError, ap_table, counted, find_runs, open_run
+from losa.finished import Run, ap_table, counted, find_runs, open_run
 from losa.fusion import GatedFusion
+from losa.machine import best_device
 from losa.predict import Window, suppress, windows_of
-from losa.taps import best_device, opened
+from losa.probe import probe
+from losa.taps import opened
 from losa.truth import Records
-from losa.video import VideoError, probe
 from losa.windows import padded
 
 __all__ = [

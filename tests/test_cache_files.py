@@ -13,10 +13,11 @@ import torch
 
 from losa import cache_files
 from losa.backbone import VideoViT, freeze_backbone
-from losa.cache_files import FORMAT, CacheError, check_cache, filling
-from losa.config import PRESETS
+from losa.cache_files import FORMAT, check_cache, filling
 from losa.data import load_annotations
+from losa.errors import CacheError
 from losa.extract import extract
+from losa.presets import PRESETS
 from losa.taps import CachedTaps, LiveTaps, TapRecipe
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="the processes of this test are forked")

@@ -12,7 +12,6 @@ from losa.card import (
     POST,
     PUBLISHED,
     SAMPLING,
-    CardError,
     card_line,
     checksum,
     compare,
@@ -22,6 +21,7 @@ from losa.card import (
     read_card,
 )
 from losa.config import Config
+from losa.errors import CardError
 from losa.evaluate import evaluate, report
 from losa.segments import write_predictions
 

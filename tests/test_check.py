@@ -9,8 +9,8 @@ from video_files import write_late, write_video
 
 from losa.check import check
 from losa.data import load_annotations, load_csv, prepare
+from losa.errors import AnnotationError
 from losa.repair import fix
-from losa.rows import AnnotationError
 
 
 def write(path, text, encoding="utf-8"):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.classifier import ClassifierError, VideoScores, fuse, read_scores
+from losa.classifier import VideoScores, fuse, read_scores
+from losa.errors import ClassifierError
 
 SEGMENTS = {"v_one": [{"segment": [0.0, 2.0], "label": "action", "score": 0.64},
                       {"segment": [5.0, 9.0], "label": "action", "score": 0.25}], "two": []}  # fmt: skip

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from losa.config import PRESETS, Config, ConfigError, head_only, postprocess, widened_head
+from losa.config import Config
+from losa.errors import ConfigError
+from losa.presets import PRESETS, head_only, postprocess, widened_head
 from losa.segments import Grid
 
 

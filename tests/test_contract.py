@@ -11,14 +11,15 @@ import torch
 from torch import nn
 
 from losa.adapters import ADAPTERS, find_adapter
-from losa.config import PRESETS, Config, ConfigError
+from losa.config import Config
 from losa.contract import RULES, STEPS, check_adapter
+from losa.errors import CheckpointError, ConfigError, SweepError, TrainingError
 from losa.finished import open_run
-from losa.model import CheckpointError, load_model
-from losa.resume import TrainingError
+from losa.model import load_model
+from losa.presets import PRESETS
 from losa.run import run
 from losa.sweep import changed
-from losa.sweep_plan import SweepError, plan
+from losa.sweep_plan import plan
 
 
 class Right(nn.Module):

@@ -15,11 +15,12 @@ from losa import backbone as backbones
 from losa import extract as extract_module
 from losa import taps as taps_module
 from losa.backbone import VideoViT, freeze_backbone
-from losa.config import PRESETS, ConfigError
 from losa.copies import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
 from losa.data import load_annotations
-from losa.features import FeatureError, NpyFeatures, Resampled
-from losa.taps import CachedTaps, CacheError, LiveTaps, TapRecipe, fill, open_taps
+from losa.errors import CacheError, ConfigError, FeatureError
+from losa.features import NpyFeatures, Resampled
+from losa.presets import PRESETS
+from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
 from losa.video import Reader
 from losa.windows import Windows
 

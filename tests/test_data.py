@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from video_files import OPEN_GOP, read_number, write_audio, write_video
 
-from losa.data import AnnotationError, load_annotations, load_csv, prepare, save_annotations
-from losa.video import Reader, probe
+from losa.data import load_annotations, load_csv, prepare, save_annotations
+from losa.errors import AnnotationError
+from losa.probe import probe
+from losa.video import Reader
 
 
 def write_json(path, database, **more):

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from losa.demo import demo
-from losa.evaluate import evaluate, read_ground_truth, read_predictions
+from losa.evaluate import evaluate
+from losa.truth import read_ground_truth, read_predictions
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from losa.diagnose import BINS, KINDS, diagnose
-from losa.evaluate import LENGTHS, evaluate, read_ground_truth, read_predictions
+from losa.evaluate import LENGTHS, evaluate
+from losa.truth import read_ground_truth, read_predictions
 from widgets.verdicts import verdicts
 
 GOLDEN = Path(__file__).parent / "golden"

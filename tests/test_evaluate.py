@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.evaluate import LENGTHS, PROTOCOLS, evaluate, parse_tiou, read_ground_truth, read_predictions, report
-from losa.protocols import drop_duplicates, match_by_score
+from losa.evaluate import LENGTHS, evaluate, report
+from losa.protocols import PROTOCOLS, drop_duplicates, match_by_score, parse_tiou
 from losa.speed import plain_map
+from losa.truth import read_ground_truth, read_predictions
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -18,14 +18,16 @@ from video_files import OPEN_GOP, write_video
 from losa import extract as extract_module
 from losa import video as video_module
 from losa.backbone import VideoViT, freeze_backbone
-from losa.config import PRESETS, Config
+from losa.cache_files import RowFile, remove_left
+from losa.config import Config
 from losa.data import load_annotations
-from losa.extract import RowFile, decode_apart, expected_frames, extract, pieces, remove_left
+from losa.errors import CacheError, VideoError
+from losa.extract import decode_apart, expected_frames, extract, pieces
 from losa.features import NpyFeatures
-from losa.leftovers import hold
+from losa.files import hold
 from losa.precompute import extract_all, folder_videos
-from losa.taps import CachedTaps, CacheError, LiveTaps, TapRecipe, fill
-from losa.video import VideoError
+from losa.presets import PRESETS
+from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
 

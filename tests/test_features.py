@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from losa.backbone import VideoViT, freeze_backbone
-from losa.config import PRESETS, Config
+from losa.config import Config
 from losa.data import load_annotations
-from losa.features import FeatureError, NpyFeatures, Resampled, export
+from losa.errors import FeatureError
+from losa.features import NpyFeatures, Resampled, export
+from losa.presets import PRESETS
 from losa.segments import Grid
 from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from losa.check import check
 from losa.data import load_annotations, prepare, save_annotations
+from losa.errors import AnnotationError
 from losa.layouts import read_layout
 from losa.repair import fix
-from losa.rows import AnnotationError, read_classes, seconds
+from losa.rows import read_classes, seconds
 from losa.tables import read_ranges
 
 LIMITS = {"max_examples": int(os.environ.get("LOSA_FUZZ", 60)),

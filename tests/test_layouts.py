@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from losa.data import load_annotations
+from losa.errors import AnnotationError
 from losa.layouts import read_layout, scan
-from losa.rows import AnnotationError, read_classes, seconds
+from losa.rows import read_classes, seconds
 
 
 def write(path, text, encoding="utf-8"):

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from losa import lesson
-from losa.config import PRESETS
 from losa.finished import open_run
 from losa.lesson import by_hand, colours, sight, training_step
+from losa.presets import PRESETS
 from losa.run import run as run_config
 from losa.views import rescore_of
 

@@ -6,7 +6,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from losa import backbone as backbones
 from losa.config import Config
-from losa.model import CheckpointError, build, load_model, save_model
+from losa.errors import CheckpointError
+from losa.model import build, load_model, save_model
 
 FACTS = dict(dim=24, layers=[0, 1, 2], clip_length=16, tubelet=2)
 

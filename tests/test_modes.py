@@ -10,11 +10,12 @@ from torch.nn import functional as F
 
 from losa.adapters import TemporalAdapter
 from losa.bench import MODES, ROWS, forward, make_parts, memory, saved_mib
-from losa.config import PRESETS
 from losa.data import load_annotations
+from losa.errors import CheckpointError
 from losa.features import Resampled
-from losa.model import CheckpointError, build, load_model, save_model
+from losa.model import build, load_model, save_model
 from losa.modes import InsideAdapter, TunedTaps, open_source, swapped, tune
+from losa.presets import PRESETS
 from losa.taps import LiveTaps, backbone_taps, open_taps
 from losa.tokens import on_tokens
 from losa.windows import stack

@@ -16,12 +16,15 @@ import pytest
 from safetensors.torch import load_file
 
 from losa import demo as demos
-from losa.config import PRESETS, Config
+from losa.config import Config
 from losa.data import load_annotations
-from losa.evaluate import evaluate, read_ground_truth, read_predictions
+from losa.evaluate import evaluate
+from losa.finished import open_run
 from losa.model import load_model
 from losa.own_video import first_lines, given_paths
-from losa.views import open_run, video_table
+from losa.presets import PRESETS
+from losa.truth import read_ground_truth, read_predictions
+from losa.views import video_table
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

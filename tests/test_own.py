@@ -19,10 +19,11 @@ from video_files import write_video
 
 from losa import extract, own, taps
 from losa.card import read_card
-from losa.config import PRESETS, ConfigError, postprocess
-from losa.leftovers import hold
-from losa.model import CheckpointError, load_model, save_model
-from losa.own import OwnVideoError, find_videos, predict_files, subtitle_path
+from losa.errors import CheckpointError, ConfigError, OwnVideoError
+from losa.files import hold
+from losa.model import load_model, save_model
+from losa.own import find_videos, predict_files, subtitle_path
+from losa.presets import PRESETS, postprocess
 from losa.run import run as train_and_test
 
 NASTY = "quotes \"x\" 'y' <b>&amp; ü #1?"

@@ -16,10 +16,12 @@ import yaml
 from filelock import FileLock
 from sweep_notebook import CODE, PARAMETERS, begun, write_notebook
 
-from losa.config import PRESETS, Config
+from losa.config import Config
 from losa.data import Annotations, load_annotations
+from losa.errors import SweepError
 from losa.kernels import private_kernels
-from losa.sweep import THREADS, SweepError, SweepResult, environment, sweep
+from losa.presets import PRESETS
+from losa.sweep import THREADS, SweepResult, environment, sweep
 from losa.sweep_plan import expand, parameters_of, plan
 from losa.taps import open_taps
 

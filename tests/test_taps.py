@@ -16,11 +16,15 @@ from video_files import copy_packets, write_video
 
 from losa import taps as taps_module
 from losa.backbone import VideoViT, freeze_backbone, taps
-from losa.config import PRESETS, Config
+from losa.cache_files import mapped, verify
+from losa.config import Config
 from losa.data import load_annotations
+from losa.errors import CacheError
 from losa.features import Resampled
+from losa.files import content_id
+from losa.presets import PRESETS
 from losa.probe import Signs
-from losa.taps import CachedTaps, CacheError, LiveTaps, TapRecipe, content_id, fill, mapped, open_taps, verify
+from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
 from losa.windows import Windows, loader
 
 

@@ -11,9 +11,11 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from losa import train as training
-from losa.config import PRESETS, Config, head_only
+from losa.config import Config
+from losa.errors import TrainingError
+from losa.presets import PRESETS, head_only
 from losa.run import run
-from losa.train import TrainingError, learning_rate, train
+from losa.train import learning_rate, train
 
 
 def tiny_config(tiny, **fields):

@@ -8,9 +8,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from losa import train as training
-from losa.config import PRESETS, Config, ConfigError
+from losa.config import Config
+from losa.errors import ConfigError, TrainingError
 from losa.judge import watched
-from losa.resume import TrainingError, warm_start
+from losa.presets import PRESETS
+from losa.resume import warm_start
 from losa.run import late_gain, run, seeds_of
 from losa.train import make_optimiser, train
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from losa import processes
 from losa import train as training
-from losa.config import PRESETS
+from losa.presets import PRESETS
 
 
 class Killed(BaseException):

@@ -20,7 +20,10 @@ from video_files import (
     write_video,
 )
 
-from losa.video import Reader, VideoError, probe, probe_many, read_through, sample_indices
+from losa.errors import VideoError
+from losa.probe import probe
+from losa.probe_many import probe_many
+from losa.video import Reader, read_through, sample_indices
 
 VARIABLE_MS = [40 * i + 15 * (i % 3) + 3000 * (i > 30) for i in range(50)]  # jitter, and frame 30 held for 3 s
 

@@ -24,7 +24,9 @@ from video_files import (
 
 import losa.probe
 import losa.video
-from losa.video import Reader, VideoError, normalise, probe, sample_indices
+from losa.errors import VideoError
+from losa.probe import probe
+from losa.video import Reader, normalise, sample_indices
 
 NUM = 80
 REALTIME = {"g": "12", "deadline": "realtime", "cpu-used": "8"}

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from video_files import copy_packets, edit, mutate, sign_on_long, sleep_on_slow, write_audio, write_video
 
 import losa.probe
-from losa.video import Reader, VideoError, VideoInfo, probe, probe_many
+from losa.errors import VideoError
+from losa.probe import VideoInfo, probe
+from losa.probe_many import probe_many
+from losa.video import Reader
 
 PLAYLISTS = {
     "live.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://192.0.2.1/a.ts\n",

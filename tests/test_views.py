@@ -13,12 +13,14 @@ from PIL import Image
 
 from losa.config import Config
 from losa.data import Annotations, load_annotations
-from losa.evaluate import LENGTHS, evaluate, read_ground_truth, read_predictions
-from losa.finished import Run, RunError, ap_table, counted, find_runs, folder_of, open_run
+from losa.errors import RunError
+from losa.evaluate import LENGTHS, evaluate
+from losa.finished import Run, ap_table, counted, find_runs, folder_of, open_run
 from losa.model import build, save_model
 from losa.modes import open_source
 from losa.predict import Raw, load_raw, save_raw, suppress, truth_of, video_gates, windows_of
 from losa.run import test as predict_and_evaluate
+from losa.truth import read_ground_truth, read_predictions
 from losa.views import (
     features_view,
     frames,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from harness import clip, slowed
 
-from losa.config import PRESETS
 from losa.data import load_annotations
 from losa.evaluate import evaluate, report
 from losa.predict import truth_of
+from losa.presets import PRESETS
 from losa.run import run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from losa import backbone as backbones
-from losa.config import PRESETS
 from losa.data import load_annotations
 from losa.model import build
+from losa.presets import PRESETS
 from losa.taps import LiveTaps, TapRecipe
 from losa.train import batch_losses, cut, make_optimiser, train
 from losa.windows import Windows, stack
