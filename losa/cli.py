@@ -57,7 +57,7 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
         return
     if annotations is None:
         raise typer.BadParameter("--videos needs --annotations FILE")
-    from losa.data import prepare
+    from losa.annotations.prepare import prepare
     from losa.hints import parse_shares, training_hint
 
     found = prepare(videos, annotations, out, ranges=ranges, split=parse_shares(split), normalise=normalise,
@@ -236,8 +236,8 @@ def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder
 
     Exit code 1 if anything should change; with --fix, in the copy.
     """
-    from losa.check import check
-    from losa.repair import fix as clean
+    from losa.annotations.check import check
+    from losa.annotations.repair import fix as clean
 
     found = check(annotations, videos, decode=decode)
     print(found.table())
@@ -282,7 +282,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a sweep, or of
 def playable(video: Annotated[Path, typer.Argument(help="A video that a browser does not show.")],
              copy: Annotated[Path, typer.Argument(help="The mp4 to write.")]) -> None:
     """Copy a video so that every browser plays it: H.264 in an mp4, the same pictures at the same times, no sound."""
-    from losa.video import normalise
+    from losa.video.convert import normalise
 
     if copy.suffix.lower() != ".mp4":
         raise typer.BadParameter(f"the copy is an mp4: expected a name that ends in .mp4, got {str(copy)!r}")

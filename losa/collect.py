@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.data import load_annotations
 from losa.evaluate import LENGTHS
 from losa.files import read_object, write_text
 from losa.judge import truth_for

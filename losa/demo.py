@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from losa.data import load_annotations
+from losa.annotations.dataset import load_annotations
 from losa.files import write_text
 from losa.kernels import private_kernels
 from losa.machine import peak_memory_mb

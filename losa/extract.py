@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from losa.annotations.dataset import Video
 from losa.cache_files import RowFile, filling, remove_left
-from losa.data import Video
 from losa.errors import CacheError, VideoError
-from losa.probe import probe
+from losa.video.probe import probe
 
 PIECE_FRAMES = 256  # decoded and computed at a time, so that memory does not grow with the video
 NUM_PROBED = 16  # files opened at most to guess how large the cache becomes

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from losa.data import Video
+from losa.annotations.dataset import Video
 from losa.errors import FeatureError
 from losa.files import write_text
 from losa.segments import Grid

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from losa.annotations.dataset import load_annotations
 from losa.collect import read_judged
-from losa.data import load_annotations
 from losa.evaluate import LENGTHS
 from losa.motions import CLASSES, UNSEEN
 from losa.statistics import converged, paired_interval, run_draws

@@ -9,8 +9,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from losa.annotations.dataset import Annotations, Video, load_annotations
 from losa.config import Config
-from losa.data import Annotations, Video, load_annotations
 from losa.errors import AnnotationError, ConfigError, RunError
 from losa.evaluate import ClassMatches, match_classes, rules_of
 from losa.files import read_object

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from losa.annotations.dataset import Annotations, load_annotations, save_annotations
 from losa.config import Config
-from losa.data import Annotations, load_annotations, save_annotations
 from losa.errors import AnnotationError
 from losa.evaluate import evaluate
 from losa.files import write_text

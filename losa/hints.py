@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+from losa.annotations.formats import read_layout
 from losa.card import card_line
 from losa.config import Config
 from losa.errors import ConfigError
-from losa.layouts import read_layout
 
 
 def field_list(config: Config) -> str:

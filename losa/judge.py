@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
-from losa.data import Annotations, Video
 from losa.errors import ConfigError
 from losa.evaluate import evaluate
 from losa.model import LoSA

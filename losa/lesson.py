@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from losa.adapters import spans
+from losa.annotations.dataset import Video
 from losa.config import Config
-from losa.data import Video
 from losa.finished import Run
 from losa.head import losses
 from losa.model import build

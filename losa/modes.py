@@ -23,8 +23,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from losa import backbone as backbones
+from losa.annotations.dataset import Video
 from losa.config import Config
-from losa.data import Video
 from losa.errors import CheckpointError
 from losa.model import TUNED
 from losa.taps import LiveTaps, backbone_taps, interpolated, open_taps

@@ -13,7 +13,6 @@ import math
 import os
 import shutil
 import tempfile
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +25,9 @@ import torch
 from tqdm.auto import tqdm
 
 from losa import taps
+from losa.annotations.dataset import Video
 from losa.card import UNKNOWN, method_of, versions
 from losa.config import LATE, Config, replace_late
-from losa.data import Video
 from losa.errors import CacheError, OwnVideoError
 from losa.extract import extract
 from losa.features import Resampled
@@ -38,11 +37,11 @@ from losa.modes import open_source
 from losa.own_page import own_page
 from losa.predict import predict_video, suppress
 from losa.presets import postprocess
-from losa.probe import VideoInfo
-from losa.probe_many import probe_many
-from losa.rows import VIDEO_SUFFIXES
 from losa.segments import write_predictions
 from losa.subtitles import srt, vtt
+from losa.video.folder import find_videos, readable
+from losa.video.probe import VideoInfo
+from losa.video.probe_pool import probe_many
 
 Number = int | float
 
@@ -138,46 +137,6 @@ def workplace(out: Path) -> Iterator[Path]:
 
 
 # --- which videos ---------------------------------------------------------------------------------------------------
-
-
-def find_videos(what: Path) -> dict[str, Path]:
-    """{id: file} of one file, or of all videos in a folder and below; hidden files and folders are left out.
-
-    The id is the path in the folder without its ending; where two would be the same, also on a disk that takes no
-    notice of capitals, it keeps the ending or gets a number.
-    """
-    if what.is_file():
-        return {readable(what.stem): what}
-    if not what.is_dir():
-        raise OwnVideoError(f"{what}: there is no such file or folder; give a video, or a folder of videos")
-    inside = [(path.relative_to(what), path) for path in what.rglob("*")]
-    inside = sorted((name, path) for name, path in inside
-                    if not any(part.startswith(".") for part in name.parts) and path.is_file())
-    videos = [(name, path) for name, path in inside if name.suffix.lower() in VIDEO_SUFFIXES]
-    if not videos:
-        raise OwnVideoError(f"{what} holds no video, only {len(inside)} other files; looked in all its sub-folders for "
-                            f"{', '.join(sorted(VIDEO_SUFFIXES))}")
-    plain = Counter(same(readable(name.with_suffix("").as_posix())) for name, _ in videos)
-    found, taken = {}, set()
-    for name, path in videos:
-        short = readable(name.with_suffix("").as_posix())
-        own = short if plain[same(short)] == 1 else readable(name.as_posix())
-        unique, number = own, 2
-        while same(unique) in taken:
-            unique, number = f"{own}~{number}", number + 1
-        taken.add(same(unique))
-        found[unique] = path
-    return found
-
-
-def same(name: str) -> str:
-    """The name as disks compare it that know neither capitals nor two ways to write an ü."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def readable(path: str | Path) -> str:
-    """The path as text that every file can hold, also where its bytes are no UTF-8."""
-    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def to_jobs(files: Mapping[str, Path], kept: Path, detector_id: str, failed: dict[str, str]) -> Iterator[Job]:

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-from pandas.io.formats.style import Styler
-
 
 def given_paths(here: Path, *, videos: str, labels: str, new_videos: str = "") -> list[Path | None]:
     """The three paths, seen from `here` where they exist there; None for an empty one.
@@ -32,23 +29,3 @@ def mistype(rows: Sequence[Sequence]) -> list[list]:
     rows[4][1:3] = (f"{int(t) // 60}:{t % 60:05.2f}" for t in rows[4][1:3])  # minutes
     file, *_, label = rows[5]
     return [*rows, rows[5], [file, 7, 7, label], ["holiday.mp4", 3, 5, label]]  # twice; lasts no time; no such video
-
-
-def first_lines(path: Path, num: int = 9) -> str:
-    """A text file's first lines as they are, whatever its encoding and separator."""
-    with path.open("rb") as file:
-        start = file.read(100_000)
-    wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")  # as Excel's "Unicode text"
-    try:
-        text = start[:len(start) // 2 * 2].decode("utf-16") if wide else start.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = start.decode("cp1252", "replace")
-    return "\n".join(text.splitlines()[:num])
-
-
-def wrapped(frame: pd.DataFrame) -> Styler:
-    """The table without its index, to the left, long cells and lists over several lines."""
-    texts = frame.map(lambda cell: "\n".join(map(str, cell)) if isinstance(cell, list | tuple) else cell)
-    props = ("text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; "
-             "max-width: 34em; min-width: 5em")
-    return texts.style.hide().format(escape="html").set_table_styles([{"selector": "th, td", "props": props}])

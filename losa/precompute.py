@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
+from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config
-from losa.data import Video, load_annotations
 from losa.extract import extract, listed
 from losa.features import export as export_features
 from losa.machine import best_device
-from losa.own import find_videos
-from losa.probe_many import probe_many
 from losa.taps import backbone_taps, decode_workers, interpolated
+from losa.video.folder import find_videos
+from losa.video.probe_pool import probe_many
 
 
 def extract_all(config: Config, *, videos: str | Path | None = None, export: str | Path | None = None,

@@ -16,9 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from losa.annotations.dataset import Annotations, Video
 from losa.classifier import fuse, read_scores
 from losa.config import Config
-from losa.data import Annotations, Video
 from losa.head import decode, points
 from losa.model import LoSA
 from losa.segments import Grid, soft_nms, to_records, vote

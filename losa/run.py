@@ -10,11 +10,11 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from losa.adapter_file import code_of
+from losa.annotations.dataset import Annotations, Video, load_annotations
 from losa.backbone import WEIGHTS
 from losa.card import make_card, method_of
 from losa.classifier import read_scores
 from losa.config import Config, replace_late
-from losa.data import Annotations, Video, load_annotations
 from losa.errors import ConfigError
 from losa.evaluate import evaluate, report
 from losa.files import content_id, file_id, read_object, write_text
@@ -24,12 +24,12 @@ from losa.model import load_model
 from losa.modes import open_source
 from losa.predict import predict, save_raw, seen_by, suppress
 from losa.presets import postprocess
-from losa.probe import probe
 from losa.processes import launched, on_main
 from losa.protocols import PROTOCOLS
 from losa.resume import model_file
 from losa.segments import write_predictions
 from losa.train import check_beginning, train
+from losa.video.probe import probe
 from losa.world import SIZE
 
 

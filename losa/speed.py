@@ -124,11 +124,11 @@ def nms_speed(num_classes: int = 20, num_candidates: int = 2000, repeats: int = 
 
 
 def decode_speed(path: str | Path, num_windows: int = 8, window_frames: int = 64, repeats: int = 5) -> dict:
-    """Seconds to read random windows of a video with `losa.video.Reader` and with plain decord, and their ratio.
+    """Seconds to read random windows of a video with `losa.video.reader.Reader` and with plain decord, and their ratio.
 
     Both open the file once a round and read the same frames on one thread.
     """
-    from losa.video import Reader
+    from losa.video.reader import Reader
 
     first = Reader(path)
     num, backend = min(window_frames, first.num_frames), first.backend
@@ -157,13 +157,13 @@ def decode_speed(path: str | Path, num_windows: int = 8, window_frames: int = 64
 def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "", input_size: int | None = None,
                      num_workers: int = 1) -> dict:
     """Shares of an extraction's time in the backbone and waiting for decoded frames; one video, one read-ahead."""
+    from losa.annotations.dataset import Video
     from losa.backbone import load_backbone
     from losa.config import Config
-    from losa.data import Video
     from losa.extract import extract
     from losa.machine import best_device
-    from losa.probe import probe
     from losa.taps import CachedTaps, LiveTaps, TapRecipe
+    from losa.video.probe import probe
 
     info = probe(path)
     video = Video(Path(path).stem, "all", Path(path), 0.0, info.duration, np.zeros((0, 2)), np.zeros(0, np.int64))

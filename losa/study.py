@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
+from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.data import load_annotations
 from losa.errors import StudyError
 from losa.files import write_text
 from losa.finding import conclude

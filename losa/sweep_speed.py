@@ -8,8 +8,8 @@ import json
 import statistics
 from pathlib import Path
 
+from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.data import load_annotations
 from losa.errors import SweepError
 from losa.machine import best_device
 from losa.presets import demo, tiny

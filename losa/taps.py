@@ -21,18 +21,18 @@ import torch
 from torch import Tensor, nn
 
 from losa import backbone as backbones
+from losa.annotations.dataset import Video
 from losa.cache_files import FORMAT, mapped, read_card, verify
 from losa.config import Config
 from losa.copies import DRAWN, cut_and_mirror, draw_change, phase, recolour
-from losa.data import Video
 from losa.errors import CacheError
 from losa.extract import extract, listed
 from losa.features import NpyFeatures, Resampled
 from losa.files import content_id
 from losa.segments import Grid
-from losa.video import Reader, sample_indices
+from losa.video.reader import _leave_readers, _readers, opened
+from losa.video.sampling import sample_indices
 
-MAX_OPEN = 8  # video files a process holds open
 FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound (3 GB for a long video)
 NATIVE_BYTES = 2**27  # of frames at the video's own size in memory at a time
 
@@ -114,7 +114,7 @@ class LiveTaps:
         return {**self.__dict__, "backbone": None, "_read": None}  # a worker decodes only
 
     def reader(self, video: Video, alive=None):
-        """The open file (`losa.video.Reader`), of this process alone.
+        """The open file (`losa.video.reader.Reader`), of this process alone.
 
         alive: called now and then from here on, while the file is opened and read; None leaves that as it is.
         """
@@ -326,21 +326,5 @@ def decode_workers(config: Config, device: str) -> int:
     return max(config.num_workers, 1 if device == "cpu" else min(16, cores))
 
 
-def opened(path: str, threads: int = 1) -> Reader:
-    """One lazily opened reader per file and process; of a few files, since each holds decoded frames."""
-    if (path, threads) not in _readers:
-        _readers[path, threads] = Reader(path, num_threads=threads)
-        if len(_readers) > MAX_OPEN:
-            del _readers[next(iter(_readers))]
-    return _readers[path, threads]
-
-
-def _leave_readers() -> None:
-    """In a forked child: sets the parent's readers aside unclosed, since a decoder's threads did not come along."""
-    _left.extend(_readers.values())
-    _readers.clear()
-
-
-_readers, _left = {}, []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_readers)

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from losa.adapters import find_adapter
+from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.contract import check_adapter
-from losa.data import Annotations, load_annotations
 from losa.errors import ConfigError, TrainingError
 from losa.head import Targets, assign_batch, count_positives, losses, points, update_normaliser
 from losa.judge import average_map, watched

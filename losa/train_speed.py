@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 
+from losa.annotations.dataset import load_annotations
 from losa.cache_files import RowFile
 from losa.config import Config
-from losa.data import load_annotations
 from losa.files import write_text
 from losa.head import assign_batch, losses, points
 from losa.model import build

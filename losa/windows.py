@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from losa.data import Video
+from losa.annotations.dataset import Video
 
 ROUND = 32  # snippets: few different lengths spare time and memory, since kernels are prepared for each
 

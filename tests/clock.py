@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from losa.data import Video
+from losa.annotations.dataset import Video
 
 
 class ClockReader:
-    """Stands for `losa.video.Reader`: 4 x 4 pictures whose three channels hold their timestamp in 1/1000 s."""
+    """Stands for `losa.video.reader.Reader`: 4 x 4 pictures whose three channels hold their timestamp in 1/1000 s."""
 
     def __init__(self, timestamps, fps):
         self.timestamps, self.fps, self.num_frames = np.asarray(timestamps), fps, len(timestamps)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.data import load_annotations
 from losa.evaluate import evaluate, report
 from losa.predict import truth_of
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from losa import cache_files
+from losa.annotations.dataset import load_annotations
 from losa.backbone import VideoViT, freeze_backbone
 from losa.cache_files import FORMAT, check_cache, filling
-from losa.data import load_annotations
 from losa.errors import CacheError
 from losa.extract import extract
 from losa.presets import PRESETS

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from video_files import write_late, write_video
 
-from losa.check import check
-from losa.data import load_annotations, load_csv, prepare
+from losa.annotations.check import check
+from losa.annotations.dataset import load_annotations, load_csv
+from losa.annotations.prepare import prepare
+from losa.annotations.repair import fix
 from losa.errors import AnnotationError
-from losa.repair import fix
 
 
 def write(path, text, encoding="utf-8"):

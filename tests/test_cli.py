@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from video_files import read_number, write_video
 
+from losa.annotations.dataset import Annotations, Video
 from losa.cli import main
 from losa.config import Config
-from losa.data import Annotations, Video
 from losa.hints import parse_shares, training_hint
 
 GOLDEN = Path(__file__).parent / "golden"

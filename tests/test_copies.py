@@ -14,14 +14,14 @@ from clock import clock_video
 from losa import backbone as backbones
 from losa import extract as extract_module
 from losa import taps as taps_module
+from losa.annotations.dataset import load_annotations
 from losa.backbone import VideoViT, freeze_backbone
 from losa.copies import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
-from losa.data import load_annotations
 from losa.errors import CacheError, ConfigError, FeatureError
 from losa.features import NpyFeatures, Resampled
 from losa.presets import PRESETS
 from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
-from losa.video import Reader
+from losa.video.reader import Reader
 from losa.windows import Windows
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from video_files import OPEN_GOP, read_number, write_audio, write_video
 
-from losa.data import load_annotations, load_csv, prepare, save_annotations
+from losa.annotations.dataset import load_annotations, load_csv, save_annotations
+from losa.annotations.prepare import prepare
 from losa.errors import AnnotationError
-from losa.probe import probe
-from losa.video import Reader
+from losa.video.probe import probe
+from losa.video.reader import Reader
 
 
 def write_json(path, database, **more):

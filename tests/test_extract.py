@@ -16,11 +16,10 @@ from clock import ClockBackbone, ClockReader, clock_video, serve
 from video_files import OPEN_GOP, write_video
 
 from losa import extract as extract_module
-from losa import video as video_module
+from losa.annotations.dataset import load_annotations
 from losa.backbone import VideoViT, freeze_backbone
 from losa.cache_files import RowFile, remove_left
 from losa.config import Config
-from losa.data import load_annotations
 from losa.errors import CacheError, VideoError
 from losa.extract import decode_apart, expected_frames, extract, pieces
 from losa.features import NpyFeatures
@@ -28,6 +27,7 @@ from losa.files import hold
 from losa.precompute import extract_all, folder_videos
 from losa.presets import PRESETS
 from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill
+from losa.video import reader as video_module
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
 

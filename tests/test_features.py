@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from losa.annotations.dataset import load_annotations
 from losa.backbone import VideoViT, freeze_backbone
 from losa.config import Config
-from losa.data import load_annotations
 from losa.errors import FeatureError
 from losa.features import NpyFeatures, Resampled, export
 from losa.presets import PRESETS

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from losa.check import check
-from losa.data import load_annotations, prepare, save_annotations
+from losa.annotations.cells import seconds
+from losa.annotations.check import check
+from losa.annotations.csv_format import read_ranges
+from losa.annotations.dataset import load_annotations, save_annotations
+from losa.annotations.formats import read_classes, read_layout
+from losa.annotations.prepare import prepare
+from losa.annotations.repair import fix
 from losa.errors import AnnotationError
-from losa.layouts import read_layout
-from losa.repair import fix
-from losa.rows import read_classes, seconds
-from losa.tables import read_ranges
 
 LIMITS = {"max_examples": int(os.environ.get("LOSA_FUZZ", 60)),
           "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}

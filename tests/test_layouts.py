@@ -4,10 +4,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from losa.data import load_annotations
+from losa.annotations.cells import seconds
+from losa.annotations.dataset import load_annotations
+from losa.annotations.formats import read_classes, read_layout, scan
 from losa.errors import AnnotationError
-from losa.layouts import read_layout, scan
-from losa.rows import read_classes, seconds
 
 
 def write(path, text, encoding="utf-8"):

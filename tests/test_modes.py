@@ -9,8 +9,8 @@ from timm.utils import ModelEmaV3
 from torch.nn import functional as F
 
 from losa.adapters import TemporalAdapter
+from losa.annotations.dataset import load_annotations
 from losa.bench import MODES, ROWS, forward, make_parts, memory, saved_mib
-from losa.data import load_annotations
 from losa.errors import CheckpointError
 from losa.features import Resampled
 from losa.model import build, load_model, save_model

@@ -16,12 +16,13 @@ import pytest
 from safetensors.torch import load_file
 
 from losa import demo as demos
+from losa.annotations.check import first_lines
+from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.data import load_annotations
 from losa.evaluate import evaluate
 from losa.finished import open_run
 from losa.model import load_model
-from losa.own_video import first_lines, given_paths
+from losa.own_video import given_paths
 from losa.presets import PRESETS
 from losa.truth import read_ground_truth, read_predictions
 from losa.views import video_table

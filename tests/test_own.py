@@ -22,9 +22,10 @@ from losa.card import read_card
 from losa.errors import CheckpointError, ConfigError, OwnVideoError
 from losa.files import hold
 from losa.model import load_model, save_model
-from losa.own import find_videos, predict_files, subtitle_path
+from losa.own import predict_files, subtitle_path
 from losa.presets import PRESETS, postprocess
 from losa.run import run as train_and_test
+from losa.video.folder import find_videos
 
 NASTY = "quotes \"x\" 'y' <b>&amp; ü #1?"
 

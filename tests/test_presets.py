@@ -5,9 +5,9 @@ import json
 import pytest
 from safetensors.torch import load_file
 
+from losa.annotations.dataset import load_annotations
 from losa.card import METHOD, POST, SAMPLING, compare, read_card
 from losa.config import Config
-from losa.data import load_annotations
 from losa.errors import ConfigError
 from losa.presets import PRESETS
 from losa.run import run

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from losa import study
+from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.data import load_annotations
 from losa.folds import leave_one_out
 from losa.motions import CLASSES
 from losa.predict import truth_of
@@ -132,7 +132,7 @@ def test_a_part_runs_through_the_notebook_once(tmp_path, monkeypatch):
 
 
 def test_leave_one_out_pools_every_video_once(tiny, tmp_path):
-    from losa.data import Annotations, save_annotations
+    from losa.annotations.dataset import Annotations, save_annotations
 
     annotations = load_annotations(tiny / "world" / "annotations.json")
     save_annotations(Annotations(annotations.classes, annotations.videos[:3]), tmp_path / "annotations.json")

@@ -16,8 +16,8 @@ import yaml
 from filelock import FileLock
 from sweep_notebook import CODE, PARAMETERS, begun, write_notebook
 
+from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
-from losa.data import Annotations, load_annotations
 from losa.errors import SweepError
 from losa.kernels import private_kernels
 from losa.presets import PRESETS

@@ -15,16 +15,16 @@ from torch.utils.data import DataLoader
 from video_files import copy_packets, write_video
 
 from losa import taps as taps_module
+from losa.annotations.dataset import load_annotations
 from losa.backbone import VideoViT, freeze_backbone, taps
 from losa.cache_files import mapped, verify
 from losa.config import Config
-from losa.data import load_annotations
 from losa.errors import CacheError
 from losa.features import Resampled
 from losa.files import content_id
 from losa.presets import PRESETS
-from losa.probe import Signs
 from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
+from losa.video.probe import Signs
 from losa.windows import Windows, loader
 
 

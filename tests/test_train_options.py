@@ -140,7 +140,7 @@ def test_tracked_test_map_is_logged_and_never_chooses(tiny, tmp_path):
 def test_the_tracked_test_set_is_the_one_that_is_judged(tiny, tmp_path):
     (tmp_path / "blocked.txt").write_text("test_0001\n")
     config = tiny_config(tiny, track_test=True, block_list=str(tmp_path / "blocked.txt"))
-    from losa.data import load_annotations
+    from losa.annotations.dataset import load_annotations
 
     videos, truth = watched(config, load_annotations(config.annotations))["test_map"]
     assert [video.id for video in videos] == sorted(truth) == ["test_0000", "test_0002"]

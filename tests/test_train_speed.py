@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from losa.data import load_annotations
+from losa.annotations.dataset import load_annotations
 from losa.taps import backbone_taps
 from losa.train_speed import PHASES, VARIANTS, made_up, train_speed, train_speed_table
 

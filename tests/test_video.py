@@ -21,9 +21,10 @@ from video_files import (
 )
 
 from losa.errors import VideoError
-from losa.probe import probe
-from losa.probe_many import probe_many
-from losa.video import Reader, read_through, sample_indices
+from losa.video.probe import probe
+from losa.video.probe_pool import probe_many
+from losa.video.reader import Reader, read_through
+from losa.video.sampling import sample_indices
 
 VARIABLE_MS = [40 * i + 15 * (i % 3) + 3000 * (i > 30) for i in range(50)]  # jitter, and frame 30 held for 3 s
 
@@ -229,7 +230,7 @@ def test_two_forked_workers_read_their_own_frames(folder, opened):
 
 
 def test_decord_is_imported_late_and_with_its_retry_limit_set(folder):
-    code = "import os, sys; from losa.video import Reader; print('decord' in sys.modules); "
+    code = "import os, sys; from losa.video.reader import Reader; print('decord' in sys.modules); "
     code += f"Reader({str(folder / 'constant.mp4')!r}).read([0]); print(os.environ['DECORD_EOF_RETRY_MAX'])"
     clean = {name: value for name, value in os.environ.items() if name != "DECORD_EOF_RETRY_MAX"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=clean, check=True)

@@ -22,11 +22,13 @@ from video_files import (
     write_video,
 )
 
-import losa.probe
-import losa.video
+import losa.video.probe
+import losa.video.reader
 from losa.errors import VideoError
-from losa.probe import probe
-from losa.video import Reader, normalise, sample_indices
+from losa.video.convert import normalise
+from losa.video.probe import probe
+from losa.video.reader import Reader
+from losa.video.sampling import sample_indices
 
 NUM = 80
 REALTIME = {"g": "12", "deadline": "realtime", "cpu-used": "8"}
@@ -222,8 +224,8 @@ def test_a_failing_normalise_leaves_nothing(make, tmp_path):
 
 
 def test_reading_on_continues_and_going_back_begins_again(make, monkeypatch):
-    begun, real = [], losa.video.decode
-    monkeypatch.setattr(losa.video, "decode", lambda *args: (begun.append(1), real(*args))[1])
+    begun, real = [], losa.video.reader.decode
+    monkeypatch.setattr(losa.video.reader, "decode", lambda *args: (begun.append(1), real(*args))[1])
     reader = Reader(make("hevc.mp4"))
     for start in (0, 20, 40):
         reader.read(range(start, start + 20))
@@ -234,7 +236,7 @@ def test_reading_on_continues_and_going_back_begins_again(make, monkeypatch):
 
 @pytest.mark.parametrize("name", ["h264.ts", "hevc.mp4", "two_tracks.mp4"])
 def test_signs_are_given_while_frames_are_passed_over(make, monkeypatch, name):
-    monkeypatch.setattr(losa.probe.Signs, "EVERY_S", 0.0)
+    monkeypatch.setattr(losa.video.probe.Signs, "EVERY_S", 0.0)
     signs = []
     reader = Reader(make(name), alive=lambda: signs.append("packet"))
     assert reader.num_frames == NUM and len(signs) >= NUM  # to open it takes reading, and of a TS decoding, all of it
@@ -276,7 +278,7 @@ def test_forked_workers_decode_for_themselves_what_the_parent_has_open(make):
 
 def test_another_picture_than_the_probed_one_is_not_trusted(make, monkeypatch):
     info = probe(make("h264.mp4"))
-    monkeypatch.setattr(losa.video, "probe", lambda *_: replace(info, width=2 * info.width))
+    monkeypatch.setattr(losa.video.reader, "probe", lambda *_: replace(info, width=2 * info.width))
     assert Reader(make("h264.mp4")).backend == "av"
 
 

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from video_files import copy_packets, edit, mutate, sign_on_long, sleep_on_slow, write_audio, write_video
 
-import losa.probe
+import losa.video.probe
 from losa.errors import VideoError
-from losa.probe import VideoInfo, probe
-from losa.probe_many import probe_many
-from losa.video import Reader
+from losa.video.probe import VideoInfo, probe
+from losa.video.probe_pool import probe_many
+from losa.video.reader import Reader
 
 PLAYLISTS = {
     "live.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://192.0.2.1/a.ts\n",
@@ -33,8 +33,8 @@ def small(tmp_path_factory):
 
 
 def test_a_file_is_opened_once_until_it_changes(small, tmp_path, monkeypatch):
-    opened, real = [], losa.probe.open_container
-    monkeypatch.setattr(losa.probe, "open_container", lambda *a, **k: (opened.append(a), real(*a, **k))[1])
+    opened, real = [], losa.video.probe.open_container
+    monkeypatch.setattr(losa.video.probe, "open_container", lambda *a, **k: (opened.append(a), real(*a, **k))[1])
     path = tmp_path / "film.mp4"
     path.write_bytes((small / "small.mp4").read_bytes())
     assert probe(path) == probe(str(path)) == probe(path)
@@ -99,7 +99,7 @@ def test_mutated_files_are_read_or_refused_by_a_video_error(small, tmp_path, nam
     except VideoError as error:
         assert error.path == path and error.why and "\n" not in error.why
         return
-    assert info.num_frames > 0 and 0 < info.fps < 1e5 and 0 <= info.duration <= losa.probe.LONGEST
+    assert info.num_frames > 0 and 0 < info.fps < 1e5 and 0 <= info.duration <= losa.video.probe.LONGEST
     assert info.width > 0 and info.height > 0
 
 
@@ -142,11 +142,11 @@ def test_the_limit_counts_from_the_last_sign_of_progress(tmp_path):
 
 
 def test_probe_gives_signs_while_it_reads(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(losa.probe.Signs, "EVERY_S", 0.0)
+    monkeypatch.setattr(losa.video.probe.Signs, "EVERY_S", 0.0)
     path, signs = tmp_path / "film.mp4", []
     path.write_bytes((small / "small.mp4").read_bytes())
     assert probe(path, lambda: signs.append(1)).num_frames == 12 and len(signs) >= 12
-    monkeypatch.setattr(losa.probe.Signs, "EVERY_S", 3600.0)
+    monkeypatch.setattr(losa.video.probe.Signs, "EVERY_S", 3600.0)
     os.utime(path, ns=(0, 0))
     del signs[:]
     assert probe(path, lambda: signs.append(1)).num_frames == 12 and len(signs) <= 1

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
-from losa.data import Annotations, load_annotations
 from losa.errors import RunError
 from losa.evaluate import LENGTHS, evaluate
 from losa.finished import Run, ap_table, counted, find_runs, folder_of, open_run

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from losa.data import Video
+from losa.annotations.dataset import Video
 from losa.segments import Grid
 from losa.windows import Windows, batch_indices, choose_window, clip_segments, loader, stack
 

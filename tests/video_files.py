@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from losa.probe import VideoInfo
+from losa.video.probe import VideoInfo
 
 BITS, BLOCK, ROWS = 12, 16, 2
 HEIGHT, WIDTH = ROWS * BLOCK, BITS // ROWS * BLOCK

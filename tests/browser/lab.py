@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import clip, slowed
 
-from losa.data import load_annotations
+from losa.annotations.dataset import load_annotations
 from losa.evaluate import evaluate, report
 from losa.predict import truth_of
 from losa.presets import PRESETS

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from losa import backbone as backbones
-from losa.data import load_annotations
+from losa.annotations.dataset import load_annotations
 from losa.model import build
 from losa.presets import PRESETS
 from losa.taps import LiveTaps, TapRecipe

@@ -1,8 +1,8 @@
 """Annotation files as they are written, in any of the field's layouts: rows out, with all that is odd about them.
 
-`scan` reads whatever can be read and lists the rest as findings, for `losa.check`; `read_layout` stops at them. A new
+`scan` reads whatever can be read and lists the rest as findings, for `check`; `read_layout` stops at them. A new
 layout is one more function from a file to a `Sheet`. Whether the rows make sense beside classes and videos is for
-`losa.entries` to say.
+`resolve` to say.
 """
 
 import json
@@ -11,25 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from losa.annotations.cells import is_safe, is_text, read_text, seconds, short
+from losa.annotations.csv_format import csv_sheet
+from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing, one_subset
 from losa.errors import AnnotationError
-from losa.rows import (
-    KINDS,
-    NOT_LAYOUT,
-    VIDEO_SUFFIXES,
-    Entry,
-    Findings,
-    Sheet,
-    announce,
-    is_safe,
-    is_text,
-    listing,
-    one_subset,
-    read_classes,
-    read_text,
-    seconds,
-    short,
-)
-from losa.tables import csv_sheet
+from losa.video.folder import VIDEO_SUFFIXES
 
 VIDEO_KEYS = {"subset", "duration", "fps", "path", "start", "end", "annotations"}  # that are read
 
@@ -230,3 +216,17 @@ def _thumos_texts(folder: Path, findings: Findings) -> Sheet:
     listed = [numbered[n] for n in sorted(numbered)] if set(classes) <= set(numbered.values()) else sorted(classes)
     return Sheet("THUMOS text", [Entry(key, min(subsets[key]), found) for key, found in sorted(instances.items())],
                  listed, findings, dict(ambiguous))
+
+
+def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
+    """Names by number: of a sequence or a file with one name a line, from 1; lines "7 Diving" say it."""
+    if classes is None:
+        return {}
+    if not isinstance(classes, str | Path):
+        return dict(enumerate(classes, 1))
+    findings = Findings(KINDS)
+    lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
+    rows = [re.fullmatch(r"(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
+    if findings or not lines or lines[0][0] in "[{":
+        raise AnnotationError(f'{classes}: expected UTF-8 text with one class a line, "Jump" or "7 Jump"')
+    return {int(row[1]): row[2] for row in rows} if all(rows) else dict(enumerate(lines, 1))

@@ -1,4 +1,4 @@
-"""A clean copy of a file of annotations: what `losa.check` finds and can put right without guessing, is put right."""
+"""Write a clean copy of an annotation file: repairs what `check` finds and what can be repaired without guessing."""
 
 import csv
 import io
@@ -9,13 +9,14 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from losa.check import CHECKS, check_labels, find_videos, rounded, same_but_for_signs, with_file_facts
-from losa.entries import ROUNDING, shortened, where
+from losa.annotations.cells import short
+from losa.annotations.check import CHECKS, check_labels, find_videos, rounded, same_but_for_signs, with_file_facts
+from losa.annotations.csv_format import COLUMNS
+from losa.annotations.formats import scan
+from losa.annotations.resolve import ROUNDING, shortened, where
+from losa.annotations.sheet import NOT_LAYOUT, Entry, Findings, Sheet
 from losa.errors import AnnotationError
 from losa.files import write_text
-from losa.layouts import scan
-from losa.rows import NOT_LAYOUT, Entry, Findings, Sheet, short
-from losa.tables import COLUMNS
 
 READ = {  # what reading alone puts right, by kind of finding
     "header line missing": "header line written",

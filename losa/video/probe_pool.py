@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from losa.errors import VideoError
-from losa.probe import VideoInfo, probe
+from losa.video.probe import VideoInfo, probe
 
 
 def probe_many(paths: Iterable[str | Path], *, limit_s: int | float = 60, num_processes: int = 2,
@@ -93,7 +93,7 @@ class _Helper:
 
     def _start(self) -> subprocess.Popen:
         paths = os.pathsep.join(filter(None, chain(sys.path, [os.getcwd()])))
-        return subprocess.Popen([sys.executable, "-c", "from losa.probe_many import serve; serve()"],
+        return subprocess.Popen([sys.executable, "-c", "from losa.video.probe_pool import serve; serve()"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 env={**os.environ, "PYTHONPATH": paths})
 

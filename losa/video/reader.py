@@ -1,8 +1,7 @@
-"""One video file: read its frames by index (decord, or PyAV from the start), choose them by time, re-encode it."""
+"""Read the frames of a video file by index: with decord at random, or with PyAV from the start."""
 
 import os
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,17 +9,15 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from losa.errors import VideoError
-from losa.probe import DAMAGED, Signs, VideoInfo, check_file, frame_times, open_container, probe, video_stream
-from losa.probe_many import probe_many
-
-__all__ = ["Reader", "VideoError", "VideoInfo", "normalise", "probe", "probe_many", "read_through", "sample_indices"]
+from losa.video.probe import DAMAGED, Signs, VideoInfo, check_file, frame_times, open_container, probe, video_stream
 
 FEW_FRAMES = 16  # that decord is asked for at a time: with more it decodes ahead without bound
 _LEFT_BY_FORK: list = []  # open files of a parent process: closing them in the child would wait for ever
-X264 = "keyint=32:min-keyint=32:scenecut=0:open-gop=0:bframes=0:log-level=none"  # any frame is 31 or less from a key
+
+_readers, _left = {}, []
+MAX_OPEN = 8  # video files a process holds open
 
 
 class Reader:
@@ -216,7 +213,7 @@ class _Sequential:
                 raise VideoError(self.path, f"is damaged: {len(self)} frames expected, {self._next} can be decoded")
             if self._tolerance < np.inf and abs((frame.time or 0.0) - self._times[self._next]) > self._tolerance:
                 raise VideoError(self.path, f"frame {self._next} is shown at {frame.time} s, its packet says "
-                                            f"{self._times[self._next]:.3f} s; re-encode it (losa.video.normalise)")
+                                            f"{self._times[self._next]:.3f} s; copy it with `losa playable`")
             if not self._next:
                 self._size = frame.width, frame.height
             self._next += 1
@@ -294,87 +291,16 @@ def _import_decord():
 # --- a file that every reader gets right ----------------------------------------------------------------------------
 
 
-def normalise(path: str | Path, out: str | Path, *, progress: Callable[[int, int], object] | None = None) -> Path:
-    """`out`, an mp4 with the same pictures at the same times, which decord and browsers read right; without sound.
-
-    H.264, a key frame every 32, no picture needs a later one, index in front, upright. A variable rate becomes a
-    constant one: that of its frames where none is held, at most 60; frames repeat or go as in `sample_indices`.
-    The file appears under its name once it is whole and `probe` finds no risk in it.
-
-    progress: called with (frames done, frames in all) instead of a bar on the screen.
-    """
-    path, out = Path(path), Path(out)
-    info, reader = probe(path), Reader(path, num_threads=0, backend="av")
-    if out.exists() and out.samefile(path):
-        raise ValueError(f"out={str(out)!r} is the file to be read; give another name")
-    times = reader.timestamps
-    if info.variable_rate:
-        gaps = np.diff(times)
-        usual = float(gaps[gaps <= 2 * np.median(gaps)].mean())  # without frames that are held
-        rate = Fraction(min(60.0, 1 / max(usual, 1e-3))).limit_denominator(1001)
-        repeats = np.bincount(sample_indices(times, float(rate)), minlength=len(times))
-    else:
-        rate, repeats = Fraction(info.fps).limit_denominator(1001), np.ones(len(times), np.int64)
-    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp.mp4")
-    try:
-        with tqdm(total=len(times), desc=f"re-encoding {path.name}", unit="frame", leave=False,
-                  disable=progress is not None) as bar:
-            show = progress or (lambda done, total: bar.update(done - bar.n))
-            _encode(decode(path, 0), temporary, rate, repeats, show)
-        again = probe(temporary)
-        if again.risks or again.num_frames != repeats.sum():
-            raise VideoError(path, f"cannot be normalised: {again.num_frames} of {repeats.sum()} frames, {again.risks}")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return out
+def opened(path: str, threads: int = 1) -> Reader:
+    """One lazily opened reader per file and process; of a few files, since each holds decoded frames."""
+    if (path, threads) not in _readers:
+        _readers[path, threads] = Reader(path, num_threads=threads)
+        if len(_readers) > MAX_OPEN:
+            del _readers[next(iter(_readers))]
+    return _readers[path, threads]
 
 
-def _encode(frames: Iterator[av.VideoFrame], out: Path, rate: Fraction, repeats: np.ndarray, show: Callable) -> None:
-    stream, shown = None, 0
-    with av.open(str(out), "w", options={"movflags": "faststart"}) as container:
-        for index, frame in enumerate(frames):
-            turned = round(frame.rotation / 90) % 4
-            if stream is None:
-                width, height = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
-                stream = container.add_stream("libx264", rate=rate, options={
-                    "preset": "veryfast", "crf": "18", "x264-params": X264})
-                stream.width, stream.height, stream.pix_fmt = max(2, width & ~1), max(2, height & ~1), "yuv420p"
-                stream.codec_context.colorspace, stream.codec_context.color_range = frame.colorspace, 1
-            if turned:
-                picture = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turned))
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame = frame.reformat(width=stream.width, height=stream.height, format="yuv420p",
-                                   dst_colorspace=stream.codec_context.colorspace, dst_color_range=1)
-            frame.pict_type, frame.time_base = 0, 1 / rate  # the encoder chooses the kind of picture
-            for _ in range(repeats[index] if index < len(repeats) else 0):
-                frame.pts, shown = shown, shown + 1
-                container.mux(stream.encode(frame))
-            show(index + 1, len(repeats))
-        container.mux(stream.encode(None))
-
-
-def sample_indices(timestamps, sampled_fps: int | float, start: int | float = 0.0,
-                   end: int | float | None = None) -> np.ndarray:
-    """Returns int64 frame indices; sample k is the frame at `start` + k / `sampled_fps` seconds, up to `end`.
-
-    The grid is uniform in time, so a variable frame rate needs no special care. The frame at a time is the
-    nearest one, except that a frame held for long stays until its successor is due within half a usual frame.
-    `end` (not included) defaults to the end of the last frame; a little more repeats the last frame.
-
-    timestamps: (num_frames,) seconds from the first frame, increasing, as `Reader.timestamps`.
-    """
-    times = np.asarray(timestamps, dtype=np.float64)
-    if times.ndim != 1 or not times.size or (np.diff(times) < 0).any():
-        raise ValueError(f"timestamps: expected a flat, increasing list of seconds, got shape {times.shape}")
-    if not (np.isfinite(sampled_fps) and sampled_fps > 0):
-        raise ValueError(f"sampled_fps={sampled_fps}: expected frames per second above 0")
-    gaps = np.diff(times) if times.size > 1 else np.array([1 / sampled_fps])
-    step = float(np.median(gaps))
-    last = float(times[-1]) + step
-    end = last if end is None else end
-    if not 0 <= start < min(end, last) or end > last + max(1.0, 0.02 * last, float(gaps.max())):
-        raise ValueError(f"start={start}, end={end}: expected 0 <= start < end within the {last:.3f} s of video")
-    num = max(1, int(np.ceil((end - start) * sampled_fps - 1e-6)))
-    wanted = start + np.arange(num) / sampled_fps
-    return np.maximum(np.searchsorted(times, wanted + 0.499 * step, side="right") - 1, 0)
+def _leave_readers() -> None:
+    """In a forked child: sets the parent's readers aside unclosed, since a decoder's threads did not come along."""
+    _left.extend(_readers.values())
+    _readers.clear()

@@ -1,6 +1,5 @@
 """What is read from annotation files: entries, and findings about what is odd; checked cells, clear errors."""
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +9,6 @@ from typing import Literal, NoReturn
 
 from losa.errors import AnnotationError
 
-VIDEO_SUFFIXES = frozenset([".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4",
-                            ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-                            ".y4m"])  # fmt: skip
-MAX_SECONDS = 1e7  # 115 days: a larger time is no time in seconds
 NOT_LAYOUT = "places are not in the layout"
 KINDS = {  # what a reader can find: how bad it is, and what to do
     "header line missing": ("error", "Make the first line video,label,start,end (and ,subset if you like)."),
@@ -95,79 +90,7 @@ class Sheet:
     unread: Counter[str] = field(default_factory=Counter)  # columns or keys with content that mean nothing here
 
 
-def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
-    """Names by number: of a sequence or a file with one name a line, from 1; lines "7 Diving" say it."""
-    if classes is None:
-        return {}
-    if not isinstance(classes, str | Path):
-        return dict(enumerate(classes, 1))
-    findings = Findings(KINDS)
-    lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
-    rows = [re.fullmatch(r"(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
-    if findings or not lines or lines[0][0] in "[{":
-        raise AnnotationError(f'{classes}: expected UTF-8 text with one class a line, "Jump" or "7 Jump"')
-    return {int(row[1]): row[2] for row in rows} if all(rows) else dict(enumerate(lines, 1))
-
-
 # --- cells ----------------------------------------------------------------------------------------------------------
-
-
-def seconds(value: object) -> float | None:
-    """The time of a number, or of text like "83.5", "83,5", "1:23.5" or "0:01:23.5"; None where it is no time."""
-    if isinstance(value, str):
-        clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d*)?)", value.strip(), re.ASCII)
-        if clock:
-            hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in clock.groups())
-            value = hours * 3600 + minutes * 60 + rest if rest < 60 and (minutes < 60 or not clock[1]) else None
-        elif re.fullmatch(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?", value.strip(), re.ASCII):
-            value = float(value.strip().replace(",", "."))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if -MAX_SECONDS <= value <= MAX_SECONDS else None
-
-
-def without_suffix(name: str) -> str:
-    """The name of a video without the ending of a video file."""
-    suffix = Path(name).suffix
-    return name[: -len(suffix)] if suffix.lower() in VIDEO_SUFFIXES else name
-
-
-def is_safe(name: str, where: str = "", findings: Findings | None = None) -> bool:
-    """Whether a name may become part of a path; says so where it may not."""
-    parts = name.replace("\\", "/").split("/")
-    safe = (name and not re.match(r"[/\\]|[A-Za-z]:[/\\]", name) and not re.search(r"[\x00-\x1f\ud800-\udfff]", name)
-            and not {"..", "."} & set(parts) and max(map(len, parts)) <= 200 and len(name) <= 1000)
-    if not safe and findings is not None:
-        findings.add("ids or paths lead out of the folder", where.encode("utf-8", "backslashreplace").decode())
-    return bool(safe)
-
-
-def is_text(value: object) -> bool:
-    return isinstance(value, str) and not re.search(r"[\ud800-\udfff]", value)
-
-
-def short(value: object) -> str:
-    text = repr(list(value)[:5] if isinstance(value, dict) and len(value) > 8 else value)
-    return (text if len(text) <= 100 else text[:97] + "...").encode("utf-8", "backslashreplace").decode()
-
-
-def read_text(path: Path, findings: Findings) -> str:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise AnnotationError(f"{path}: there is no such file (seen from {Path.cwd()})") from None
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error})") from error
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
-        return content.decode("utf-16", errors="replace")
-    if b"\0" in content[:4096]:
-        raise AnnotationError(f"{path}: is no text file; expected a CSV or JSON (in Excel: save as \"CSV UTF-8\")")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        findings.add("bytes are not UTF-8", f"{path.name} line {line}: {content[error.start : error.start + 20]!r}")
-        return content.decode("cp1252", errors="replace")
 
 
 def one_subset(subsets: dict, findings: Findings) -> None:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from losa.annotations.cells import is_safe, without_suffix
+from losa.annotations.sheet import Entry, announce, stop
 from losa.errors import AnnotationError
-from losa.probe import VideoInfo
-from losa.probe_many import probe_many
-from losa.rows import VIDEO_SUFFIXES, Entry, announce, is_safe, stop, without_suffix
-from losa.video import read_through
+from losa.video.folder import VIDEO_SUFFIXES
+from losa.video.probe import VideoInfo
+from losa.video.probe_pool import probe_many
+from losa.video.reader import read_through
 
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
 

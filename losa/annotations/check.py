@@ -1,6 +1,6 @@
 """What is wrong with a file of annotations, and beside a folder of videos: all of it at once, counted, with advice.
 
-`check` reads what `losa.data.load_annotations` would stop at. `losa.repair.fix` writes a clean copy.
+`check` reads what `dataset.load_annotations` would stop at. `repair.fix` writes a clean copy.
 """
 
 import hashlib
@@ -11,11 +11,16 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.entries import ROUNDING, durations_differ, find_entry, finder, open_all, rates_differ, where
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from losa.annotations.cells import without_suffix
+from losa.annotations.formats import scan
+from losa.annotations.resolve import ROUNDING, durations_differ, find_entry, finder, open_all, rates_differ, where
+from losa.annotations.sheet import KINDS, Entry, Finding, Findings, Sheet
 from losa.errors import AnnotationError
-from losa.layouts import scan
-from losa.probe import VideoInfo
-from losa.rows import KINDS, VIDEO_SUFFIXES, Entry, Finding, Findings, Sheet, without_suffix
+from losa.video.folder import VIDEO_SUFFIXES
+from losa.video.probe import VideoInfo
 
 MAX_SPELLINGS = 500  # labels that are compared with each other letter by letter
 CHECKS = KINDS | {
@@ -97,7 +102,7 @@ class Report:
 
 
 def check(annotations: str | Path, videos: str | Path | None = None, decode: bool = False) -> Report:
-    """All that is odd about a file in any layout that `losa.layouts.scan` knows, and about its videos.
+    """All that is odd about a file in any layout that `losa.annotations.formats.scan` knows, and about its videos.
 
     videos: folder of the files; without it nothing is opened. decode: read them to their end, which finds those damaged
     in their middle and takes as long as decoding does.
@@ -387,3 +392,23 @@ def training_subset(names: Sequence[str]) -> str | None:
     tested = any(name.startswith("test") for name in lowered)
     wanted = ["train", "training", *(["validation", "val"] if tested else [])]
     return next((lowered[name] for name in wanted if name in lowered), None) if len(lowered) > 1 else None
+
+
+def wrapped(frame: pd.DataFrame) -> Styler:
+    """The table without its index, to the left, long cells and lists over several lines."""
+    texts = frame.map(lambda cell: "\n".join(map(str, cell)) if isinstance(cell, list | tuple) else cell)
+    props = ("text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; "
+             "max-width: 34em; min-width: 5em")
+    return texts.style.hide().format(escape="html").set_table_styles([{"selector": "th, td", "props": props}])
+
+
+def first_lines(path: Path, num: int = 9) -> str:
+    """A text file's first lines as they are, whatever its encoding and separator."""
+    with path.open("rb") as file:
+        start = file.read(100_000)
+    wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")  # as Excel's "Unicode text"
+    try:
+        text = start[:len(start) // 2 * 2].decode("utf-16") if wide else start.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = start.decode("cp1252", "replace")
+    return "\n".join(text.splitlines()[:num])

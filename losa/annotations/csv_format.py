@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from losa.annotations.cells import is_safe, read_text, seconds, without_suffix
+from losa.annotations.sheet import KINDS, Entry, Findings, Sheet, one_subset, stop
 from losa.errors import AnnotationError
-from losa.rows import KINDS, Entry, Findings, Sheet, is_safe, one_subset, read_text, seconds, stop, without_suffix
 
 COLUMNS = ("video", "label", "start", "end")
 ALIASES = {

@@ -1,0 +1,163 @@
+"""Which videos there are and what happens in them: annotation files in, checked `Video` records out.
+
+Every check stops with one AnnotationError that lists what is wrong, or announces by `warnings.warn`, with a count,
+what it changed: segments clipped to their video, instances of zero length dropped, files left out. The layouts of
+those files are read in `losa.annotations.formats`.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TextIO
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from losa.annotations.formats import read_classes, read_layout
+from losa.annotations.resolve import check_instances, clip, locate, nearest, with_durations
+from losa.annotations.sheet import Entry, announce, stop
+from losa.errors import AnnotationError
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """One video, or the stretch of a file from `start` on; times in seconds, those of segments from `start`."""
+
+    id: str
+    subset: str
+    path: Path | None  # None: annotations that were read without videos
+    start: int | float
+    duration: int | float  # of the stretch
+    segments: Float64[np.ndarray, "M 2"]
+    labels: Int64[np.ndarray, " M"]
+    fps: int | float | None = None  # of the file; None: not known
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The names of the classes (a label is an index into them) and all videos."""
+
+    classes: tuple[str, ...]
+    videos: tuple[Video, ...]
+
+    @property
+    def subsets(self) -> dict[str, tuple[int, int]]:
+        """Numbers of videos and of instances in every subset."""
+        videos = Counter(video.subset for video in self.videos)
+        instances = Counter(video.subset for video in self.videos for _ in video.labels)
+        return {name: (videos[name], instances[name]) for name in sorted(videos)}
+
+    def subset(self, name: str) -> tuple[Video, ...]:
+        """The videos of one subset. AnnotationError where there is no such subset, or no instance in it."""
+        there = self.subsets
+        known = ", ".join(f"{key!r} ({v} videos, {i} instances)" for key, (v, i) in there.items())
+        if name not in there:
+            raise AnnotationError(f"there is no subset {name!r}{nearest(name, there)} There are: {known}")
+        if not there[name][1]:
+            raise AnnotationError(f"subset {name!r} has {there[name][0]} videos but no ground truth: nothing can be "
+                                  f"learnt or measured on it. There are: {known}")
+        return tuple(video for video in self.videos if video.subset == name)
+
+
+# --- ways in and out ------------------------------------------------------------------------------------------------
+
+
+def load_annotations(path: str | Path, videos: str | Path | None = None,
+                     classes: Sequence[str] | str | Path | None = None,
+                     missing: Literal["error", "drop"] = "error") -> Annotations:
+    """The checked content of an annotation file in any layout that `losa.annotations.formats.read_layout` knows.
+
+    {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}} is ActivityNet's;
+    further keys of a video: "fps", "path" (relative to the JSON's folder) and "start" / "end" (the stretch of that
+    file it is; its segments count from "start"). A top-level "classes" list fixes the labels' ids, else ActionFormer's
+    "label_id", else they are alphabetical.
+
+    videos: folder to look for each video's file in, by its "path", id, or v_id; None takes "path", or no file.
+    classes: the only allowed labels, in order of their ids, or a text file of them; MultiTHUMOS' numbers are theirs.
+    missing: what to do where a file is not there: stop, or drop those videos with a warning.
+    """
+    path = Path(path)
+    entries, listed = read_layout(path, classes)
+    names = check_instances(entries, _class_names(classes) or listed, path)
+    return _finish(entries, names, path, None if videos is None else Path(videos), missing)
+
+
+def load_csv(path: str | Path, videos_folder: str | Path) -> Annotations:
+    """The checked content of a CSV with columns video, label, start, end (seconds or m:ss) and, if you like, subset.
+
+    `video` is a file in the folder, with or without its ending; a row with only a video is one without instances.
+    """
+    return load_annotations(path, videos_folder)
+
+
+def _class_names(classes: Sequence[str] | str | Path | None) -> list[str] | None:
+    """The names in order of their numbers."""
+    return [name for _, name in sorted(read_classes(classes).items())] or None
+
+
+def save_annotations(annotations: Annotations, path: str | Path) -> Path:
+    """`path`, after writing what `load_annotations` reads back the same; video paths relative to its folder."""
+    path, database = Path(path), {}
+    for video in annotations.videos:
+        file = None if video.path is None else os.path.relpath(video.path.resolve(), path.parent.resolve())
+        database[video.id] = {
+            "subset": video.subset, "duration": round(float(video.duration), 6),
+            **({} if video.fps is None else {"fps": float(video.fps)}),
+            **({} if file is None else {"path": Path(file).as_posix()}),
+            **({"start": float(video.start)} if video.start else {}),
+            "annotations": [{"label": annotations.classes[label], "segment": segment} for segment, label
+                            in zip(video.segments.tolist(), video.labels.tolist(), strict=True)],
+        }  # fmt: skip
+    with _replacing(path) as file:
+        json.dump({"version": "losa", "classes": list(annotations.classes), "database": database}, file, indent=1,
+                  ensure_ascii=False)
+    return path
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """An open temporary file beside `path`, which takes its place at the end and goes if anything fails."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# --- entries to records ---------------------------------------------------------------------------------------------
+
+
+def _finish(entries: list[Entry], names: tuple[str, ...], source: Path, folder: Path | None,
+            missing: str) -> Annotations:
+    entries, lost = locate(entries, source, folder)
+    reasons = _reasons(lost)
+    if lost and (missing == "error" or len(lost) == len(entries)):
+        stop(source, reasons, f"of {len(entries)} video files are missing", "Give the folder that holds them (`losa "
+             'check --videos FOLDER` looks for similar names, `--fix` takes them); or read the others alone: '
+             'load_annotations(..., missing="drop"), or `losa prepare`.')
+    if lost:
+        announce(source, reasons, f"of {len(entries)} videos dropped, their files are missing")
+    found = with_durations([entry for entry in entries if entry.id not in lost], source)
+    return _build(clip(found, source), names, source)
+
+
+def _reasons(broken: dict[str, str]) -> list[str]:
+    return [f"{key}: {why}" for key, why in broken.items()]
+
+
+def _build(entries: list[Entry], names: tuple[str, ...], source: Path) -> Annotations:
+    twice = [f"{key} ({times} times)" for key, times in Counter(entry.id for entry in entries).items() if times > 1]
+    if twice:
+        stop(source, twice, "ids are there more than once", "Every video, and every range, needs an id of its own.")
+    number = {name: index for index, name in enumerate(names)}
+    return Annotations(names, tuple(
+        Video(e.id, e.subset, e.path, e.start, e.duration,
+              np.array([item[1:] for item in e.instances], dtype=np.float64).reshape(-1, 2),
+              np.array([number[item[0]] for item in e.instances], dtype=np.int64), e.fps)
+        for e in entries))  # fmt: skip

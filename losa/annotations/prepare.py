@@ -1,0 +1,136 @@
+"""Make a dataset from a folder of videos and a file of labels: checked, split into subsets, cut into ranges."""
+
+import csv
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from losa.annotations.csv_format import read_ranges
+from losa.annotations.dataset import Annotations, _build, _class_names, _reasons, _replacing, save_annotations
+from losa.annotations.formats import read_layout
+from losa.annotations.resolve import ROUNDING, check_instances, clip, finder, locate, measure, probe_all, where
+from losa.annotations.sheet import Entry, announce, stop
+from losa.errors import VideoError
+from losa.video.convert import normalise as encode_anew
+from losa.video.probe import VideoInfo, probe
+
+
+def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | Path,
+            ranges: str | Path | None = None, classes: Sequence[str] | str | Path | None = None,
+            split: tuple[float, ...] | None = None, normalise: bool = False, decode: bool = False) -> Annotations:
+    """Checks every file, writes `out`/annotations.json, and returns what is in it.
+
+    Files that are missing or broken are left out, listed with their reasons in a warning and in `out`/skipped.csv.
+    Durations and frame rates are the files', whatever is stated.
+
+    annotations_file: anything that `load_annotations` reads.
+    ranges: CSV with columns id, file, start, end and, if you like, subset; each row makes a video of its own from a
+    stretch of a file (empty start or end: the file's). Files that it does not name stay whole.
+    split: shares of train, val and test; every video gets one of them, whatever subset it had, the same each time.
+    normalise: encode files on which seeking would give wrong frames anew, into `out`/videos; else they are announced,
+    and read in sequence, which is slower.
+    decode: read every file to its end, which takes as long as decoding does: finds those damaged in their middle, which
+    else only extraction meets.
+    """
+    if split is not None and (len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6):
+        raise ValueError(f"split={split}: expected three shares of train, val and test that add up to 1")
+    source, out, folder = Path(annotations_file), Path(out), Path(videos_folder)
+    entries, listed = read_layout(source, classes)
+    names = check_instances(entries, _class_names(classes) or listed, source)
+    rows = [] if ranges is None else read_ranges(Path(ranges))
+    entries, broken = locate(entries, source, folder)
+    infos = probe_all([entry for entry in entries if entry.id not in broken], broken, decode)
+    if len(broken) == len(entries):
+        stop(source, _reasons(broken), "videos, and not one can be used", f"Check the folder {folder}.")
+    good = clip(measure([entry for entry in entries if entry.id not in broken], infos, source), source)
+    if rows:
+        lost = {name for entry in entries if entry.id in broken for name in (entry.id, entry.name)}
+        good = _cut(good, [row for row in rows if row["file"] not in lost], Path(ranges), folder)
+    good = _make_safe(good, infos, broken, source, folder, out / "videos" if normalise else None)
+    annotations = _build(good, names, source)
+    if split is not None:
+        annotations = _split(annotations, split)
+    out.mkdir(parents=True, exist_ok=True)
+    save_annotations(annotations, out / "annotations.json")
+    (out / "skipped.csv").unlink(missing_ok=True)
+    if broken:
+        with _replacing(out / "skipped.csv") as file:
+            csv.writer(file).writerows([("video", "why"), *broken.items()])
+        announce(source, _reasons(broken), f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})",
+                 show=20)
+    return annotations
+
+
+def _make_safe(entries: list[Entry], infos: dict[Path, VideoInfo], broken: dict[str, str], source: Path,
+               folder: Path, out: Path | None) -> list[Entry]:
+    """Entries whose risky files are replaced by ones encoded anew in `out`; without it they are announced.
+
+    Entries whose file cannot be encoded go to `broken`.
+    """
+    risks = {entry.path: infos[entry.path].risks for entry in entries}
+    risky, fresh = {path: why for path, why in risks.items() if why}, {}
+    if risky and out is None:
+        announce(source, [f"{path}: {', '.join(why)}" for path, why in risky.items()],
+                 "video files would give wrong frames after a seek; they are read in sequence, which is slower "
+                 "(normalise=True, --normalise, encodes them anew)")
+        return entries
+    for path in risky:
+        target = out / path.relative_to(folder)
+        target = target if target.suffix == ".mp4" else target.with_name(target.name + ".mp4")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fresh[path] = probe(encode_anew(path, target))
+        except VideoError as error:
+            broken |= {entry.id: error.why for entry in entries if entry.path == path}
+    safe = [entry for entry in entries if entry.id not in broken]
+    return [replace(e, path=fresh[e.path].path, fps=fresh[e.path].fps) if e.path in fresh else e for e in safe]
+
+
+def _split(annotations: Annotations, shares: tuple[float, ...]) -> Annotations:
+    """The same videos with subsets train, val, test by the order of a hash of their ids; none with a share is empty."""
+    order = sorted(annotations.videos, key=lambda video: zlib.crc32(video.id.encode()))
+    borders = [round(sum(shares[:i]) * len(order)) for i in range(4)]
+    subsets = {video.id: name for name, first, last in zip(("train", "val", "test"), borders, borders[1:], strict=False)
+               for video in order[first:last]}
+    counts = Counter(subsets.values())
+    lacking = [name for name, share in zip(("train", "val", "test"), shares, strict=True) if share and not counts[name]]
+    if lacking:
+        raise ValueError(f"{len(order)} videos are too few for split={shares}: {lacking} would be empty; "
+                         f"give a subset column, or cut the files with ranges")
+    return replace(annotations, videos=tuple(replace(v, subset=subsets[v.id]) for v in annotations.videos))
+
+
+def _cut(entries: list[Entry], rows: list[dict], source: Path, folder: Path) -> list[Entry]:
+    """Entries cut into one per row of `rows`, with the segments that overlap it; those without a row stay whole."""
+    find, by_path = finder(folder), {entry.path: entry for entry in entries if entry.whole}
+    wrong, cuts, crossing = [], defaultdict(list), []
+    for row in sorted(rows, key=lambda row: row["start"]):
+        found = find(row["file"])
+        entry = by_path.get(found[0]) if len(found) == 1 else None
+        place = f"line {row['line']}: {row['id']}, {row['file']} from {row['start']} to {row['end']} s"
+        if entry is None:
+            wrong.append(f"{place}: no such file among the annotated whole ones")
+            continue
+        row["end"] = min(row["end"], entry.duration)
+        if row["start"] >= entry.duration:
+            wrong.append(f"{place}: starts after the file's end, {entry.duration:.2f} s")
+        elif cuts[entry.id] and row["start"] < cuts[entry.id][-1]["end"] - ROUNDING:
+            wrong.append(f"{place}: overlaps {cuts[entry.id][-1]['id']}")
+        cuts[entry.id].append(row)
+        crossing += [f"{where(entry, *item)} and {row['id']}" for item in entry.instances
+                     if item[1] < row["start"] < item[2] or item[1] < row["end"] < item[2]]
+    if wrong:
+        stop(source, wrong, "ranges are wrong", "Expected ranges inside annotated files that do not overlap.")
+    if crossing:
+        announce(source, crossing, "times a segment crosses an edge of a range; clipped to it")
+    return [piece for entry in entries for piece in [_piece(entry, row) for row in cuts[entry.id]] or [entry]]
+
+
+def _piece(entry: Entry, row: dict) -> Entry:
+    low, high = row["start"], row["end"]
+    inside = [(label, max(start, low) - low, min(end, high) - low) for label, start, end in entry.instances
+              if min(end, high) > max(start, low)]
+    return replace(entry, id=row["id"], subset=row["subset"] or entry.subset, instances=inside, start=low,
+                   duration=high - low)
