@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from losa import backbone as backbones
+from losa.backbones import vit as backbones
+from losa.backbones.tuning import tune
 from losa.config import Config
-from losa.model import LoSA, build
-from losa.modes import tune
+from losa.model.losa import LoSA, build
 
 MODES = ("head_only", "losa", "side_tokens", "inside", "full")
 ROWS = {**{mode: (mode, False) for mode in MODES},

@@ -16,7 +16,8 @@ from losa.evaluate import ClassMatches, match_classes, rules_of
 from losa.files import read_object
 from losa.judge import truth_for
 from losa.machine import best_device
-from losa.model import LoSA, load_model
+from losa.model.checkpoint import load_model
+from losa.model.losa import LoSA
 from losa.modes import open_source
 from losa.predict import Raw, judged_by, load_raw, seen_by
 from losa.protocols import Protocol, check_tiou, match_by_score, match_by_truth

@@ -6,7 +6,7 @@ from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
 from losa.errors import ConfigError
 from losa.evaluate import evaluate
-from losa.model import LoSA
+from losa.model.losa import LoSA
 from losa.predict import judged_by, predict, seen_by, suppress, truth_of
 from losa.truth import (
     Records,

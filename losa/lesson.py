@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from losa.adapters import spans
 from losa.annotations.dataset import Video
 from losa.config import Config
 from losa.finished import Run
-from losa.head import losses
-from losa.model import build
+from losa.model.adapters import spans
+from losa.model.losa import build
+from losa.model.points import losses
 from losa.modes import open_source
 from losa.predict import predict_video
 from losa.train import cut

@@ -1,7 +1,7 @@
 """The ways of adapting, side by side: what each one trains in the backbone, and the features it gives.
 
 losa, head_only: the frozen backbone's taps, as `losa.taps` hands them out. side_tokens: the same, every token kept,
-adapted one by one (`losa.tokens`; the idea of AdaTAD's frozen variant, arXiv 2311.17241). inside: small adapters
+adapted one by one (`model.side_tokens`; the idea of AdaTAD's frozen variant, arXiv 2311.17241). inside: small adapters
 after the tapped blocks, the backbone itself frozen, gradient through all of it (AdaTAD's idea; width, place of the
 convolution and that it stays within a clip are ours). full: every weight of the backbone trains.
 
@@ -16,17 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from losa import backbone as backbones
 from losa.annotations.dataset import Video
+from losa.backbones import vit as backbones
+from losa.backbones.tuning import tune
 from losa.config import Config
-from losa.errors import CheckpointError
-from losa.model import TUNED
+from losa.model.checkpoint import load_tuned
 from losa.taps import LiveTaps, backbone_taps, interpolated, open_taps
 
 KEPT_BYTES = 2 * 2**30  # of decoded frames, at most, that stay in memory from one epoch to the next
@@ -108,85 +104,7 @@ class TunedTaps(LiveTaps):
 # --- what trains in the backbone ------------------------------------------------------------------------------------
 
 
-def tune(backbone: nn.Module, config: Config) -> nn.Module:
-    """Changes a frozen backbone so that what `config.mode` trains in it does; the module of exactly those parameters.
-
-    Adapters' weights come from a generator of their own, seeded by `config.seed`.
-    """
-    blocks = backbone.blocks if hasattr(backbone, "blocks") else backbone.model.blocks
-    layers = backbones.tap_layers(config.taps, backbone.depth) if config.mode == "inside" else ()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        adapters = {i: InsideAdapter(backbone.dim, config.adapter_dim, backbone.frames_per_clip // backbone.tubelet)
-                    for i in layers}
-    for i, block in enumerate(blocks):
-        blocks[i] = Tuned(block, adapters.get(i), config.checkpointing)
-    backbone.to(next(backbone.parameters()).device).eval()
-    if config.mode == "full":
-        return backbone.requires_grad_(True)
-    return nn.ModuleDict({str(i): adapter for i, adapter in adapters.items()}).eval()
-
-
-class Tuned(nn.Module):
-    """A block of the backbone, then its adapter if it has one.
-
-    again: what happens inside is not kept for the backward pass but computed again there.
-    """
-
-    def __init__(self, block: nn.Module, adapter: nn.Module | None = None, again: bool = False):
-        super().__init__()
-        self.block, self.adapter, self.again = block, adapter, again
-
-    def forward(self, x: Float[Tensor, "N P C"], **given) -> Float[Tensor, "N P C"]:
-        """given: what the backbone hands to its blocks beside the tokens, such as rotary positions."""
-        if self.again and torch.is_grad_enabled():
-            return checkpoint(self.step, x, use_reentrant=False, preserve_rng_state=False, **given)
-        return self.step(x, **given)
-
-    def step(self, x: Tensor, **given) -> Tensor:
-        x = self.block(x, **given)
-        return x if self.adapter is None else x + self.adapter(x)
-
-
-class InsideAdapter(nn.Module):
-    """What is added to a block's tokens: down, a depthwise convolution through the clip's time, up from zero.
-
-    With the zero up-projection it starts with, the block is as it was. Tokens may follow one another as (t, y, x)
-    or, with steps = 1 (images), in any way, prefix tokens included: the convolution then sees no neighbour.
-    """
-
-    def __init__(self, dim: int, adapter_dim: int, steps: int):
-        super().__init__()
-        self.steps = steps
-        self.down, self.up = nn.Linear(dim, adapter_dim), nn.Linear(adapter_dim, dim)
-        self.time = nn.Parameter(torch.randn(3, adapter_dim) * 0.02)
-        self.mix = nn.Linear(adapter_dim, adapter_dim)
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
-
-    def forward(self, x: Float[Tensor, "N P C"]) -> Float[Tensor, "N P C"]:
-        x = F.gelu(self.down(x)).unflatten(1, (self.steps, -1))  # (N, t, tokens of a step, d)
-        before, after = F.pad(x, (0, 0, 0, 0, 1, 0))[:, :-1], F.pad(x, (0, 0, 0, 0, 0, 1))[:, 1:]
-        through = before * self.time[0] + x * (1 + self.time[1]) + after * self.time[2]
-        return self.up((x + self.mix(through)).flatten(1, 2))
-
-
 # --- its weights ----------------------------------------------------------------------------------------------------
-
-
-def load_tuned(tuned: nn.Module, run: str | Path) -> None:
-    """Puts what a run trained inside the backbone into `tuned`. Raises CheckpointError if it is not there or differs.
-    """
-    path = Path(run) / "model.safetensors" if Path(run).is_dir() else Path(run)
-    if not path.is_file():
-        raise FileNotFoundError(f"no model at {path}; train one with `losa train`, or name a run's folder")
-    state = {name.removeprefix(TUNED): value for name, value in load_file(path).items() if name.startswith(TUNED)}
-    try:
-        tuned.load_state_dict(state)
-    except RuntimeError as error:
-        why = f"{len(state)} tensors of a tuned backbone do not fit: {str(error).splitlines()[1].strip()[:200]}"
-        raise CheckpointError(f"{path}: {why if state else 'nothing was tuned inside the backbone'}; give a run of the "
-                              f"same mode, backbone, taps and adapter_dim") from None
 
 
 @contextmanager

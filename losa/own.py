@@ -32,7 +32,8 @@ from losa.errors import CacheError, OwnVideoError
 from losa.extract import extract
 from losa.features import Resampled
 from losa.files import hold, is_left, write_text
-from losa.model import LoSA, load_model
+from losa.model.checkpoint import load_model
+from losa.model.losa import LoSA
 from losa.modes import open_source
 from losa.own_page import own_page
 from losa.predict import predict_video, suppress

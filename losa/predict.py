@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Annotations, Video
 from losa.classifier import fuse, read_scores
 from losa.config import Config
-from losa.head import decode, points
-from losa.model import LoSA
+from losa.model.losa import LoSA
+from losa.model.points import decode, points
 from losa.segments import Grid, soft_nms, to_records, vote
 from losa.windows import padded, rounded
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from losa import world
-from losa.backbone import WEIGHTS, VideoViT
+from losa.backbones.vit import WEIGHTS, VideoViT
 from losa.motions import MOTIONS, PRESETS
 
 MODEL = dict(dim=96, depth=6, num_heads=3, mlp_ratio=4.0, input_size=48, frames_per_clip=16, tubelet=2,

@@ -14,7 +14,7 @@ from losa.adapter_file import code_of
 from losa.config import LATE, Config
 from losa.errors import TrainingError
 from losa.files import file_id, write_text
-from losa.model import TUNED
+from losa.model.checkpoint import TUNED
 from losa.processes import launched, on_main
 
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from losa.adapter_file import code_of
 from losa.annotations.dataset import Annotations, Video, load_annotations
-from losa.backbone import WEIGHTS
+from losa.backbones.vit import WEIGHTS
 from losa.card import make_card, method_of
 from losa.classifier import read_scores
 from losa.config import Config, replace_late
@@ -20,7 +20,7 @@ from losa.evaluate import evaluate, report
 from losa.files import content_id, file_id, read_object, write_text
 from losa.judge import truth_for
 from losa.machine import best_device, device_name
-from losa.model import load_model
+from losa.model.checkpoint import load_model
 from losa.modes import open_source
 from losa.predict import predict, save_raw, seen_by, suppress
 from losa.presets import postprocess

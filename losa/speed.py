@@ -158,7 +158,7 @@ def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "",
                      num_workers: int = 1) -> dict:
     """Shares of an extraction's time in the backbone and waiting for decoded frames; one video, one read-ahead."""
     from losa.annotations.dataset import Video
-    from losa.backbone import load_backbone
+    from losa.backbones.vit import load_backbone
     from losa.config import Config
     from losa.extract import extract
     from losa.machine import best_device

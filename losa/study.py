@@ -18,7 +18,7 @@ from losa.config import Config
 from losa.errors import StudyError
 from losa.files import write_text
 from losa.finding import conclude
-from losa.model import build
+from losa.model.losa import build
 from losa.presets import head_only, widened_head
 from losa.pretrain import pretrain
 from losa.scripts import SPLITS

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from losa import backbone as backbones
 from losa.annotations.dataset import Video
+from losa.backbones import vit as backbones
 from losa.cache_files import FORMAT, mapped, read_card, verify
 from losa.config import Config
 from losa.copies import DRAWN, cut_and_mirror, draw_change, phase, recolour

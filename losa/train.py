@@ -19,15 +19,16 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from losa.adapters import find_adapter
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
-from losa.contract import check_adapter
 from losa.errors import ConfigError, TrainingError
-from losa.head import Targets, assign_batch, count_positives, losses, points, update_normaliser
 from losa.judge import average_map, watched
 from losa.machine import best_device, memory_gb, peak_memory_mb
-from losa.model import LoSA, build, save_model
+from losa.model.adapters import find_adapter
+from losa.model.checkpoint import save_model
+from losa.model.contract import check_adapter
+from losa.model.losa import LoSA, build
+from losa.model.points import Targets, assign_batch, count_positives, losses, points, update_normaliser
 from losa.modes import open_source, swapped
 from losa.predict import seen_by
 from losa.processes import anywhere, launched, on_main, same_weights, share, sum_gradients, summed
@@ -228,7 +229,7 @@ def check_beginning(config: Config) -> None:
     adapter = find_adapter(config.adapter)
     broken = [row for row in check_adapter(adapter) if row["otherwise"]] if config.adapter_file else []
     if broken:
-        warnings.warn(f"adapter={config.adapter!r} breaks rules of losa.contract.check_adapter: "
+        warnings.warn(f"adapter={config.adapter!r} breaks rules of losa.model.contract.check_adapter: "
                       f"{'; '.join(row['rule'] for row in broken)} ({broken[0]['otherwise']})", stacklevel=2)
     if config.start and not model_file(config.start).is_file():
         raise ConfigError(f"start={config.start!r}: no model at {model_file(config.start)}; name the folder of a "

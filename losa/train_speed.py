@@ -18,8 +18,8 @@ from losa.annotations.dataset import load_annotations
 from losa.cache_files import RowFile
 from losa.config import Config
 from losa.files import write_text
-from losa.head import assign_batch, losses, points
-from losa.model import build
+from losa.model.losa import build
+from losa.model.points import assign_batch, losses, points
 from losa.presets import demo
 from losa.taps import backbone_taps
 from losa.train import make_optimiser, train

@@ -15,15 +15,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from losa.adapters import spans
 from losa.annotations.dataset import Video
 from losa.classifier import fuse, read_scores
 from losa.diagnose import KINDS, LEFT_OUT, diagnose
 from losa.errors import RunError, VideoError
 from losa.evaluate import LENGTHS, evaluate, rules_of
 from losa.finished import Run, ap_table, counted, find_runs, open_run
-from losa.fusion import GatedFusion
 from losa.machine import best_device
+from losa.model.adapters import spans
+from losa.model.fusion import GatedFusion
 from losa.predict import Window, suppress, windows_of
 from losa.truth import Records
 from losa.video.probe import probe

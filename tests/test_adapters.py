@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from losa.adapters import ADAPTERS, spans
-from losa.temporal import attend, attend_in_blocks, attend_locally, mean_pool
+from losa.model.adapters import ADAPTERS, spans
+from losa.model.layers import attend, attend_in_blocks, attend_locally, mean_pool
 
 B, C, T = 2, 24, 40
 VARIANTS = [dict(span="short", window=3), dict(span="short", window=1), dict(span="short", query="last"),

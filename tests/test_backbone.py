@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from losa import backbone as backbones
-from losa.backbone import VideoViT, freeze_backbone, load_backbone, tap_layers, taps
+from losa.backbones import vit as backbones
+from losa.backbones.vit import VideoViT, freeze_backbone, load_backbone, tap_layers, taps
 
 FRAMES = torch.randint(0, 256, (41, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

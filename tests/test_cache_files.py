@@ -13,7 +13,7 @@ import torch
 
 from losa import cache_files
 from losa.annotations.dataset import load_annotations
-from losa.backbone import VideoViT, freeze_backbone
+from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.cache_files import FORMAT, check_cache, filling
 from losa.errors import CacheError
 from losa.extract import extract

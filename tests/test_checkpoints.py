@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from losa import backbone as backbones
-from losa.backbone import load_backbone
-from losa.checkpoints import PIXEL_NORMS, VIDEOMAE, read_checkpoint
+from losa.backbones import vit as backbones
+from losa.backbones.checkpoints import PIXEL_NORMS, VIDEOMAE, read_checkpoint
+from losa.backbones.vit import load_backbone
 
 TINY = dict(dim=32, depth=3, num_heads=2, mlp_ratio=4.0, patch=16)
 

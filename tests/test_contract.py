@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from losa.adapters import ADAPTERS, find_adapter
 from losa.config import Config
-from losa.contract import RULES, STEPS, check_adapter
 from losa.errors import CheckpointError, ConfigError, SweepError, TrainingError
 from losa.finished import open_run
-from losa.model import load_model
+from losa.model.adapters import ADAPTERS, find_adapter
+from losa.model.checkpoint import load_model
+from losa.model.contract import RULES, STEPS, check_adapter
 from losa.presets import PRESETS
 from losa.run import run
 from losa.sweep import changed
@@ -166,7 +166,7 @@ def test_what_breaks_a_rule_is_warned_of_before_training_and_a_wrong_shape_is_re
                     f"{inspect.getsource(Halves)}")
     config = PRESETS["tiny"](tiny, adapter=f"{file}:Halves", epochs=1, warmup_epochs=0)
     with (pytest.warns(UserWarning, match="Halves' breaks rules of .*: gives features for every snippet"),
-          pytest.raises(ValueError, match="Halves gives .* is expected; see what losa.contract.check_adapter")):
+          pytest.raises(ValueError, match="Halves gives .* is expected; see what losa.model.contract.check_adapter")):
         run(config, tmp_path / "run", quiet=True)
 
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from clock import clock_video
 
-from losa import backbone as backbones
 from losa import extract as extract_module
 from losa import taps as taps_module
 from losa.annotations.dataset import load_annotations
-from losa.backbone import VideoViT, freeze_backbone
+from losa.backbones import vit as backbones
+from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.copies import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
 from losa.errors import CacheError, ConfigError, FeatureError
 from losa.features import NpyFeatures, Resampled

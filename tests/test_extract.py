@@ -17,7 +17,7 @@ from video_files import OPEN_GOP, write_video
 
 from losa import extract as extract_module
 from losa.annotations.dataset import load_annotations
-from losa.backbone import VideoViT, freeze_backbone
+from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.cache_files import RowFile, remove_left
 from losa.config import Config
 from losa.errors import CacheError, VideoError

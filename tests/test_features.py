@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from losa.annotations.dataset import load_annotations
-from losa.backbone import VideoViT, freeze_backbone
+from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.config import Config
 from losa.errors import FeatureError
 from losa.features import NpyFeatures, Resampled, export

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from losa.fusion import FUSIONS, GatedFusion
+from losa.model.fusion import FUSIONS, GatedFusion
 
 B, K, R, C, T = 2, 3, 2, 8, 12
 every_kind = pytest.mark.parametrize("kind", FUSIONS)

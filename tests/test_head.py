@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd.graph import saved_tensors_hooks
 
-from losa import head as H
-from losa.head import Head, assign, assign_batch, decode, losses, points
+from losa.model import head as H
+from losa.model.head import Head
+from losa.model.points import assign, assign_batch, decode, losses, points
 
 
 def small_head(in_dim=12, num_classes=3, dim=16, num_levels=4, window=5, drop_path=0.0, seed=0, **sizes):

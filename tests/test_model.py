@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from losa import backbone as backbones
+from losa.backbones import vit as backbones
 from losa.config import Config
 from losa.errors import CheckpointError
-from losa.model import build, load_model, save_model
+from losa.model.checkpoint import load_model, save_model
+from losa.model.losa import build
 
 FACTS = dict(dim=24, layers=[0, 1, 2], clip_length=16, tubelet=2)
 

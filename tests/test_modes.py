@@ -8,16 +8,18 @@ from safetensors.torch import load_file
 from timm.utils import ModelEmaV3
 from torch.nn import functional as F
 
-from losa.adapters import TemporalAdapter
 from losa.annotations.dataset import load_annotations
+from losa.backbones.tuning import InsideAdapter, tune
 from losa.bench import MODES, ROWS, forward, make_parts, memory, saved_mib
 from losa.errors import CheckpointError
 from losa.features import Resampled
-from losa.model import build, load_model, save_model
-from losa.modes import InsideAdapter, TunedTaps, open_source, swapped, tune
+from losa.model.adapters import TemporalAdapter
+from losa.model.checkpoint import load_model, save_model
+from losa.model.losa import build
+from losa.model.side_tokens import on_tokens
+from losa.modes import TunedTaps, open_source, swapped
 from losa.presets import PRESETS
 from losa.taps import LiveTaps, backbone_taps, open_taps
-from losa.tokens import on_tokens
 from losa.windows import stack
 
 CLIPS = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))

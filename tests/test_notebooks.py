@@ -21,7 +21,7 @@ from losa.annotations.dataset import load_annotations
 from losa.config import Config
 from losa.evaluate import evaluate
 from losa.finished import open_run
-from losa.model import load_model
+from losa.model.checkpoint import load_model
 from losa.own_video import given_paths
 from losa.presets import PRESETS
 from losa.truth import read_ground_truth, read_predictions

@@ -21,7 +21,7 @@ from losa import extract, own, taps
 from losa.card import read_card
 from losa.errors import CheckpointError, ConfigError, OwnVideoError
 from losa.files import hold
-from losa.model import load_model, save_model
+from losa.model.checkpoint import load_model, save_model
 from losa.own import predict_files, subtitle_path
 from losa.presets import PRESETS, postprocess
 from losa.run import run as train_and_test
@@ -277,7 +277,7 @@ def test_a_run_on_features_of_others_says_so(run, world, tmp_path):
 
 
 def test_other_weights_of_the_backbone_are_refused(run, world, tmp_path):
-    from losa import backbone
+    from losa.backbones import vit as backbone
 
     other = next(Path(backbone.__file__).parent.joinpath("weights").glob("*covered*.safetensors"))
     with pytest.raises(CheckpointError, match="trained on other taps"):

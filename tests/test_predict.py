@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from losa.config import Config
-from losa.model import build
+from losa.model.losa import build
 from losa.predict import Raw, load_raw, predict, predict_video, save_raw, suppress, truth_of, video_gates, window_spans
 from tests.test_windows import Numbers, a_video
 

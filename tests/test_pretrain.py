@@ -8,7 +8,7 @@ import torch
 
 from losa import pretrain as P
 from losa import world
-from losa.backbone import WEIGHTS, load_backbone, load_video_vit
+from losa.backbones.vit import WEIGHTS, load_backbone, load_video_vit
 from losa.motions import PRESETS
 
 

@@ -23,6 +23,8 @@ GROUND = {"errors", "files", "machine", "adapter_file", "segments", "config", "p
 ROOMS = {  # room: the rooms it may use
     "errors": set(), "machine": set(), "files": {"errors"}, "adapter_file": {"errors"}, "segments": {"files"},
     "config": {"errors", "adapter_file"}, "presets": {"config", "errors"},
+    "backbones": {"errors", "config", "files"},
+    "model": {"errors", "config", "adapter_file", "files", "segments"},
     "video": {"errors", "files"}, "annotations": {"errors", "files", "video"},
 }  # fmt: skip
 TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}
@@ -159,6 +161,14 @@ def test_room_uses_only_rooms_below_it(room):
         if room_of(module) == room:
             used = {room_of(name) for name in ours(path)} - {room}
             assert used <= ROOMS[room], f"{path.relative_to(ROOT)} uses {used - ROOMS[room]}"
+
+
+@pytest.mark.parametrize("room", ["model", "backbones"])
+def test_network_parts_know_only_torch_and_timm(room):
+    for path, module in MODULES.items():
+        if room_of(module) == room:
+            tops = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
+            assert tops <= TENSOR_ONLY | {"losa"}, path
 
 
 def test_losa_imports_go_in_no_circle():

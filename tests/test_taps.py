@@ -16,7 +16,7 @@ from video_files import copy_packets, write_video
 
 from losa import taps as taps_module
 from losa.annotations.dataset import load_annotations
-from losa.backbone import VideoViT, freeze_backbone, taps
+from losa.backbones.vit import VideoViT, freeze_backbone, taps
 from losa.cache_files import mapped, verify
 from losa.config import Config
 from losa.errors import CacheError

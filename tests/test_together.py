@@ -5,9 +5,10 @@ import copy
 import pytest
 import torch
 
-from losa.adapters import ADAPTERS, TemporalAdapter, alike
 from losa.config import Config
-from losa.model import build
+from losa.model.adapters import ADAPTERS, TemporalAdapter
+from losa.model.batched import alike
+from losa.model.losa import build
 
 B, K, C, T = 2, 3, 24, 53
 

@@ -148,7 +148,7 @@ def test_learning_rate_warms_up_then_falls_to_zero():
 
 
 def test_optimiser_groups_by_role(tiny):
-    from losa.model import build
+    from losa.model.losa import build
 
     config = tiny_config(tiny, gate_lr_scale=5.0)
     model = build(config, dim=96, num_taps=2, num_classes=10, clip_snippets=8)

@@ -66,7 +66,7 @@ def test_the_backbone_trains_resumes_and_is_tested_with_its_moving_average(tiny,
 
 
 def test_the_optimiser_takes_what_is_tuned_at_its_own_rate():
-    from losa.model import build
+    from losa.model.losa import build
 
     config = Config.make(backbone_lr_scale=0.2, weight_decay=0.3)
     model = build(config, dim=8, num_taps=0, num_classes=2, clip_snippets=8)

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from losa import backbone as backbones
 from losa.annotations.dataset import load_annotations
-from losa.model import build
+from losa.backbones import vit as backbones
+from losa.model.losa import build
 from losa.presets import PRESETS
 from losa.taps import LiveTaps, TapRecipe
 from losa.train import batch_losses, cut, make_optimiser, train

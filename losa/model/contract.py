@@ -14,7 +14,7 @@ SETTINGS = dict(adapter_dim=16, num_heads=2, window=4, scope="sliding", clip_sni
 def check_adapter(adapter: type[nn.Module]) -> list[dict[str, object]]:
     """What each rule found: rows of {"rule": text, "keeps it": bool, "otherwise": text, empty where it is kept}.
 
-    adapter: is made as `losa.model.build` makes it, with `dim`, `span`, `grid` and the keywords of SETTINGS. An error
+    adapter: is made as `build` makes it, with `dim`, `span`, `grid` and the keywords of SETTINGS. An error
     inside it breaks the rule and is told, never raised.
     """
     rows = []

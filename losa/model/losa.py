@@ -3,24 +3,18 @@
 Source: arXiv 2404.01282. What is trained is exactly this module.
 """
 
-import json
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from losa.adapter_file import code_of
-from losa.adapters import alike, find_adapter, run_together, spans, up_and_add, up_together
 from losa.config import Config
-from losa.errors import CheckpointError
-from losa.fusion import FUSIONS, GatedFusion
-from losa.head import Head
-from losa.tokens import on_tokens
+from losa.model.adapters import find_adapter, spans
+from losa.model.batched import alike, run_together, up_and_add, up_together
+from losa.model.fusion import FUSIONS, GatedFusion
+from losa.model.head import Head
+from losa.model.side_tokens import on_tokens
 
 
 class Output(NamedTuple):
@@ -103,7 +97,7 @@ def of_shape(last: Float[Tensor, "B C T"], adapter: nn.Module, found: Tensor) ->
     """What an adapter found. Raises ValueError where it has not the last layer's shape."""
     if found.shape != last.shape:
         raise ValueError(f"the adapter {type(adapter).__name__} gives {tuple(found.shape)}, (B, C, T) = "
-                         f"{tuple(last.shape)} is expected; see what losa.contract.check_adapter says of it")
+                         f"{tuple(last.shape)} is expected; see what losa.model.contract.check_adapter says of it")
     return found
 
 
@@ -122,62 +116,3 @@ def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_sni
     head = Head(dim, num_classes, dim=config.head_dim, num_levels=config.head_levels, num_heads=config.head_heads,
                 num_stem=config.head_stem, window=[w or None for w in config.head_windows], drop_path=config.drop_path)
     return LoSA(dim, adapters, fusion, head)
-
-
-TUNED = "tuned."  # in a checkpoint, before the names of what was trained inside the backbone
-
-
-def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...], backbone: dict,
-               tuned: nn.Module | None = None) -> None:
-    """Writes model.safetensors whose metadata rebuild the model: config, classes and the backbone's facts.
-
-    tuned: what was trained inside the backbone, if anything (`losa.modes`).
-    """
-    described = {"config": config.to_dict(), "classes": classes, "backbone": backbone,
-                 "adapter": config.kept_in(path.parent).adapter_text()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    state = model.state_dict() | ({TUNED + k: v for k, v in tuned.state_dict().items()} if tuned is not None else {})
-    save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary,
-              metadata={k: json.dumps(v) for k, v in described.items()})
-    os.replace(temporary, path)
-
-
-def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
-               backbone: dict | None = None) -> tuple[LoSA, Config, tuple[str, ...]]:
-    """(model in eval mode, its config, its classes).
-
-    An adapter of one's own is run as its run's folder keeps it: load such a run only if you trust who made it.
-    Raises CheckpointError if `classes` or `backbone` (see `TapRecipe.describe`) are given and are not the ones
-    the model was trained with, or the adapter's code is not; FileNotFoundError if there is no file.
-    """
-    path = Path(path)
-    path = path / "model.safetensors" if path.is_dir() else path
-    if not path.is_file():
-        raise FileNotFoundError(f"no model at {path}; train one with `losa train`, or name a run's folder")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is no safetensors file or is cut short ({error})") from None
-    if "config" not in metadata:
-        raise CheckpointError(f"{path} was not written by losa (no config inside); give a run's model.safetensors")
-    config, own = Config.make(**json.loads(metadata["config"])), json.loads(metadata["backbone"])
-    own_classes = tuple(json.loads(metadata["classes"]))
-    if classes is not None and classes != own_classes:
-        raise CheckpointError(f"{path} knows {len(own_classes)} classes {list(own_classes)[:3]}..., the data have "
-                              f"{len(classes)} {list(classes)[:3]}...; train on these data or load the model's own")
-    if backbone is not None:
-        names = own.keys() | backbone.keys()
-        differ = {k: (own.get(k), backbone.get(k)) for k in names if own.get(k) != backbone.get(k)}
-        if differ:
-            raise CheckpointError(f"{path} was trained on other taps: {differ} (model's, given); "
-                                  f"use the backbone and sampling it was trained with")
-    kept, code = config.kept_in(path.parent), json.loads(metadata.get("adapter", '""'))
-    if code and Path(kept.adapter_file).is_file() and code_of(kept.adapter_text()) != code_of(code):
-        raise CheckpointError(f"{path} was trained with other code than {kept.adapter_file} holds now; put that back, "
-                              "or train anew")
-    model = build(kept, dim=own["dim"], num_taps=len(own["layers"]), num_classes=len(own_classes),
-                  clip_snippets=own["clip_length"] // own["tubelet"])
-    model.load_state_dict({k: v for k, v in load_file(path).items() if not k.startswith(TUNED)})
-    return model.eval(), config, own_classes

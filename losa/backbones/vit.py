@@ -26,7 +26,15 @@ from timm.utils import freeze
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losa.checkpoints import ACCEPTED, PIXEL_NORMS, VIDEOMAE, check_size, load_strictly, read_checkpoint, read_tensors
+from losa.backbones.checkpoints import (
+    ACCEPTED,
+    PIXEL_NORMS,
+    VIDEOMAE,
+    check_size,
+    load_strictly,
+    read_checkpoint,
+    read_tensors,
+)
 
 WEIGHTS = Path(__file__).parent / "weights"
 
