@@ -18,10 +18,10 @@ from losa.judge import truth_for
 from losa.machine import best_device
 from losa.model.checkpoint import load_model
 from losa.model.losa import LoSA
-from losa.modes import open_source
 from losa.predict import Raw, judged_by, load_raw, seen_by
 from losa.protocols import Protocol, check_tiou, match_by_score, match_by_truth
 from losa.segments import tiou as pairwise_tiou
+from losa.taps.open import open_source
 from losa.truth import Records, read_predictions
 
 Number = int | float

@@ -23,7 +23,8 @@ from losa.machine import best_device
 from losa.predict import truth_of
 from losa.run import run
 from losa.statistics import paired_interval
-from losa.taps import CachedTaps, open_taps
+from losa.taps.cached import CachedTaps
+from losa.taps.open import open_taps
 from losa.truth import read_predictions
 
 MODES = {  # what each replaces in the config

@@ -16,11 +16,12 @@ from losa.finished import Run
 from losa.model.adapters import spans
 from losa.model.losa import build
 from losa.model.points import losses
-from losa.modes import open_source
 from losa.predict import predict_video
+from losa.taps.batch import stack
+from losa.taps.open import open_source
 from losa.train import cut
 from losa.views import rescore_of
-from losa.windows import Windows, stack
+from losa.windows import Windows
 
 
 def colours(x: Float[Tensor, "C ..."]) -> Float[np.ndarray, "... 3"]:

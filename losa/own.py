@@ -24,22 +24,25 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from losa import taps
 from losa.annotations.dataset import Video
 from losa.card import UNKNOWN, method_of, versions
 from losa.config import LATE, Config, replace_late
 from losa.errors import CacheError, OwnVideoError
-from losa.extract import extract
-from losa.features import Resampled
-from losa.files import hold, is_left, write_text
+from losa.files import content_id, file_id, hold, is_left, write_text
+from losa.machine import best_device
 from losa.model.checkpoint import load_model
 from losa.model.losa import LoSA
-from losa.modes import open_source
 from losa.own_page import own_page
 from losa.predict import predict_video, suppress
 from losa.presets import postprocess
 from losa.segments import write_predictions
 from losa.subtitles import srt, vtt
+from losa.taps.cache_files import mapped, read_card, verify
+from losa.taps.cached import CachedTaps
+from losa.taps.extract import extract
+from losa.taps.live import LiveTaps
+from losa.taps.open import decode_workers, interpolated, open_source
+from losa.taps.resampled import Resampled
 from losa.video.folder import find_videos, readable
 from losa.video.probe import VideoInfo
 from losa.video.probe_pool import probe_many
@@ -61,13 +64,13 @@ class Detector(NamedTuple):
     model: LoSA
     config: Config
     classes: tuple[str, ...]
-    live: taps.LiveTaps
+    live: LiveTaps
     id: str  # of everything a prediction depends on beside the video
 
-    def cached(self, folder: Path) -> tuple[taps.CachedTaps, object]:
+    def cached(self, folder: Path) -> tuple[CachedTaps, object]:
         """A cache in `folder`, and the source of features that reads it."""
-        cache = taps.CachedTaps(folder, self.live.recipe)
-        return cache, taps.interpolated(cache, self.config)
+        cache = CachedTaps(folder, self.live.recipe)
+        return cache, interpolated(cache, self.config)
 
 
 class Job(NamedTuple):
@@ -144,7 +147,7 @@ def to_jobs(files: Mapping[str, Path], kept: Path, detector_id: str, failed: dic
     """A job per file that can be read; adds the others to `failed`."""
     for name, path in files.items():
         try:
-            key = hashlib.sha256(f"{detector_id} {taps.content_id(str(path))}".encode()).hexdigest()[:32]
+            key = hashlib.sha256(f"{detector_id} {content_id(str(path))}".encode()).hexdigest()[:32]
         except OSError as error:
             failed[str(path)] = f"cannot be read ({error.strerror})"
             continue
@@ -179,7 +182,7 @@ def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, qui
     if config.classifier:
         warnings.warn(f"{run} takes its classes from {config.classifier}, which knows nothing of these videos: every "
                       f"segment is called by what the model itself knows", stacklevel=3)
-    device = taps.best_device()
+    device = best_device()
     config = config.replace(weights=weights or config.weights, cache="", classifier="")
     source = open_source(config, (), device=device, quiet=quiet, run=run)
     described = source.recipe.describe()
@@ -187,7 +190,7 @@ def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, qui
     file = run / "model.safetensors" if run.is_dir() else run
     changed = {name: getattr(config, name) for name in LATE
                if name not in IDLE and getattr(config, name) != getattr(trained, name)}
-    key = json.dumps([FORMAT, taps.file_id(str(file)), described, *([changed] if changed else [])], sort_keys=True)
+    key = json.dumps([FORMAT, file_id(str(file)), described, *([changed] if changed else [])], sort_keys=True)
     live = source.source if isinstance(source, Resampled) else source
     return Detector(model.to(device), config, classes, live, hashlib.sha256(key.encode()).hexdigest())
 
@@ -200,7 +203,7 @@ def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict
     video = Video(id=job.id, subset="own", path=job.path, start=0.0, duration=job.info.duration,
                   segments=np.zeros((0, 2)), labels=np.zeros(0, dtype=np.int64), fps=job.info.fps)
     try:
-        done = extract(cache, detector.live, [video], num_workers=taps.decode_workers(detector.config, device),
+        done = extract(cache, detector.live, [video], num_workers=decode_workers(detector.config, device),
                        limit_s=LIMIT_S, quiet=quiet or job.info.duration < LONG_VIDEO)
         if done.failed:
             raise CacheError(done.failed[video.id])
@@ -210,7 +213,7 @@ def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict
         return {"duration": job.info.duration, "fps": job.info.fps, "decode": cache.card(video)["decode"],
                 "records": records}
     finally:
-        for known in (taps.mapped, taps.verify, taps.read_card):
+        for known in (mapped, verify, read_card):
             known.cache_clear()  # a file that is still mapped would keep its place on the disk
         shutil.rmtree(folder, ignore_errors=True)
 

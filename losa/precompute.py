@@ -6,10 +6,10 @@ import numpy as np
 
 from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config
-from losa.extract import extract, listed
-from losa.features import export as export_features
 from losa.machine import best_device
-from losa.taps import backbone_taps, decode_workers, interpolated
+from losa.taps.export import export as export_features
+from losa.taps.extract import extract, listed
+from losa.taps.open import backbone_taps, decode_workers, interpolated
 from losa.video.folder import find_videos
 from losa.video.probe_pool import probe_many
 
@@ -19,7 +19,7 @@ def extract_all(config: Config, *, videos: str | Path | None = None, export: str
     """{id: why} of the videos that failed; the others are in the config's cache when it returns. Stopped, it continues.
 
     videos: a folder of videos, in place of the config's annotations.
-    export: a folder to write the last layer's features into as well, <id>.npy (T, C), see `losa.features.export`.
+    export: a folder to write the last layer's features into as well, <id>.npy (T, C), see `losa.taps.export.export`.
     """
     if config.features:
         raise ValueError(f"features={config.features!r} are there already; leave them out to compute some from videos")

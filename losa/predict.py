@@ -22,7 +22,7 @@ from losa.config import Config
 from losa.model.losa import LoSA
 from losa.model.points import decode, points
 from losa.segments import Grid, soft_nms, to_records, vote
-from losa.windows import padded, rounded
+from losa.taps.batch import padded, rounded
 
 BATCH_WINDOWS = 8  # run together, at most
 BATCH_NUMBERS = 2**24  # of features in them, at most, where more than one window runs

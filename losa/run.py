@@ -21,13 +21,13 @@ from losa.files import content_id, file_id, read_object, write_text
 from losa.judge import truth_for
 from losa.machine import best_device, device_name
 from losa.model.checkpoint import load_model
-from losa.modes import open_source
 from losa.predict import predict, save_raw, seen_by, suppress
 from losa.presets import postprocess
 from losa.processes import launched, on_main
 from losa.protocols import PROTOCOLS
 from losa.resume import model_file
 from losa.segments import write_predictions
+from losa.taps.open import open_source
 from losa.train import check_beginning, train
 from losa.video.probe import probe
 from losa.world import SIZE

@@ -160,9 +160,11 @@ def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "",
     from losa.annotations.dataset import Video
     from losa.backbones.vit import load_backbone
     from losa.config import Config
-    from losa.extract import extract
     from losa.machine import best_device
-    from losa.taps import CachedTaps, LiveTaps, TapRecipe
+    from losa.taps.cached import CachedTaps
+    from losa.taps.extract import extract
+    from losa.taps.live import LiveTaps
+    from losa.taps.recipe import TapRecipe
     from losa.video.probe import probe
 
     info = probe(path)

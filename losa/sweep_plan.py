@@ -15,9 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from losa.adapter_file import code_of, own_adapter
-from losa.cache_files import check_cache
 from losa.config import Config
 from losa.errors import CacheError, ConfigError, SweepError
+from losa.taps.cache_files import check_cache
 
 TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
 INPUTS = ("annotations", "ground_truth", "block_list", "features", "weights", "start", "classifier", "adapter")

@@ -15,7 +15,7 @@ from losa.machine import best_device
 from losa.presets import demo, tiny
 from losa.speed import interleaved
 from losa.sweep import sweep
-from losa.taps import open_taps
+from losa.taps.open import open_taps
 from losa.world import make_world
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "02_train.ipynb"

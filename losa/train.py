@@ -29,11 +29,13 @@ from losa.model.checkpoint import save_model
 from losa.model.contract import check_adapter
 from losa.model.losa import LoSA, build
 from losa.model.points import Targets, assign_batch, count_positives, losses, points, update_normaliser
-from losa.modes import open_source, swapped
 from losa.predict import seen_by
 from losa.processes import anywhere, launched, on_main, same_weights, share, sum_gradients, summed
 from losa.resume import append_log, load_state, model_file, save_state, start_run, warm_start
-from losa.windows import Batch, Windows, batch_indices, loader, rounded, stack
+from losa.taps.batch import Batch, rounded, stack
+from losa.taps.open import open_source
+from losa.taps.tuned import swapped
+from losa.windows import Windows, batch_indices, loader
 
 
 def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:

@@ -15,15 +15,16 @@ import torch
 from timm.utils import ModelEmaV3
 
 from losa.annotations.dataset import load_annotations
-from losa.cache_files import RowFile
 from losa.config import Config
 from losa.files import write_text
 from losa.model.losa import build
 from losa.model.points import assign_batch, losses, points
 from losa.presets import demo
-from losa.taps import backbone_taps
+from losa.taps.batch import stack
+from losa.taps.cache_files import RowFile
+from losa.taps.open import backbone_taps
 from losa.train import make_optimiser, train
-from losa.windows import Windows, batch_indices, loader, stack
+from losa.windows import Windows, batch_indices, loader
 
 VARIANTS = {"head_only": dict(mode="head_only"), "short": dict(ranges="short"), "long": dict(ranges="long"),
             "both": dict(ranges="both")}

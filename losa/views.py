@@ -25,10 +25,10 @@ from losa.machine import best_device
 from losa.model.adapters import spans
 from losa.model.fusion import GatedFusion
 from losa.predict import Window, suppress, windows_of
+from losa.taps.batch import padded
 from losa.truth import Records
 from losa.video.probe import probe
 from losa.video.reader import opened
-from losa.windows import padded
 
 __all__ = [
     "Run", "RunError", "ap_table", "features_view", "find_runs", "frames", "gate_profile", "gates_view", "looked_into",

@@ -47,7 +47,7 @@ def clock_video(duration=40.0, fps=None, name="clock"):
 
 def serve(monkeypatch, reader):
     """Every file is this reader."""
-    from losa import taps
+    from losa.taps import live as taps
 
     monkeypatch.setattr(taps, "opened", lambda path, threads=1: reader)
     return reader

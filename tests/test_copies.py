@@ -11,16 +11,20 @@ import pytest
 import torch
 from clock import clock_video
 
-from losa import extract as extract_module
-from losa import taps as taps_module
 from losa.annotations.dataset import load_annotations
 from losa.backbones import vit as backbones
 from losa.backbones.vit import VideoViT, freeze_backbone
-from losa.copies import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
 from losa.errors import CacheError, ConfigError, FeatureError
-from losa.features import NpyFeatures, Resampled
 from losa.presets import PRESETS
-from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
+from losa.taps import decoding
+from losa.taps import live as taps_module
+from losa.taps.augment import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
+from losa.taps.cached import CachedTaps
+from losa.taps.live import LiveTaps
+from losa.taps.npy import NpyFeatures
+from losa.taps.open import fill, open_taps
+from losa.taps.recipe import TapRecipe
+from losa.taps.resampled import Resampled
 from losa.video.reader import Reader
 from losa.windows import Windows
 
@@ -115,7 +119,7 @@ def test_clips_that_begin_before_the_video_by_brute_force(tiny, videos, tmp_path
 
 @pytest.mark.parametrize("fields", [dict(), dict(clip_stride=8, grid=2), dict(frame_stride=3, resize="crop")], ids=str)
 def test_a_cached_copy_is_the_live_copy_wherever_a_window_starts(tiny, videos, tmp_path, monkeypatch, fields):
-    monkeypatch.setattr(extract_module, "PIECE_FRAMES", 64)
+    monkeypatch.setattr(decoding, "PIECE_FRAMES", 64)
     live, cache = live_and_cache(tiny, tmp_path, **fields)
     video, total = videos[0], live.num_snippets(videos[0])
     for copy in (0, 1, 3):

@@ -15,18 +15,23 @@ import torch
 from clock import ClockBackbone, ClockReader, clock_video, serve
 from video_files import OPEN_GOP, write_video
 
-from losa import extract as extract_module
 from losa.annotations.dataset import load_annotations
 from losa.backbones.vit import VideoViT, freeze_backbone
-from losa.cache_files import RowFile, remove_left
 from losa.config import Config
 from losa.errors import CacheError, VideoError
-from losa.extract import decode_apart, expected_frames, extract, pieces
-from losa.features import NpyFeatures
 from losa.files import hold
 from losa.precompute import extract_all, folder_videos
 from losa.presets import PRESETS
-from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill
+from losa.taps import decoding
+from losa.taps import extract as extract_module
+from losa.taps.cache_files import RowFile, remove_left
+from losa.taps.cached import CachedTaps
+from losa.taps.decoding import decode_apart, pieces
+from losa.taps.extract import expected_frames, extract
+from losa.taps.live import LiveTaps
+from losa.taps.npy import NpyFeatures
+from losa.taps.open import fill
+from losa.taps.recipe import TapRecipe
 from losa.video import reader as video_module
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
@@ -71,7 +76,7 @@ def contents(folder):
 
 
 def test_files_are_equal_byte_by_byte_whoever_decodes(tiny, videos, tmp_path, monkeypatch):
-    monkeypatch.setattr(extract_module, "PIECE_FRAMES", 64)
+    monkeypatch.setattr(decoding, "PIECE_FRAMES", 64)
     found = {}
     for workers in (0, 1, 3):
         cache, live = setup(tiny, tmp_path / str(workers))
@@ -93,7 +98,7 @@ def test_files_are_equal_byte_by_byte_whoever_decodes(tiny, videos, tmp_path, mo
     ("hang", "gave no frame for 3 s"), ("die", "died .exit code -9"), (KeyError("x"), "KeyError: 'x'"),
     (ValueError("no such thing"), "no such thing")], ids=["hang", "die", "surprise", "error"])
 def test_a_video_that_fails_is_listed_and_the_rest_goes_on(tiny, videos, tmp_path, monkeypatch, what, why):
-    monkeypatch.setattr(extract_module, "PIECE_FRAMES", 64)
+    monkeypatch.setattr(decoding, "PIECE_FRAMES", 64)
     cache, live = setup(tiny, tmp_path / "c", what=what, where=videos[1].id, since=32)
     with pytest.raises(CacheError, match=f"(?s)1 of 4 videos have no taps.*--decode.*{videos[1].id}: .*{why}"):
         fill(cache, live, videos, quiet=True, num_workers=2, limit_s=3 if what == "hang" else 60)
@@ -206,7 +211,7 @@ def test_workers_end_when_nobody_listens(tiny, videos):
     _, live = setup(tiny, Path("unused"))
     messages = decode_apart(live, videos, 2, 60)
     next(messages)
-    processes = [p for p in extract_module.multiprocessing.active_children()]
+    processes = [p for p in decoding.multiprocessing.active_children()]
     messages.close()
     assert len(processes) == 2 and not any(p.is_alive() for p in processes)
 
@@ -258,7 +263,7 @@ def test_a_long_video_comes_in_small_pieces(monkeypatch):
     live, video = clock_live(clip_stride=8), clock_video(7200.0)
     messages = list(pieces(live, video))
     sizes = [len(m["frames"]) for m in messages[1:-1]]
-    assert max(sizes) <= extract_module.PIECE_FRAMES + 16 and len(sizes) > 200
+    assert max(sizes) <= decoding.PIECE_FRAMES + 16 and len(sizes) > 200
     assert sum(m["new"] for m in messages[1:-1]) == live.num_frames(video) == 57600
     assert sum(m["length"] for m in messages[1:-1]) == messages[0]["total"] == 28800
 
@@ -266,7 +271,7 @@ def test_a_long_video_comes_in_small_pieces(monkeypatch):
 @pytest.mark.parametrize("fields", [dict(clip_stride=4), dict(clip_stride=6), dict(sample_fps=50.0)], ids=str)
 def test_a_file_that_is_read_forward_is_read_once(tmp_path, monkeypatch, fields):
     """Pieces share frames where clips overlap or frames repeat; each used to decode from the start again."""
-    monkeypatch.setattr(extract_module, "PIECE_FRAMES", 32)
+    monkeypatch.setattr(decoding, "PIECE_FRAMES", 32)
     path = write_video(tmp_path / "open.mp4", num_frames=100, options=OPEN_GOP)
     video, live = replace(clock_video(4.0, fps=25.0), path=path), clock_live(**fields)
     assert live.backend(video) == "av"
@@ -314,7 +319,7 @@ def test_copies_of_a_bad_file_cost_no_export(tiny, videos, tmp_path, monkeypatch
         return read(self, video, indices, alive, copy)
 
     monkeypatch.setattr(LiveTaps, "read", fails_later)
-    monkeypatch.setattr(extract_module, "PIECE_FRAMES", 16)
+    monkeypatch.setattr(decoding, "PIECE_FRAMES", 16)
     config = PRESETS["tiny"](tiny, cache=str(tmp_path / "c"), frame_stride=4)
     failed = extract_all(config, videos=folder, export=tmp_path / "out", quiet=True)
     assert failed == {"bad": "is damaged in its middle", "copy": "is damaged in its middle"}

@@ -16,10 +16,15 @@ from losa.annotations.dataset import load_annotations
 from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.config import Config
 from losa.errors import FeatureError
-from losa.features import NpyFeatures, Resampled, export
 from losa.presets import PRESETS
 from losa.segments import Grid
-from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
+from losa.taps.cached import CachedTaps
+from losa.taps.export import export
+from losa.taps.live import LiveTaps
+from losa.taps.npy import NpyFeatures
+from losa.taps.open import fill, open_taps
+from losa.taps.recipe import TapRecipe
+from losa.taps.resampled import Resampled
 
 
 def write(folder, lengths, dim=5, *, layout="TC", prefix="", frames=16, stride=4, dtype=np.float32):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.autograd.graph import saved_tensors_hooks
 
 from losa.model import head as H
+from losa.model import points as pyramid
 from losa.model.head import Head
 from losa.model.points import assign, assign_batch, decode, losses, points
 
@@ -35,8 +36,8 @@ def test_points_lie_at_multiples_of_the_stride_and_ranges_tile_the_lengths():
     assert strides.tolist() == [1.0] * 11 + [2.0] * 6 + [4.0] * 3
     assert ranges[[0, 11, 17]].tolist() == [[0, 4], [4, 8], [8, 1e4]]
     expected = [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 1e4)]
-    assert H.regression_ranges(6) == expected
-    assert H.regression_ranges(1) == [(0, 1e4)]
+    assert pyramid.regression_ranges(6) == expected
+    assert pyramid.regression_ranges(1) == [(0, 1e4)]
 
 
 def slow_assign(num_snippets, num_levels, segments, labels, num_classes, radius=1.5):
@@ -130,7 +131,7 @@ def test_diou_is_the_formula_on_segments():
     generator = torch.Generator().manual_seed(0)
     predicted, target = torch.rand(2, 200, 2, generator=generator) * 6
     predicted[0] = 0  # a segment without length
-    loss = H.diou_loss_1d(predicted, target)
+    loss = pyramid.diou_loss_1d(predicted, target)
     for i in range(200):
         (a, b), (c, d) = predicted[i].tolist(), target[i].tolist()
         one, two = (10 - a, 10 + b), (10 - c, 10 + d)
@@ -139,7 +140,7 @@ def test_diou_is_the_formula_on_segments():
         enclosing = max(one[1], two[1]) - min(one[0], two[0])
         distance = sum(one) / 2 - sum(two) / 2
         assert loss[i].item() == pytest.approx(1 - (iou - distance**2 / enclosing**2), abs=1e-5)
-    assert H.diou_loss_1d(target, target).abs().max() < 1e-6
+    assert pyramid.diou_loss_1d(target, target).abs().max() < 1e-6
 
 
 def test_losses_are_focal_over_valid_points_and_diou_over_positive_ones():
@@ -148,7 +149,7 @@ def test_losses_are_focal_over_valid_points_and_diou_over_positive_ones():
     mask = torch.rand(2, 9) < 0.7
     positive = torch.rand(2, 9) < 0.4
     classes = (torch.rand(2, 9, 4) < 0.5) * positive[..., None] * 1.0
-    targets = H.Targets(classes, torch.rand(2, 9, 2), positive)
+    targets = pyramid.Targets(classes, torch.rand(2, 9, 2), positive)
     cls, reg = losses(logits, offsets, mask, targets, normaliser=7.0)
     focal = diou = 0.0
     for b, i in itertools.product(range(2), range(9)):
@@ -159,15 +160,15 @@ def test_losses_are_focal_over_valid_points_and_diou_over_positive_ones():
             yes = classes[b, i, a].item() == 1
             focal += -0.25 * (1 - p) ** 2 * math.log(p) if yes else -0.75 * p**2 * math.log(1 - p)
         if positive[b, i]:
-            diou += H.diou_loss_1d(offsets[b, i], targets.offsets[b, i]).item()
+            diou += pyramid.diou_loss_1d(offsets[b, i], targets.offsets[b, i]).item()
     assert cls.item() == pytest.approx(focal / 7, rel=1e-4)
     assert reg.item() == pytest.approx(diou / 7, rel=1e-4)
-    assert H.count_positives(targets, mask) == int((positive & mask).sum())
+    assert pyramid.count_positives(targets, mask) == int((positive & mask).sum())
 
 
 def test_smoothed_targets_lie_between_yes_and_no():
     """One logit at 0 (p = 1/2): focal terms are (1/4) log 2 each, mixed by the smoothed target and its alpha."""
-    targets = H.Targets(torch.tensor([[[1.0]]]), torch.zeros(1, 1, 2), torch.tensor([[True]]))
+    targets = pyramid.Targets(torch.tensor([[[1.0]]]), torch.zeros(1, 1, 2), torch.tensor([[True]]))
     yes = 0.9 + 0.1 / 2
     cls, _ = losses(torch.zeros(1, 1, 1), torch.ones(1, 1, 2), torch.tensor([[True]]), targets, 1.0, 0.1)
     assert cls.item() == pytest.approx((0.25 * yes + 0.75 * (1 - yes)) * 0.25 * math.log(2), rel=1e-5)
@@ -182,8 +183,8 @@ def test_losses_without_any_segment_are_finite_and_the_normaliser_never_reaches_
     assert reg.item() == 0 and cls.item() > 0
     (cls + reg).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-    assert H.update_normaliser(100.0, 20) == pytest.approx(92.0)
-    assert H.update_normaliser(1.0, 0) == pytest.approx(1.0)
+    assert pyramid.update_normaliser(100.0, 20) == pytest.approx(92.0)
+    assert pyramid.update_normaliser(1.0, 0) == pytest.approx(1.0)
 
 
 # --- decoding ---
@@ -385,7 +386,7 @@ def test_learns_the_segments_of_one_random_sequence():
     features, mask, pts = torch.randn(1, 12, 64), torch.ones(1, 64, dtype=torch.bool), points(64, 4)
     model = Head(12, 3, dim=32, num_levels=4, num_heads=2, window=9, num_stem=1, drop_path=0.0)
     targets = assign_batch(pts, [segments], [labels], 3)
-    normaliser = H.count_positives(targets, mask.new_ones(1, len(pts.strides)))
+    normaliser = pyramid.count_positives(targets, mask.new_ones(1, len(pts.strides)))
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(60):
         cls, reg = losses(*model(features, mask), targets, float(normaliser))

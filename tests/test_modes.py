@@ -12,15 +12,16 @@ from losa.annotations.dataset import load_annotations
 from losa.backbones.tuning import InsideAdapter, tune
 from losa.bench import MODES, ROWS, forward, make_parts, memory, saved_mib
 from losa.errors import CheckpointError
-from losa.features import Resampled
 from losa.model.adapters import TemporalAdapter
 from losa.model.checkpoint import load_model, save_model
 from losa.model.losa import build
 from losa.model.side_tokens import on_tokens
-from losa.modes import TunedTaps, open_source, swapped
 from losa.presets import PRESETS
-from losa.taps import LiveTaps, backbone_taps, open_taps
-from losa.windows import stack
+from losa.taps.batch import stack
+from losa.taps.live import LiveTaps
+from losa.taps.open import backbone_taps, open_source, open_taps
+from losa.taps.resampled import Resampled
+from losa.taps.tuned import TunedTaps, swapped
 
 CLIPS = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 

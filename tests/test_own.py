@@ -17,7 +17,7 @@ import pytest
 import torch
 from video_files import write_video
 
-from losa import extract, own, taps
+from losa import own
 from losa.card import read_card
 from losa.errors import CheckpointError, ConfigError, OwnVideoError
 from losa.files import hold
@@ -25,7 +25,11 @@ from losa.model.checkpoint import load_model, save_model
 from losa.own import predict_files, subtitle_path
 from losa.presets import PRESETS, postprocess
 from losa.run import run as train_and_test
-from losa.video.folder import find_videos
+from losa.taps import decoding, extract
+from losa.taps import live as taps
+from losa.taps.cached import CachedTaps
+from losa.taps.open import open_taps
+from losa.video.folder import find_videos, same
 
 NASTY = "quotes \"x\" 'y' <b>&amp; ü #1?"
 
@@ -121,7 +125,7 @@ def test_nothing_is_left_behind_and_nothing_done_twice(made, run, monkeypatch):
 def test_another_model_does_not_take_over_what_is_finished(made, run, world, tmp_path):
     folder, result = made
     model, config, classes = load_model(run)
-    recipe = taps.open_taps(config.replace(cache=""), ()).recipe
+    recipe = open_taps(config.replace(cache=""), ()).recipe
     with torch.no_grad():
         next(model.parameters()).add_(0.01)
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
@@ -158,7 +162,7 @@ def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):
     """Of a video of minutes, frames and features in memory at a time are no more than those of a short one."""
     write_video(tmp_path / "long.mp4", num_frames=2 * 60 * 12, fps=12)
     frames, snippets = [], []
-    compute, fetch = taps.LiveTaps.features, taps.CachedTaps.fetch
+    compute, fetch = taps.LiveTaps.features, CachedTaps.fetch
 
     def features(self, fetched):
         frames.append(len(fetched["frames"]))
@@ -169,10 +173,10 @@ def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):
         return fetch(self, video, start, stop, copy)
 
     monkeypatch.setattr(taps.LiveTaps, "features", features)
-    monkeypatch.setattr(taps.CachedTaps, "fetch", read)
+    monkeypatch.setattr(CachedTaps, "fetch", read)
     (video,) = predict_files(tmp_path / "long.mp4", run, tmp_path / "out", quiet=True)["videos"].values()
     assert video["duration"] == pytest.approx(120, abs=0.2) and sum(frames) >= 1440
-    assert max(frames) <= extract.PIECE_FRAMES + 16 and max(snippets) <= load_model(run)[1].window
+    assert max(frames) <= decoding.PIECE_FRAMES + 16 and max(snippets) <= load_model(run)[1].window
     assert len(frames) > 5 and len(snippets) > 5
 
 
@@ -269,7 +273,7 @@ def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
 def test_a_run_on_features_of_others_says_so(run, world, tmp_path):
     model, config, classes = load_model(run)
     config = config.replace(features="feats", feature_stride=4, taps="none")
-    recipe = taps.open_taps(load_model(run)[1].replace(cache=""), ()).recipe
+    recipe = open_taps(load_model(run)[1].replace(cache=""), ()).recipe
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.raises(OwnVideoError, match="trained on features that others computed"):
         predict_files(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
@@ -309,7 +313,7 @@ def test_a_disk_too_small_is_said_before_it_is_full(run, world, tmp_path, monkey
 
 def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with(run, world, tmp_path):
     model, config, classes = load_model(run)
-    recipe = taps.open_taps(config.replace(cache=""), ()).recipe
+    recipe = open_taps(config.replace(cache=""), ()).recipe
     config = config.replace(class_agnostic=True, classifier="scores.json")
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.warns(UserWarning, match="scores.json, which knows nothing of these videos"):
@@ -328,7 +332,7 @@ def test_ids_are_unique_whatever_the_disk_thinks(tmp_path):
     found = find_videos(tmp_path)
     assert {p.relative_to(tmp_path).as_posix() for p in found.values()} == set(names) - {".hidden/c.mp4", "x.txt"}
     assert found["sub/a"].parent.name == "sub" and found["a.mov"].suffix == ".mov" and "u\u0308" in found
-    assert len({own.same(name) for name in found}) == 7
+    assert len({same(name) for name in found}) == 7
     assert find_videos(tmp_path) == found
 
 

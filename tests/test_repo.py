@@ -25,6 +25,7 @@ ROOMS = {  # room: the rooms it may use
     "config": {"errors", "adapter_file"}, "presets": {"config", "errors"},
     "backbones": {"errors", "config", "files"},
     "model": {"errors", "config", "adapter_file", "files", "segments"},
+    "taps": {"errors", "files", "machine", "config", "segments", "video", "annotations", "backbones", "model"},
     "video": {"errors", "files"}, "annotations": {"errors", "files", "video"},
 }  # fmt: skip
 TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}

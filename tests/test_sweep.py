@@ -23,7 +23,7 @@ from losa.kernels import private_kernels
 from losa.presets import PRESETS
 from losa.sweep import THREADS, SweepResult, environment, sweep
 from losa.sweep_plan import expand, parameters_of, plan
-from losa.taps import open_taps
+from losa.taps.open import open_taps
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ROOT / "notebooks" / "02_train.ipynb"

@@ -4,6 +4,7 @@ import json
 import shutil
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,16 +15,19 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 from video_files import copy_packets, write_video
 
-from losa import taps as taps_module
 from losa.annotations.dataset import load_annotations
 from losa.backbones.vit import VideoViT, freeze_backbone, taps
-from losa.cache_files import mapped, verify
 from losa.config import Config
 from losa.errors import CacheError
-from losa.features import Resampled
 from losa.files import content_id
 from losa.presets import PRESETS
-from losa.taps import CachedTaps, LiveTaps, TapRecipe, fill, open_taps
+from losa.taps import live as taps_module
+from losa.taps.cache_files import mapped, verify
+from losa.taps.cached import CachedTaps
+from losa.taps.live import LiveTaps
+from losa.taps.open import fill, open_taps
+from losa.taps.recipe import TapRecipe
+from losa.taps.resampled import Resampled
 from losa.video.probe import Signs
 from losa.windows import Windows, loader
 
@@ -250,7 +254,7 @@ def test_few_files_are_open_however_many_are_cached(tmp_path):
 
 
 def open_files():
-    folder = taps_module.Path("/proc/self/fd")
+    folder = Path("/proc/self/fd")
     return folder.iterdir() if folder.is_dir() else ()
 
 

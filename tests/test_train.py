@@ -118,7 +118,7 @@ def test_precision_may_change_between_runs_of_one_process(tiny, tmp_path):
 
 def test_statistics_equal_those_of_all_windows_at_once(tiny):
     from losa.annotations.dataset import load_annotations
-    from losa.taps import open_taps
+    from losa.taps.open import open_taps
     from losa.windows import Windows
 
     config = tiny_config(tiny)

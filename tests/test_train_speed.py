@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from losa.annotations.dataset import load_annotations
-from losa.taps import backbone_taps
+from losa.taps.open import backbone_taps
 from losa.train_speed import PHASES, VARIANTS, made_up, train_speed, train_speed_table
 
 

@@ -18,9 +18,9 @@ from losa.evaluate import LENGTHS, evaluate
 from losa.finished import Run, ap_table, counted, find_runs, folder_of, open_run
 from losa.model.checkpoint import save_model
 from losa.model.losa import build
-from losa.modes import open_source
 from losa.predict import Raw, load_raw, save_raw, suppress, truth_of, video_gates, windows_of
 from losa.run import test as predict_and_evaluate
+from losa.taps.open import open_source
 from losa.truth import read_ground_truth, read_predictions
 from losa.views import (
     features_view,

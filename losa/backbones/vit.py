@@ -1,4 +1,4 @@
-"""Vision transformers, frozen unless `losa.modes` trains them, that hand out what their intermediate blocks saw.
+"""Vision transformers, frozen unless `tuning` trains them, that hand out what their intermediate blocks saw.
 
 Two kinds share one contract: a VideoMAE-shaped ViT over clips (`VideoViT`) and any timm image ViT run
 frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_per_clip .tubelet .mean .std .norm_eps

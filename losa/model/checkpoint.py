@@ -20,7 +20,7 @@ def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...]
                tuned: nn.Module | None = None) -> None:
     """Writes model.safetensors whose metadata rebuild the model: config, classes and the backbone's facts.
 
-    tuned: what was trained inside the backbone, if anything (`losa.modes`).
+    tuned: what was trained inside the backbone, if anything (`backbones.tuning`).
     """
     described = {"config": config.to_dict(), "classes": classes, "backbone": backbone,
                  "adapter": config.kept_in(path.parent).adapter_text()}

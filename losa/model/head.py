@@ -149,6 +149,7 @@ class Tower(nn.Module):
 class Head(nn.Module):
     """Class logits and boundary offsets at every point of a temporal pyramid, from features alone.
 
+    >>> from losa.model.points import decode, points
     >>> features = torch.randn(2, 1408, 300)                     # (B, C, T): what any backbone extracted
     >>> mask = torch.arange(300) < torch.tensor([[300], [250]])  # (B, T): True where there is video
     >>> head = Head(in_dim=1408, num_classes=20, dim=64, num_levels=4).eval()

@@ -300,7 +300,16 @@ def opened(path: str, threads: int = 1) -> Reader:
     return _readers[path, threads]
 
 
+def close_readers() -> None:
+    """Close every file that this process has open."""
+    _readers.clear()
+
+
 def _leave_readers() -> None:
     """In a forked child: sets the parent's readers aside unclosed, since a decoder's threads did not come along."""
     _left.extend(_readers.values())
     _readers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_readers)

@@ -9,9 +9,11 @@ from losa.annotations.dataset import load_annotations
 from losa.backbones import vit as backbones
 from losa.model.losa import build
 from losa.presets import PRESETS
-from losa.taps import LiveTaps, TapRecipe
+from losa.taps.batch import stack
+from losa.taps.live import LiveTaps
+from losa.taps.recipe import TapRecipe
 from losa.train import batch_losses, cut, make_optimiser, train
-from losa.windows import Windows, stack
+from losa.windows import Windows
 
 
 def one_step(tiny, backbone, device, autocast=False):

@@ -1,6 +1,6 @@
 """Features that others computed, as .npy files; features at another rate; and ours written for others.
 
-Sources answer the same calls as those in `losa.taps`: `fetch` may run in a worker process, `features` gives what
+Sources answer the same calls as those in `losa.taps.live`: `fetch` may run in a worker process, `features` gives what
 it fetched as taps (K, C, t, g, g) and last layer (C, t).
 """
 
@@ -8,18 +8,16 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
 from losa.errors import FeatureError
-from losa.files import write_text
 from losa.segments import Grid
 
 CARD = "card.json"  # beside exported features: what they are
@@ -180,114 +178,6 @@ class NpyFeatures:
         """Taps (K, C, t, 1, 1) and last layer (C, t), float32."""
         rows = fetched["rows"].transpose(1, 2)
         return rows[list(self.recipe.layers)][..., None, None], rows[-1]
-
-
-class Resampled:
-    """A source at another rate: its features interpolated linearly in time (align_corners=False), its grid with them.
-
-    A feature depends on the source's neighbours alone, so it is the same whatever window is read. The first and last
-    stay beyond the outermost centres. Fewer than before are picked, not averaged, as the peers do.
-
-    snippet_frames: sampled frames from one snippet to the next. snippets_per_video: so many for every video.
-    """
-
-    def __init__(self, source, snippet_frames: int | float | None = None, snippets_per_video: int | None = None):
-        if (snippet_frames is None) == (snippets_per_video is None):
-            raise ValueError(f"snippet_frames={snippet_frames}, snippets_per_video={snippets_per_video}: give one")
-        self.source, self.snippet_frames, self.snippets_per_video = source, snippet_frames, snippets_per_video
-        self.recipe = replace(source.recipe, snippet_frames=snippet_frames, snippets_per_video=snippets_per_video)
-
-    def factor(self, video: Video) -> float:
-        """Snippets per snippet of the source."""
-        if self.snippets_per_video:
-            return self.snippets_per_video / self.source.num_snippets(video)
-        return self.source.time_grid(video).tubelet / self.snippet_frames
-
-    def time_grid(self, video: Video) -> Grid:
-        return self.source.time_grid(video).resampled(self.factor(video))
-
-    def num_snippets(self, video: Video) -> int:
-        if self.snippets_per_video:
-            return self.snippets_per_video
-        return max(1, int(np.ceil(self.source.num_snippets(video) * self.factor(video) - 1e-9)))
-
-    def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
-        return self.source.decode_counts(videos)
-
-    def fetch(self, video: Video, start: int, stop: int, copy: int = 0) -> dict:
-        """What the source fetches around the window, and where in it each snippet lies."""
-        total = self.source.num_snippets(video)
-        at = ((np.arange(start, stop) + 0.5) / self.factor(video) - 0.5).clip(0, total - 1)
-        left = np.floor(at).astype(np.int64)
-        right = np.minimum(left + 1, total - 1)
-        share = torch.from_numpy((at - left).astype(np.float32))
-        left, right = (torch.from_numpy(index) for index in (left, right))
-        first = int(left[0])
-        inner = self.source.fetch(video, first, int(right[-1]) + 1, copy)
-        return {"inner": inner, "left": left - first, "right": right - first, "share": share}
-
-    def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
-        """Taps (K, C, t, g, g) and last layer (C, t), float32."""
-        tapped, last = self.source.features(fetched["inner"])
-        left, right, share = (fetched[name].to(last.device) for name in ("left", "right", "share"))
-        return between(tapped, left, right, share, 2), between(last, left, right, share, 1)
-
-
-def between(x: Tensor, left: Tensor, right: Tensor, share: Tensor, dim: int) -> Tensor:
-    """Values of x along `dim` from `left` (share 0) to `right` (share 1)."""
-    share = share.view([-1 if axis == dim else 1 for axis in range(x.dim())])
-    return x.index_select(dim, left) * (1 - share) + x.index_select(dim, right) * share
-
-
-# --- writing --------------------------------------------------------------------------------------------------------
-
-
-def export(source, videos: Sequence[Video], out: str | Path, *, quiet: bool = False) -> Path:
-    """The folder `out` with the last layer's features of every video: <id>.npy (T, C) float32, and card.json.
-
-    The card holds what ActionFormer and OpenTAD are to be told: `stride` (feat_stride, feature_stride), `frames`
-    (num_frames; OpenTAD's offset_frames is half of it) and `fps` per video, in the frames those count: the video's own
-    where every n-th was read, else the sampled ones.
-    Raises FeatureError where stride and offset are not the same for all videos, as with `snippets_per_video`.
-    """
-    out, grids = Path(out), {video.id: source.time_grid(video) for video in videos}
-    r = source.recipe
-    native = getattr(r, "frame_stride", 1) if not (getattr(r, "sample_fps", None) or
-                                                   getattr(r, "frames_per_video", None)) else 1
-    facts = {(round(g.tubelet * native, 6), round(2 * g.centre * native, 6)) for g in grids.values()}
-    if len(facts) != 1:
-        raise FeatureError(f"{len(videos)} videos have {len(facts)} different strides and offsets, a folder of "
-                           f"features has one; export without snippets_per_video, the reader resamples by itself")
-    stride, frames = facts.pop()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / CARD).unlink(missing_ok=True)
-    for video in tqdm(videos, desc="export", unit="video", disable=quiet):
-        _write_features(source, video, out / f"{safe_name(video.id)}.npy")
-    described = source.recipe.describe()
-    card = {"stride": stride, "frames": frames, "offset": frames / 2, "dim": source.recipe.dim, "layout": "(T, C)",
-            "fps": {name: grid.sampled_fps * native for name, grid in grids.items()},
-            "source": described.get("weights") or described.get("source", ""), "recipe": described}
-    write_text(out / CARD, json.dumps(card, indent=1))
-    return out
-
-
-def _write_features(source, video: Video, path: Path, few: int = 1024) -> None:
-    """One file, whole or not at all; `few` snippets are in memory at a time."""
-    total, temporary = source.num_snippets(video), path.with_name(f".{path.name}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(temporary, "wb") as file:
-            shape = (total, source.recipe.dim)
-            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            for start in range(0, total, few):
-                last = source.features(source.fetch(video, start, min(total, start + few)))[1]
-                file.write(last.T.float().cpu().contiguous().numpy().astype("<f4").tobytes())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-# --- files and words ------------------------------------------------------------------------------------------------
 
 
 def safe_name(video_id: str) -> str:

@@ -5,16 +5,10 @@ over a piece while the workers decode the next ones. A video that fails, kills i
 too long is listed with the reason, and the rest goes on. What is finished stays: the same call continues there.
 """
 
-import multiprocessing
 import shutil
-import signal
-import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +17,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
-from losa.cache_files import RowFile, filling, remove_left
 from losa.errors import CacheError, VideoError
+from losa.taps.cache_files import RowFile, filling, remove_left
+from losa.taps.decoding import _reason, decode_apart, decode_here
 from losa.video.probe import probe
 
-PIECE_FRAMES = 256  # decoded and computed at a time, so that memory does not grow with the video
 NUM_PROBED = 16  # files opened at most to guess how large the cache becomes
 
 
@@ -59,7 +53,7 @@ def extract(cache, live, videos: Sequence[Video], *, copy: int = 0, num_workers:
 
     How large the files become is printed before the first byte is written. One file under several names is computed
     once; where that fails, each is listed. Of several processes one computes, the others wait and take what it did.
-    copy: which copy of the videos, see `losa.copies`.
+    copy: which copy of the videos, see `losa.taps.augment`.
     num_workers: decoding processes; 0 decodes in this one, where a decode that hangs cannot be ended.
     limit_s: a worker that gives no sign for so long is ended and its video listed as failed.
     Raises CacheError before anything is done if the disk is too small.
@@ -234,140 +228,7 @@ def as_fp16(rows: Tensor, video_id: str) -> np.ndarray:
 # --- decoding -------------------------------------------------------------------------------------------------------
 
 
-def pieces(live, video: Video, alive=None, copy: int = 0) -> Iterator[dict]:
-    """What a video has to say: its length and rate, its frames in order, and that this is all.
-
-    alive: called now and then, while the file is opened and frames are read.
-    """
-    live.reader(video, alive)
-    r, total = live.recipe, live.num_snippets(video)
-    yield {"total": total, "sampled_fps": live.time_grid(video).sampled_fps, "decode": live.backend(video)}
-    unit = max(r.clip_stride // r.tubelet, 1)
-    step = max(1, PIECE_FRAMES // r.tubelet // unit) * unit  # whole clips
-    num_frames = live.num_frames(video)
-    for start in range(0, total, step):
-        stop = min(total, start + step)
-        new = min(stop * r.tubelet, num_frames) - start * r.tubelet
-        yield {**live.fetch(video, start, stop, copy, alive), "new": new}
-    yield {"done": True}
-
-
-def decode_here(live, videos: Sequence[Video], copy: int = 0) -> Iterator[tuple[int, dict]]:
-    """(index of the video, message) of every piece of every video, decoded in this process."""
-    for index, video in enumerate(videos):
-        try:
-            yield from ((index, message) for message in pieces(live, video, copy=copy))
-        except (VideoError, ValueError, OSError, IndexError, RuntimeError) as error:
-            yield index, {"why": _reason(error)}
-        live.close()
-
-
-def decode_apart(live, videos: Sequence[Video], num_workers: int, limit_s: int | float,
-                 copy: int = 0) -> Iterator[tuple[int, dict]]:
-    """The same messages from worker processes, a video each; those of one video in order."""
-    todo, workers = deque(range(len(videos))), []
-    try:
-        for _ in range(min(num_workers, len(videos))):
-            workers.append(_Worker(live, videos, copy))
-        while todo or any(worker.index is not None for worker in workers):
-            for i, worker in enumerate(workers):
-                if worker.index is None and todo:
-                    if not worker.process.is_alive():
-                        workers[i] = worker = _Worker(live, videos, copy)
-                    worker.give(todo.popleft(), limit_s)
-            busy = [worker for worker in workers if worker.index is not None]
-            left = min(worker.deadline for worker in busy) - time.monotonic()
-            wait([worker.pipe for worker in busy], max(0.0, left))
-            for worker in busy:
-                index, message = worker.index, worker.message(limit_s)
-                if message is not None:
-                    yield index, message
-    finally:
-        for worker in workers:
-            worker.end()
-
-
-class _Worker:
-    """A process that decodes; `index` is the video it is at, None when it has nothing to do."""
-
-    def __init__(self, live, videos: Sequence[Video], copy: int):
-        # A forked child shares the parent's memory at no cost; it uses no accelerator and one thread.
-        context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(live, videos, copy, theirs, self.pipe), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.index, self.deadline = None, 0.0
-
-    def give(self, index: int, limit_s: int | float) -> None:
-        self.index, self.deadline = index, time.monotonic() + limit_s
-        with suppress(OSError):  # if it died, reading from it says so
-            self.pipe.send(index)
-
-    def message(self, limit_s: int | float) -> dict | None:
-        """What it has to say, if anything; ends it, and says why, if it died or was silent for too long."""
-        try:
-            if self.pipe.poll(0):
-                return self._receive(limit_s)
-        except (EOFError, OSError):
-            self.process.join(5)
-            return self._lost(f"its decoder died (exit code {self.process.exitcode})")
-        if time.monotonic() > self.deadline:
-            return self._lost(f"decoding gave no frame for {limit_s:g} s and was ended")
-        return None
-
-    def _receive(self, limit_s: int | float) -> dict | None:
-        message = self.pipe.recv()
-        if message is not None and "shape" in message:
-            data = np.frombuffer(bytearray(self.pipe.recv_bytes()), dtype=np.uint8)
-            message["frames"] = torch.from_numpy(data).reshape(message.pop("shape"))
-        self.deadline = time.monotonic() + limit_s
-        if message is not None and ("why" in message or "done" in message):
-            self.index = None
-        return message
-
-    def _lost(self, why: str) -> dict:
-        self.end()
-        self.index = None
-        return {"why": why}
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
-
-
-def _serve(live, videos: Sequence[Video], copy: int, pipe, theirs) -> None:
-    """What a worker does: decodes the videos it is told, until the other end is closed."""
-    theirs.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
-    torch.set_num_threads(1)
-    try:
-        while True:
-            index = pipe.recv()
-            try:
-                for message in pieces(live, videos[index], lambda: pipe.send(None), copy):
-                    frames = message.pop("frames", None)
-                    pipe.send(message if frames is None else {**message, "shape": tuple(frames.shape)})
-                    if frames is not None:
-                        pipe.send_bytes(memoryview(np.ascontiguousarray(frames.numpy()).reshape(-1)))
-            except (EOFError, ConnectionError):
-                raise
-            except Exception as error:  # whatever it is, it is this video's, and the parent lists it
-                pipe.send({"why": _reason(error)})
-            live.close()
-    except (EOFError, OSError):
-        return
-
-
 def listed(failed: dict[str, str], most: int = 20) -> str:
     """One line for each failed video, of many the first."""
     lines = [f"  {name}: {why}" for name, why in list(failed.items())[:most]]
     return "\n".join([*lines, *([f"  and {len(failed) - most} more"] if len(failed) > most else [])])
-
-
-def _reason(error: Exception) -> str:
-    """One line about it; errors that are not ours carry their name."""
-    text = error.why if isinstance(error, VideoError) else " ".join(str(error).split())
-    known = isinstance(error, VideoError | ValueError | CacheError)
-    return text if known else f"{type(error).__name__}: {text}"

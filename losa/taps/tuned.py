@@ -1,6 +1,6 @@
 """The ways of adapting, side by side: what each one trains in the backbone, and the features it gives.
 
-losa, head_only: the frozen backbone's taps, as `losa.taps` hands them out. side_tokens: the same, every token kept,
+losa, head_only: the frozen backbone's taps, as `live` hands them out. side_tokens: the same, every token kept,
 adapted one by one (`model.side_tokens`; the idea of AdaTAD's frozen variant, arXiv 2311.17241). inside: small adapters
 after the tapped blocks, the backbone itself frozen, gradient through all of it (AdaTAD's idea; width, place of the
 convolution and that it stays within a clip are ours). full: every weight of the backbone trains.
@@ -10,9 +10,8 @@ is on. The backbone stays in eval mode even then: batch norm keeps its pretraine
 what a batch holds beside a video changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,32 +21,9 @@ from losa.annotations.dataset import Video
 from losa.backbones import vit as backbones
 from losa.backbones.tuning import tune
 from losa.config import Config
-from losa.model.checkpoint import load_tuned
-from losa.taps import LiveTaps, backbone_taps, interpolated, open_taps
+from losa.taps.live import LiveTaps
 
 KEPT_BYTES = 2 * 2**30  # of decoded frames, at most, that stay in memory from one epoch to the next
-
-
-def open_source(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False,
-                run: str | Path | None = None):
-    """The source of features of a config's mode, in the place of `losa.taps.open_taps`.
-
-    Its `tuned` is the module that holds exactly the parameters trained inside the backbone, None where there are
-    none; it is not to be called and stays in eval mode. Its recipe names the pretrained backbone.
-    videos: those that the cache, if there is one, is filled for; without any, frames are not kept in memory either.
-    run: a run's folder or model.safetensors that `tuned` is loaded from, as at test time; nothing to the other modes.
-    Raises CheckpointError if what was tuned is not in there or does not fit.
-    """
-    if config.mode in ("inside", "full"):
-        live, _ = backbone_taps(config.replace(cache="", grid=1), device)
-        source = TunedTaps(live.backbone, live.recipe, config, KEPT_BYTES if videos else 0)
-        if run is not None:
-            load_tuned(source.tuned, run)
-        tuned, source = source.tuned, interpolated(source, config)
-    else:
-        tuned, source = None, open_taps(config, videos, device=device, quiet=quiet)
-    source.tuned = tuned
-    return source
 
 
 class TunedTaps(LiveTaps):
@@ -99,12 +75,6 @@ class TunedTaps(LiveTaps):
                                                         chunk=self.chunk)
         span = slice(fetched["lead"], fetched["lead"] + fetched["length"])
         return tapped[:, :, span], last[:, span]
-
-
-# --- what trains in the backbone ------------------------------------------------------------------------------------
-
-
-# --- its weights ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -1,0 +1,46 @@
+"""Put windows of different length into one padded batch with a mask."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+ROUND = 32  # snippets: few different lengths spare time and memory, since kernels are prepared for each
+
+
+class Batch(NamedTuple):
+    """B windows padded to a common length T; segments in grid units of their window."""
+
+    taps: Float[Tensor, "B K C T g h"]
+    last: Float[Tensor, "B C T"]
+    mask: Bool[Tensor, "B T"]
+    segments_grid: list[Tensor]
+    labels: list[Tensor]
+    videos: list[str]
+
+
+def stack(samples: list[dict], source, device: torch.device | str) -> Batch:
+    """Samples with their taps, computed or cached, padded with zeros to the longest, rounded up to `ROUND`."""
+    taps, last, mask = padded([source.features(sample["fetched"]) for sample in samples], device)
+    return Batch(taps, last, mask, [s["segments_grid"].to(device) for s in samples],
+                 [s["labels"].to(device) for s in samples], [s["video"] for s in samples])
+
+
+def padded(features: Sequence[tuple[Float[Tensor, "K C _ g h"], Float[Tensor, "C _"]]], device: torch.device | str
+           ) -> tuple[Float[Tensor, "B K C T g h"], Float[Tensor, "B C T"], Bool[Tensor, "B T"]]:
+    """Taps, last layers and mask of windows, zeros beyond their ends; channels are last in memory, as models read."""
+    longest = rounded(max(last.shape[1] for _, last in features))
+    num_taps, dim, _, *grid = features[0][0].shape
+    taps = features[0][0].new_zeros(len(features), longest, num_taps, *grid, dim).permute(0, 2, 5, 1, 3, 4)
+    lasts = features[0][1].new_zeros(len(features), longest, dim).transpose(1, 2)
+    for i, (tapped, last) in enumerate(features):
+        taps[i, :, :, :last.shape[1]], lasts[i, :, :last.shape[1]] = tapped, last
+    lengths = torch.tensor([last.shape[1] for _, last in features])
+    return taps.to(device), lasts.to(device), (torch.arange(longest) < lengths[:, None]).to(device)
+
+
+def rounded(num_snippets: int) -> int:
+    """The length a batch gets whose longest window has so many snippets."""
+    return -(-num_snippets // ROUND) * ROUND

@@ -1,0 +1,144 @@
+"""Pooled intermediate features of a frozen backbone: computed on the fly, or once and kept on disk.
+
+Because the backbone never changes, its taps are a function of the video and the recipe alone. `LiveTaps` and
+`CachedTaps` answer the same calls with equal results (up to fp16 rounding): `fetch` may run in a worker
+process, `features` runs where the model lives.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from losa.annotations.dataset import Video
+from losa.backbones import vit as backbones
+from losa.segments import Grid
+from losa.taps.augment import cut_and_mirror, draw_change, phase, recolour
+from losa.taps.recipe import TapRecipe
+from losa.video.reader import close_readers, opened
+from losa.video.sampling import sample_indices
+
+FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound (3 GB for a long video)
+NATIVE_BYTES = 2**27  # of frames at the video's own size in memory at a time
+
+
+class LiveTaps:
+    """Taps straight from the video: `fetch` decodes frames, `features` runs the frozen backbone clip by clip."""
+
+    def __init__(self, backbone: nn.Module, recipe: TapRecipe, chunk: int | None = None):
+        self.backbone, self.recipe, self.threads = backbone, recipe, 1
+        self.chunk = chunk or max(8, 64 // recipe.clip_length)  # clips in one pass of the backbone
+        self._chosen = (None, np.empty(0, np.int64))  # frame indices of the video read last
+        self._read = None  # source, indices and pictures of the frames read last, which the next stretch may share
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "backbone": None, "_read": None}  # a worker decodes only
+
+    def reader(self, video: Video, alive=None):
+        """The open file (`losa.video.reader.Reader`), of this process alone.
+
+        alive: called now and then from here on, while the file is opened and read; None leaves that as it is.
+        """
+        reader = opened(str(video.path), self.threads)
+        if alive is not None:
+            reader.alive = alive
+        return reader
+
+    def close(self) -> None:
+        """Closes every file this process has open."""
+        self._read = None
+        close_readers()
+
+    def backend(self, video: Video) -> str:
+        """What decodes the video: "decord", or "av" where decord is not to be trusted."""
+        return self.reader(video).backend
+
+    def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
+        """Number of videos per decoder."""
+        return dict(Counter(self.backend(video) for video in videos))
+
+    def time_grid(self, video: Video) -> Grid:
+        return Grid(self.recipe.sampled_fps(video, self.reader(video).fps), self.recipe.tubelet)
+
+    def num_snippets(self, video: Video) -> int:
+        return self.time_grid(video).num_snippets(self.num_frames(video))
+
+    def num_frames(self, video: Video) -> int:
+        """Sampled frames of the video."""
+        return len(self.frame_indices(video))
+
+    def frame_indices(self, video: Video) -> np.ndarray:
+        """Native frame of every sampled frame of the video (or of its time range)."""
+        which = (video.path, video.start, video.duration)
+        if self._chosen[0] == which:
+            return self._chosen[1]
+        reader = self.reader(video)
+        try:
+            indices = sample_indices(reader.timestamps, self.recipe.sampled_fps(video, reader.fps), video.start,
+                                     video.start + video.duration)
+            self._chosen = (which, indices)
+            return indices
+        except ValueError as error:
+            raise ValueError(f"video {video.id!r} ({video.path}): {error}; run `losa prepare` again") from None
+
+    def fetch(self, video: Video, start: int, stop: int, copy: int = 0, alive=None) -> dict:
+        """Frames (n, 3, S, S) uint8 of the clips that touch snippets [start, stop), with where to crop.
+
+        copy: which copy of the video, see `augment`. One whose clips begin before the video does repeats its first
+        frame there, and `lead` leaves those snippets out.
+        alive: called now and then, while frames are read.
+        """
+        r = self.recipe
+        self.reader(video, alive)
+        indices, shift = self.frame_indices(video), phase(copy, r.clip_stride // r.tubelet)
+        indices = np.concatenate([indices[:1].repeat(shift * r.tubelet), indices])
+        start, stop = start + shift, stop + shift
+        first = max(0, (start * r.tubelet - r.clip_length) // r.clip_stride + 1)
+        last = min(-(-stop * r.tubelet // r.clip_stride), len(backbones.clip_starts(len(indices), r.clip_length,
+                                                                                    r.clip_stride))) - 1
+        part = indices[first * r.clip_stride:last * r.clip_stride + r.clip_length]
+        lead = start - first * r.clip_stride // r.tubelet
+        return {"frames": self.read(video, part, alive or (lambda: None), copy), "lead": lead, "length": stop - start}
+
+    def read(self, video: Video, indices: np.ndarray, alive, copy: int = 0) -> Tensor:
+        """The frames at these indices (in order) at the backbone's size, few of them at their own size at a time.
+
+        What the stretch before ended with is not decoded again: some files can only be read forward, from the start.
+        """
+        unique, place = np.unique(indices, return_inverse=True)
+        change = draw_change(video.id, copy)
+        frames = self._shared((video.path, change), unique)
+        reader, at, few = self.reader(video), sum(map(len, frames)), 1
+        while at < len(unique):
+            alive()
+            native = reader.read(unique[at:at + few])
+            seen = cut_and_mirror(native, change) if change else native
+            small = backbones.resize_frames(seen, self.recipe.input_size, self.recipe.resize)
+            frames.append(recolour(small, change) if change else small)
+            at, few = at + few, min(FEW_FRAMES, max(1, NATIVE_BYTES // native[0].numel()))
+        found, length, stride = torch.cat(frames), self.recipe.clip_length, self.recipe.clip_stride
+        most = length + (-(-length // stride) - 2) * stride + 1  # shared by clips of two stretches, and a repeated one
+        self._read = ((video.path, change), unique[-most:], found[-most:].clone())
+        return found if len(unique) == len(indices) else found[torch.from_numpy(place)]
+
+    def _shared(self, source: tuple, indices: np.ndarray) -> list[Tensor]:
+        """Frames of the stretch read last that this one begins with, if any; source: file and change of pixels."""
+        before, known, frames = self._read or (None, indices, None)
+        first = int(np.searchsorted(known, indices[0]))
+        count = min(len(known) - first, len(indices))
+        if before != source or count < 1 or not np.array_equal(known[first:first + count], indices[:count]):
+            return []
+        return [frames[first:first + count]]
+
+    def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
+        """Taps (K, C, t, g, g) and last layer (C, t), float32 on the backbone's device."""
+        r = self.recipe
+        device = next(self.backbone.parameters()).device
+        lower = torch.autocast(device.type, torch.bfloat16, enabled=r.compute_dtype == "bfloat16")
+        with lower:
+            tapped, last = backbones.taps(self.backbone, fetched["frames"], r.layers, grid=r.grid,
+                                          clip_stride=r.clip_stride, chunk=self.chunk)
+        span = slice(fetched["lead"], fetched["lead"] + fetched["length"])
+        return tapped[:, :, span], last[:, span]
