@@ -92,8 +92,8 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
           fields: Set = None) -> None:
     """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
     from losa.hints import print_table
-    from losa.processes import launched
     from losa.run import run
+    from losa.training.distributed import launched
 
     chosen = choose_config(config, preset, data, post, fields)
     result = interruptible(run, chosen, out)
@@ -187,11 +187,12 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
                                                              "blocked videos.")] = None,
              format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
     """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
-    from losa.card import evaluation_card
-    from losa.evaluate import evaluate, report
-    from losa.hints import print_table, read_table
-    from losa.protocols import parse_tiou
-    from losa.truth import TEST_SETS, choose_test_set, leave_out, read_block_list, read_ground_truth, read_predictions
+    from losa.evaluation.average_precision import evaluate, report
+    from losa.evaluation.card import evaluation_card
+    from losa.evaluation.protocols import parse_tiou
+    from losa.evaluation.records import read_ground_truth, read_predictions, read_table
+    from losa.evaluation.test_sets import TEST_SETS, choose_test_set, leave_out, read_block_list
+    from losa.hints import print_table
 
     predictions = predictions / "predictions.json" if predictions.is_dir() else predictions
     given = read_table(ground_truth, subset) if ground_truth.suffix.lower() == ".csv" else None
@@ -222,7 +223,7 @@ def compare(first: Annotated[str, typer.Argument(help="A run's folder, a result,
                                                  "published:NAME.")],
             second: Annotated[str, typer.Argument(help="Another one.")]) -> None:
     """Whether two numbers may stand in one table: what their protocol cards have in common and what not."""
-    from losa.card import compare, read_card
+    from losa.evaluation.card import compare, read_card
 
     print(compare(read_card(first), read_card(second)))
 

@@ -15,10 +15,10 @@ import pandas as pd
 
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.evaluate import LENGTHS
+from losa.evaluation.average_precision import LENGTHS
+from losa.evaluation.records import Records, read_predictions
+from losa.evaluation.targets import truth_for
 from losa.files import read_object, write_text
-from losa.judge import truth_for
-from losa.truth import Records, read_predictions
 
 ALWAYS = ("mode", "ranges", "seed")  # settings that have a column even where all runs agree
 SEEDS = ("data_seed", "backbone_seed", "training_seed")
@@ -58,7 +58,7 @@ def collect_parts(folder: str | Path, runs: Iterable[str] | None = None) -> dict
     """The finished runs taken apart: "per_class" and "per_length", each a row per run and class or length.
 
     Both have the settings and seeds of `collect`, average_map and map_30, ...; the first `label`, the second `length`
-    (a group of `losa.evaluate.LENGTHS`), above and up_to (seconds) and num_ground_truth. NaN where a group is empty.
+    (a group of LENGTHS), above and up_to (seconds) and num_ground_truth. NaN where a group is empty.
     """
     found = {"per_class": [], "per_length": []}
     for row in _rows(Path(folder), runs):

@@ -5,15 +5,15 @@ import time
 from pathlib import Path
 
 from losa.annotations.dataset import load_annotations
+from losa.evaluation.records import read_predictions
+from losa.evaluation.targets import truth_of
 from losa.files import write_text
 from losa.kernels import private_kernels
 from losa.machine import peak_memory_mb
 from losa.page import demo_page
-from losa.predict import truth_of
 from losa.presets import PRESETS, head_only
 from losa.run import read_result, run
 from losa.segments import write_predictions
-from losa.truth import read_predictions
 from losa.world import make_world
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "00_quickstart.ipynb"

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from losa.annotations.dataset import load_annotations
 from losa.collect import read_judged
-from losa.evaluate import LENGTHS
+from losa.evaluation.average_precision import LENGTHS
 from losa.motions import CLASSES, UNSEEN
 from losa.statistics import converged, paired_interval, run_draws
 from widgets.figures import bare, run_colours

@@ -17,15 +17,15 @@ import torch
 from losa.annotations.dataset import Annotations, load_annotations, save_annotations
 from losa.config import Config
 from losa.errors import AnnotationError
-from losa.evaluate import evaluate
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.records import read_predictions
+from losa.evaluation.targets import truth_of
 from losa.files import write_text
 from losa.machine import best_device
-from losa.predict import truth_of
 from losa.run import run
 from losa.statistics import paired_interval
 from losa.taps.cached import CachedTaps
 from losa.taps.open import open_taps
-from losa.truth import read_predictions
 
 MODES = {  # what each replaces in the config
     "head_only": {"mode": "head_only"}, "short": {"ranges": "short"}, "long": {"ranges": "long"}, "losa": {},

@@ -5,10 +5,9 @@ import re
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from losa.annotations.formats import read_layout
-from losa.card import card_line
 from losa.config import Config
 from losa.errors import ConfigError
+from losa.evaluation.card import card_line
 
 
 def field_list(config: Config) -> str:
@@ -58,15 +57,6 @@ def training_hint(found, out: Path) -> str:
     return ((notes if unseen else "") + f"next: losa train RUN_FOLDER {settings} \\\n"
             "    -s backbone=timm/vit_small_patch14_dinov2.lvd142m -s sample_fps=10\n"
             "(or another backbone; its weights come from timm's hub, or add -s weights=FILE)")
-
-
-def read_table(path: Path, subset: str) -> dict:
-    """Ground truth of one subset of a CSV, as `read_ground_truth` gives that of a JSON."""
-    entries = [entry for entry in read_layout(path)[0] if entry.subset == subset]
-    if not any(entry.instances for entry in entries):
-        raise ConfigError(f"{path} has no instance in a subset {subset!r}; without a column subset it is 'all'")
-    return {entry.id: [{"label": label, "segment": [start, end]} for label, start, end in entry.instances]
-            for entry in entries}
 
 
 def print_table(result: dict) -> None:

@@ -13,15 +13,15 @@ from torch.autograd.graph import saved_tensors_hooks
 from losa.annotations.dataset import Video
 from losa.config import Config
 from losa.finished import Run
+from losa.inference.predict import predict_video
 from losa.model.adapters import spans
 from losa.model.losa import build
 from losa.model.points import losses
-from losa.predict import predict_video
 from losa.taps.batch import stack
 from losa.taps.open import open_source
-from losa.train import cut
+from losa.training.train import cut
+from losa.training.windows import Windows
 from losa.views import rescore_of
-from losa.windows import Windows
 
 
 def colours(x: Float[Tensor, "C ..."]) -> Float[np.ndarray, "... 3"]:

@@ -25,15 +25,17 @@ import torch
 from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
-from losa.card import UNKNOWN, method_of, versions
 from losa.config import LATE, Config, replace_late
 from losa.errors import CacheError, OwnVideoError
+from losa.evaluation.card import method_of, versions
+from losa.evaluation.published import UNKNOWN
 from losa.files import content_id, file_id, hold, is_left, write_text
+from losa.inference.postprocess import suppress
+from losa.inference.predict import predict_video
 from losa.machine import best_device
 from losa.model.checkpoint import load_model
 from losa.model.losa import LoSA
 from losa.own_page import own_page
-from losa.predict import predict_video, suppress
 from losa.presets import postprocess
 from losa.segments import write_predictions
 from losa.subtitles import srt, vtt

@@ -12,23 +12,25 @@ from safetensors import SafetensorError, safe_open
 from losa.adapter_file import code_of
 from losa.annotations.dataset import Annotations, Video, load_annotations
 from losa.backbones.vit import WEIGHTS
-from losa.card import make_card, method_of
-from losa.classifier import read_scores
 from losa.config import Config, replace_late
 from losa.errors import ConfigError
-from losa.evaluate import evaluate, report
+from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.card import make_card, method_of
+from losa.evaluation.protocols import PROTOCOLS
+from losa.evaluation.targets import seen_by, truth_for
 from losa.files import content_id, file_id, read_object, write_text
-from losa.judge import truth_for
+from losa.inference.candidates import save_raw
+from losa.inference.postprocess import suppress
+from losa.inference.predict import predict
+from losa.inference.video_classifier import read_scores
 from losa.machine import best_device, device_name
 from losa.model.checkpoint import load_model
-from losa.predict import predict, save_raw, seen_by, suppress
 from losa.presets import postprocess
-from losa.processes import launched, on_main
-from losa.protocols import PROTOCOLS
-from losa.resume import model_file
 from losa.segments import write_predictions
 from losa.taps.open import open_source
-from losa.train import check_beginning, train
+from losa.training.distributed import launched, on_main
+from losa.training.state import model_file
+from losa.training.train import check_beginning, train
 from losa.video.probe import probe
 from losa.world import SIZE
 

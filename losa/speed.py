@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from losa.evaluate import evaluate
-from losa.segments import soft_nms
-from losa.truth import Records, read_ground_truth, read_predictions
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.records import Records, read_ground_truth, read_predictions
+from losa.inference.nms import soft_nms
 
 Number = int | float
 

@@ -19,9 +19,9 @@ from scipy import stats
 
 from losa.collect import SEEDS, Judged, read_judged
 from losa.config import Config
-from losa.evaluate import ClassMatches, match_classes, rules_of
-from losa.protocols import Protocol, check_tiou, interpolated_area
-from losa.truth import Records
+from losa.evaluation.average_precision import ClassMatches, match_classes, rules_of
+from losa.evaluation.protocols import Protocol, check_tiou, interpolated_area
+from losa.evaluation.records import Records
 
 Number = int | float
 AT_ONCE = 1 << 22  # weights of predictions held in memory

@@ -23,8 +23,9 @@ from losa.presets import demo
 from losa.taps.batch import stack
 from losa.taps.cache_files import RowFile
 from losa.taps.open import backbone_taps
-from losa.train import make_optimiser, train
-from losa.windows import Windows, batch_indices, loader
+from losa.training.optimiser import make_optimiser
+from losa.training.train import train
+from losa.training.windows import Windows, batch_indices, loader
 
 VARIANTS = {"head_only": dict(mode="head_only"), "short": dict(ranges="short"), "long": dict(ranges="long"),
             "both": dict(ranges="both")}

@@ -16,17 +16,19 @@ from PIL import Image
 from torch import Tensor
 
 from losa.annotations.dataset import Video
-from losa.classifier import fuse, read_scores
-from losa.diagnose import KINDS, LEFT_OUT, diagnose
 from losa.errors import RunError, VideoError
-from losa.evaluate import LENGTHS, evaluate, rules_of
-from losa.finished import Run, ap_table, counted, find_runs, open_run
+from losa.evaluation.average_precision import LENGTHS, evaluate, rules_of
+from losa.evaluation.diagnose import KINDS, LEFT_OUT, diagnose
+from losa.evaluation.records import Records
+from losa.evaluation.thresholds import ap_table, counted
+from losa.finished import Run, find_runs, open_run
+from losa.inference.postprocess import suppress
+from losa.inference.predict import Window, windows_of
+from losa.inference.video_classifier import fuse, read_scores
 from losa.machine import best_device
 from losa.model.adapters import spans
 from losa.model.fusion import GatedFusion
-from losa.predict import Window, suppress, windows_of
 from losa.taps.batch import padded
-from losa.truth import Records
 from losa.video.probe import probe
 from losa.video.reader import opened
 

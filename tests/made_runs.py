@@ -7,8 +7,8 @@ import numpy as np
 
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.evaluate import evaluate, report
-from losa.predict import truth_of
+from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.targets import truth_of
 
 TIOU = (0.3, 0.5)
 

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.card import (
+from losa.config import Config
+from losa.errors import CardError
+from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.card import (
     GROUPS,
     POST,
-    PUBLISHED,
     SAMPLING,
     card_line,
     checksum,
@@ -20,9 +22,7 @@ from losa.card import (
     method_of,
     read_card,
 )
-from losa.config import Config
-from losa.errors import CardError
-from losa.evaluate import evaluate, report
+from losa.evaluation.published import PUBLISHED
 from losa.segments import write_predictions
 
 TRUTH = {"v": [{"segment": [0.0, 2.0], "label": "a"}], "w": [{"segment": [1.0, 2.0], "label": "a"}]}

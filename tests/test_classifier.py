@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.classifier import VideoScores, fuse, read_scores
 from losa.errors import ClassifierError
+from losa.inference.video_classifier import VideoScores, fuse, read_scores
 
 SEGMENTS = {"v_one": [{"segment": [0.0, 2.0], "label": "action", "score": 0.64},
                       {"segment": [5.0, 9.0], "label": "action", "score": 0.25}], "two": []}  # fmt: skip

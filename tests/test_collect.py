@@ -8,7 +8,7 @@ import pytest
 from made_runs import TIOU, failed_run, made_run, made_world
 
 from losa.collect import collect, collect_parts, read_judged, write_frame
-from losa.evaluate import evaluate
+from losa.evaluation.average_precision import evaluate
 from losa.statistics import bootstrap_difference, compare_groups
 
 

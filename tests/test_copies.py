@@ -25,8 +25,8 @@ from losa.taps.npy import NpyFeatures
 from losa.taps.open import fill, open_taps
 from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
+from losa.training.windows import Windows
 from losa.video.reader import Reader
-from losa.windows import Windows
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from losa.demo import demo
-from losa.evaluate import evaluate
-from losa.truth import read_ground_truth, read_predictions
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.records import read_ground_truth, read_predictions
 
 
 @pytest.fixture(scope="module")

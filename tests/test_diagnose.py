@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from losa.diagnose import BINS, KINDS, diagnose
-from losa.evaluate import LENGTHS, evaluate
-from losa.truth import read_ground_truth, read_predictions
+from losa.evaluation.average_precision import LENGTHS, evaluate
+from losa.evaluation.diagnose import BINS, KINDS, diagnose
+from losa.evaluation.records import read_ground_truth, read_predictions
 from widgets.verdicts import verdicts
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.evaluate import LENGTHS, evaluate, report
-from losa.protocols import PROTOCOLS, drop_duplicates, match_by_score, parse_tiou
+from losa.evaluation.average_precision import LENGTHS, evaluate, report
+from losa.evaluation.protocols import PROTOCOLS, drop_duplicates, match_by_score, parse_tiou
+from losa.evaluation.records import read_ground_truth, read_predictions
 from losa.speed import plain_map
-from losa.truth import read_ground_truth, read_predictions
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -242,7 +242,7 @@ def test_matching_in_pieces_equals_matching_at_once(monkeypatch):
     rng = np.random.default_rng(0)
     truth, given_ = (np.sort(rng.uniform(0, 30, (n, 2)), axis=1) for n in (30, 400))
     whole = match_by_score(truth, given_, (0.3, 0.7))
-    monkeypatch.setattr("losa.protocols.PAIRS_AT_ONCE", 1000)
+    monkeypatch.setattr("losa.evaluation.protocols.PAIRS_AT_ONCE", 1000)
     assert np.array_equal(match_by_score(truth, given_, (0.3, 0.7)), whole) and (whole >= 0).any()
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from losa.evaluate import evaluate
+from losa.evaluation.average_precision import evaluate
 from widgets import figures
 from widgets.figures import class_colours, match_greedily, stack_rows, timeline
 

@@ -242,7 +242,7 @@ def test_decoding_nothing_returns_empty_tensors():
 
 
 def test_the_example_in_the_docstring_holds():
-    assert doctest.testmod(H) == doctest.TestResults(failed=0, attempted=6)
+    assert doctest.testmod(H) == doctest.TestResults(failed=0, attempted=7)
 
 
 @pytest.mark.parametrize(("in_dim", "millions"), [(1408, 28.27), (2048, 29.25)])

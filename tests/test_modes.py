@@ -21,7 +21,8 @@ from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
 from losa.taps.open import backbone_taps, open_source, open_taps
 from losa.taps.resampled import Resampled
-from losa.taps.tuned import TunedTaps, swapped
+from losa.taps.tuned import TunedTaps
+from losa.training.state import swapped
 
 CLIPS = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 

@@ -19,12 +19,12 @@ from losa import demo as demos
 from losa.annotations.check import first_lines
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.evaluate import evaluate
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.records import read_ground_truth, read_predictions
 from losa.finished import open_run
 from losa.model.checkpoint import load_model
 from losa.own_video import given_paths
 from losa.presets import PRESETS
-from losa.truth import read_ground_truth, read_predictions
 from losa.views import video_table
 
 ROOT = Path(__file__).resolve().parents[1]

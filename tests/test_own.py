@@ -18,8 +18,8 @@ import torch
 from video_files import write_video
 
 from losa import own
-from losa.card import read_card
 from losa.errors import CheckpointError, ConfigError, OwnVideoError
+from losa.evaluation.card import read_card
 from losa.files import hold
 from losa.model.checkpoint import load_model, save_model
 from losa.own import predict_files, subtitle_path

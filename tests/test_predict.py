@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from losa.config import Config
+from losa.evaluation.targets import truth_of
+from losa.inference.candidates import Raw, load_raw, save_raw
+from losa.inference.postprocess import suppress
+from losa.inference.predict import predict, predict_video, video_gates, window_spans
 from losa.model.losa import build
-from losa.predict import Raw, load_raw, predict, predict_video, save_raw, suppress, truth_of, video_gates, window_spans
 from tests.test_windows import Numbers, a_video
 
 
@@ -82,7 +85,7 @@ class Lengths(Waves):
 
 @pytest.mark.parametrize("most", [2**24, 2 * 3 * 8 * 128])
 def test_windows_of_many_videos_run_together_as_each_alone(monkeypatch, most):
-    monkeypatch.setattr("losa.predict.BATCH_NUMBERS", most)
+    monkeypatch.setattr("losa.inference.predict.BATCH_NUMBERS", most)
     config = Config.make(head_dim=16, head_levels=2, pre_nms_score=0.0, window=128, long_keys=8)
     model = build(config, dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
     torch.nn.init.constant_(model.head.regress.out.bias, 2.0)

@@ -26,6 +26,10 @@ ROOMS = {  # room: the rooms it may use
     "backbones": {"errors", "config", "files"},
     "model": {"errors", "config", "adapter_file", "files", "segments"},
     "taps": {"errors", "files", "machine", "config", "segments", "video", "annotations", "backbones", "model"},
+    "evaluation": {"errors", "files", "config", "segments", "annotations"},
+    "inference": {"errors", "files", "config", "segments", "annotations", "evaluation", "model", "taps"},
+    "training": {"errors", "files", "machine", "adapter_file", "config", "segments", "annotations", "evaluation",
+                 "model", "taps", "inference", "backbones"},
     "video": {"errors", "files"}, "annotations": {"errors", "files", "video"},
 }  # fmt: skip
 TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}
@@ -196,7 +200,7 @@ def test_evaluation_and_widgets_work_without_cuda_and_decoder():
     code = """
 import sys
 sys.modules["decord"] = sys.modules["av"] = None
-import losa.evaluate
+import losa.evaluation.average_precision
 assert not {"IPython", "timm"} & set(sys.modules)
 import widgets
 torch = sys.modules.get("torch")

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.segments import Grid, soft_nms, tiou, to_records, vote, write_predictions
+from losa.inference.nms import soft_nms, vote
+from losa.segments import Grid, tiou, to_records, write_predictions
 
 TORCH = settings(deadline=None, max_examples=60)
 

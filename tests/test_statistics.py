@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from losa.collect import Judged
-from losa.evaluate import evaluate
+from losa.evaluation.average_precision import evaluate
 from losa.statistics import (
     bootstrap_difference,
     bootstrap_scores,

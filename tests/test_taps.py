@@ -28,8 +28,8 @@ from losa.taps.live import LiveTaps
 from losa.taps.open import fill, open_taps
 from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
+from losa.training.windows import Windows, loader
 from losa.video.probe import Signs
-from losa.windows import Windows, loader
 
 
 @pytest.fixture(scope="module")

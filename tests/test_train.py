@@ -10,12 +10,13 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from losa import train as training
 from losa.config import Config
 from losa.errors import TrainingError
 from losa.presets import PRESETS, head_only
 from losa.run import run
-from losa.train import learning_rate, train
+from losa.training import train as training
+from losa.training.optimiser import learning_rate
+from losa.training.train import train
 
 
 def tiny_config(tiny, **fields):
@@ -119,7 +120,8 @@ def test_precision_may_change_between_runs_of_one_process(tiny, tmp_path):
 def test_statistics_equal_those_of_all_windows_at_once(tiny):
     from losa.annotations.dataset import load_annotations
     from losa.taps.open import open_taps
-    from losa.windows import Windows
+    from losa.training.state import tap_statistics
+    from losa.training.windows import Windows
 
     config = tiny_config(tiny)
     videos = load_annotations(config.annotations).subset("train")
@@ -128,7 +130,7 @@ def test_statistics_equal_those_of_all_windows_at_once(tiny):
     samples = [source.features(windows[0, i]["fetched"]) for i in range(len(windows))]
     tapped, last = torch.cat([t[..., 0, 0] for t, _ in samples], 2), torch.cat([x for _, x in samples], 1)
     expected = tapped.mean(2), tapped.std(2, correction=0), last.mean(1), last.std(1, correction=0)
-    for got, wanted in zip(training.tap_statistics(windows, source), expected, strict=True):
+    for got, wanted in zip(tap_statistics(windows, source), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4)
 
 

@@ -7,14 +7,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from losa import train as training
 from losa.config import Config
 from losa.errors import ConfigError, TrainingError
-from losa.judge import watched
 from losa.presets import PRESETS
-from losa.resume import warm_start
 from losa.run import late_gain, run, seeds_of
-from losa.train import make_optimiser, train
+from losa.training import train as training
+from losa.training.optimiser import make_optimiser
+from losa.training.state import warm_start
+from losa.training.train import train
+from losa.training.validation import watched
 
 
 def tiny_config(tiny, **fields):

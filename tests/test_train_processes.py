@@ -11,9 +11,9 @@ import torch
 from accelerate import debug_launcher
 from safetensors.torch import load_file
 
-from losa import processes
-from losa import train as training
 from losa.presets import PRESETS
+from losa.training import distributed as processes
+from losa.training import train as training
 
 
 class Killed(BaseException):

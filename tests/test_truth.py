@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from losa.evaluate import evaluate
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.records import count_instances, read_ground_truth, read_predictions
+from losa.evaluation.test_sets import TEST_SETS, choose_test_set, leave_out, read_block_list
 from losa.segments import write_predictions
-from losa.truth import (
-    TEST_SETS,
-    choose_test_set,
-    count_instances,
-    leave_out,
-    read_block_list,
-    read_ground_truth,
-    read_predictions,
-)
 
 
 def instance(start, end, score=None, label="a"):

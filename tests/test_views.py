@@ -14,14 +14,18 @@ from PIL import Image
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.errors import RunError
-from losa.evaluate import LENGTHS, evaluate
-from losa.finished import Run, ap_table, counted, find_runs, folder_of, open_run
+from losa.evaluation.average_precision import LENGTHS, evaluate
+from losa.evaluation.records import read_ground_truth, read_predictions
+from losa.evaluation.targets import truth_of
+from losa.evaluation.thresholds import ap_table, counted
+from losa.finished import Run, find_runs, folder_of, open_run
+from losa.inference.candidates import Raw, load_raw, save_raw
+from losa.inference.postprocess import suppress
+from losa.inference.predict import video_gates, windows_of
 from losa.model.checkpoint import save_model
 from losa.model.losa import build
-from losa.predict import Raw, load_raw, save_raw, suppress, truth_of, video_gates, windows_of
 from losa.run import test as predict_and_evaluate
 from losa.taps.open import open_source
-from losa.truth import read_ground_truth, read_predictions
 from losa.views import (
     features_view,
     frames,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from losa.annotations.dataset import Video
 from losa.segments import Grid
 from losa.taps.batch import stack
-from losa.windows import Windows, batch_indices, choose_window, clip_segments, loader
+from losa.training.windows import Windows, batch_indices, choose_window, clip_segments, loader
 
 
 class Numbers:

@@ -13,7 +13,7 @@ MISSED = {"length": ("length", "{} (over {:g} s)"), "coverage": ("share of the v
 
 
 class Diagnosis(View):
-    """Bars of what `losa.diagnose.diagnose` said of these `truth` and `predictions`, {video: [record]}, seconds.
+    """Bars of what `diagnose` said of these `truth` and `predictions`, {video: [record]}, seconds.
 
     classes: all labels, for their colours. frames(video, times_s) -> JPEG bytes per time; None shows no frames.
     selected: {"video", "kind": "prediction" | "truth", "index"} of the segment clicked, {} before the first click.

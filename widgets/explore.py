@@ -127,7 +127,7 @@ class Explore(w.VBox):
         page.children = [self.profiled, view] if name == "gates" else [view]
 
     def _given(self, name: str, run: object, video: str) -> dict:
-        from losa.diagnose import diagnose
+        from losa.evaluation.diagnose import diagnose
 
         if name != "diagnosis":
             return self._views.features_view(run, video) if name == "features" else self._views.gates_view(

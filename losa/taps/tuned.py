@@ -10,9 +10,6 @@ is on. The backbone stays in eval mode even then: batch norm keeps its pretraine
 what a batch holds beside a video changes nothing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -75,23 +72,3 @@ class TunedTaps(LiveTaps):
                                                         chunk=self.chunk)
         span = slice(fetched["lead"], fetched["lead"] + fetched["length"])
         return tapped[:, :, span], last[:, span]
-
-
-@contextmanager
-def swapped(tuned: nn.Module | None, other: nn.Module | None) -> Iterator[None]:
-    """`tuned` computes with the weights and buffers of `other`, say its moving average, until the end; None: nothing.
-    """
-    exchange(tuned, other)
-    try:
-        yield
-    finally:
-        exchange(tuned, other)
-
-
-def exchange(one: nn.Module | None, other: nn.Module | None) -> None:
-    """Exchanges the values of two modules of the same kind; no tensor is copied."""
-    if one is None or other is None:
-        return
-    values = other.state_dict(keep_vars=True)
-    for name, value in one.state_dict(keep_vars=True).items():
-        value.data, values[name].data = values[name].data, value.data

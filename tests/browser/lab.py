@@ -16,8 +16,8 @@ from pathlib import Path
 from harness import clip, slowed
 
 from losa.annotations.dataset import load_annotations
-from losa.evaluate import evaluate, report
-from losa.predict import truth_of
+from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.targets import truth_of
 from losa.presets import PRESETS
 from losa.run import run
 

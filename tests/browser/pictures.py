@@ -23,7 +23,7 @@ HIGH = 15_000  # pixels: a browser's pictures end at 16,384
 
 def widgets(demo: Path) -> tuple[dict[str, list], list]:
     """{name: widgets of one page} of the video with most errors, and those of the README's second picture."""
-    from losa.diagnose import diagnose
+    from losa.evaluation.diagnose import diagnose
     from losa.finished import open_run
     from losa.views import features_view, frames, gate_profile, gates_view, timeline_view, video_table
     from widgets.base import link

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from harness import HOSTILE, LABELS, settled, shown, tracks
 
-from losa.diagnose import diagnose
+from losa.evaluation.diagnose import diagnose
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features

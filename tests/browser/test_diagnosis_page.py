@@ -8,7 +8,7 @@ import pytest
 from harness import HOSTILE, exchange, opened, picture, settled, shown, trait
 from PIL import Image
 
-from losa.diagnose import diagnose
+from losa.evaluation.diagnose import diagnose
 from widgets import share
 from widgets.diagnosis import MOST, Diagnosis
 

@@ -12,8 +12,9 @@ from losa.presets import PRESETS
 from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
 from losa.taps.recipe import TapRecipe
-from losa.train import batch_losses, cut, make_optimiser, train
-from losa.windows import Windows
+from losa.training.optimiser import make_optimiser
+from losa.training.train import batch_losses, cut, train
+from losa.training.windows import Windows
 
 
 def one_step(tiny, backbone, device, autocast=False):

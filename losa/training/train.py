@@ -1,6 +1,6 @@
 """The training loop: one visible function, the same for every way of adapting, with exact resume.
 
-One process or several (`losa.processes`): each takes its share of every batch; positives, losses and gradients are
+One process or several (`distributed`): each takes its share of every batch; positives, losses and gradients are
 summed over all of them, so that their number changes nothing.
 """
 
@@ -12,8 +12,6 @@ import warnings
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
@@ -22,20 +20,30 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.errors import ConfigError, TrainingError
-from losa.judge import average_map, watched
-from losa.machine import best_device, memory_gb, peak_memory_mb
+from losa.evaluation.targets import seen_by
+from losa.machine import memory_gb, peak_memory_mb
 from losa.model.adapters import find_adapter
 from losa.model.checkpoint import save_model
 from losa.model.contract import check_adapter
-from losa.model.losa import LoSA, build
+from losa.model.losa import build
 from losa.model.points import Targets, assign_batch, count_positives, losses, points, update_normaliser
-from losa.predict import seen_by
-from losa.processes import anywhere, launched, on_main, same_weights, share, sum_gradients, summed
-from losa.resume import append_log, load_state, model_file, save_state, start_run, warm_start
 from losa.taps.batch import Batch, rounded, stack
 from losa.taps.open import open_source
-from losa.taps.tuned import swapped
-from losa.windows import Windows, batch_indices, loader
+from losa.training.distributed import (
+    anywhere,
+    launched,
+    make_accelerator,
+    on_main,
+    same_weights,
+    share,
+    sum_gradients,
+    summed,
+    tracked,
+)
+from losa.training.optimiser import learning_rate, make_optimiser
+from losa.training.state import append_log, first_state, load_state, model_file, save_state, start_run, swapped
+from losa.training.validation import average_map, watched
+from losa.training.windows import Windows, batch_indices, loader
 
 
 def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
@@ -158,50 +166,6 @@ def batch_losses(model: nn.Module, batch: Batch, targets: Targets, config: Confi
     return cls, config.reg_weight * reg
 
 
-def make_optimiser(model: LoSA, config: Config, tuned: nn.Module | None = None) -> torch.optim.Optimizer:
-    """AdamW with groups by role: gates learn faster and, like biases, norms and scales, are not decayed.
-
-    tuned: what trains inside the backbone, at a learning rate of its own; its vectors are not decayed.
-    """
-    inside = [p for p in tuned.parameters() if p.requires_grad] if tuned is not None else []
-    given = {**model.groups(), "tuned": [p for p in inside if p.ndim > 1],
-             "tuned_no_decay": [p for p in inside if p.ndim <= 1]}
-    roles = {"gate": (config.gate_lr_scale, 0.0), "no_decay": (1.0, 0.0), "decay": (1.0, config.weight_decay),
-             "tuned": (config.backbone_lr_scale, config.weight_decay),
-             "tuned_no_decay": (config.backbone_lr_scale, 0.0)}
-    groups = [{"params": params, "scale": roles[role][0], "weight_decay": roles[role][1]}
-              for role, params in given.items() if params]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-
-
-def learning_rate(config: Config, step: int, per_epoch: int) -> float:
-    """Linear warm-up, then cosine to 1e-8, per step."""
-    warmup, total = config.warmup_epochs * per_epoch, (config.warmup_epochs + config.epochs) * per_epoch
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    done = (step - warmup) / max(total - warmup - 1, 1)
-    return 1e-8 + (config.learning_rate - 1e-8) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-
-@torch.no_grad()
-def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean and standard deviation per channel of taps (K, C) and last layer (C,) over `at_most` training windows.
-
-    One window is in memory at a time.
-    """
-    total, count, snippets = None, 0, 0
-    for i in range(0, len(windows), -(-len(windows) // at_most)):
-        tapped, last = source.features(windows[0, i]["fetched"])
-        rows = [x.double() for x in (tapped.permute(0, 1, 3, 4, 2).flatten(2), last)]
-        count, snippets = count + rows[0].shape[2], snippets + last.shape[1]
-        sums = [x.sum(-1) for x in rows] + [x.square().sum(-1) for x in rows]
-        total = sums if total is None else [a + b for a, b in zip(total, sums, strict=True)]
-    means = [total[0] / max(count, 1), total[1] / snippets]
-    squares = [total[2] / max(count, 1), total[3] / snippets]
-    spreads = [(square - mean.square()).clamp(min=0).sqrt() for square, mean in zip(squares, means, strict=True)]
-    return means[0].float(), spreads[0].float(), means[1].float(), spreads[1].float()
-
-
 def scores(ema: nn.ModuleDict, source, judged: dict, config: Config, labelled: Annotations) -> dict[str, float]:
     """Average mAP by name of the log, of the moving average of everything that learns."""
     with swapped(source.tuned, tuned_of(ema)):
@@ -236,43 +200,6 @@ def check_beginning(config: Config) -> None:
     if config.start and not model_file(config.start).is_file():
         raise ConfigError(f"start={config.start!r}: no model at {model_file(config.start)}; name the folder of a "
                           f"finished run, or its model.safetensors")
-
-
-def make_accelerator(config: Config, out: Path) -> Accelerator:
-    """accelerate's, for mixed precision and trackers."""
-    AcceleratorState._reset_state()  # else a second run in this process could not choose another precision
-    return Accelerator(mixed_precision=config.precision, cpu=best_device() == "cpu",
-                       log_with=config.log_with or None, project_dir=out if config.log_with else None)
-
-
-@contextlib.contextmanager
-def tracked(accelerator: Accelerator, config: Config, out: Path):
-    """Nothing; inside, `accelerator.log` reaches the tracker that `log_with` names, if any; then accelerate is let go.
-
-    Its notebook_launcher would not start in a notebook where a run, finished or stopped, still held it.
-    """
-    try:
-        if config.log_with:
-            plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in config.to_dict().items()}
-            named = {tracker: {"name": out.name} for tracker in ("wandb", "trackio")}
-            accelerator.init_trackers("losa", config=plain, init_kwargs=named)
-        yield
-    finally:
-        for tracker in accelerator.trackers:
-            tracker.finish()
-        AcceleratorState._reset_state()
-
-
-def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows, source,
-                quiet: bool) -> dict:
-    """The loop's state before the first step, after standardisation and a warm start are in the model and its EMA."""
-    learnt["model"].set_statistics(*on_main(lambda: [x.cpu() for x in tap_statistics(windows, source)]))
-    if config.start:
-        told = on_main(lambda: warm_start(config.start, learnt))
-        if not quiet:
-            print(told)
-    ema.load_state_dict(learnt.state_dict())
-    return {"step": 0, "normaliser": config.init_normaliser, "seconds": 0.0}
 
 
 @contextlib.contextmanager

@@ -3,19 +3,22 @@
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from losa.adapter_file import code_of
 from losa.config import LATE, Config
 from losa.errors import TrainingError
 from losa.files import file_id, write_text
 from losa.model.checkpoint import TUNED
-from losa.processes import launched, on_main
+from losa.training.distributed import launched, on_main
+from losa.training.windows import Windows
 
 
 def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:
@@ -126,3 +129,54 @@ def warm_start(run: str | Path, learnt: nn.ModuleDict) -> str:
     for name, value, _ in fit:
         value.copy_(saved[name])
     return f"start={run}: {len(fit)} of {len(named)} tensors taken over"
+
+
+@contextmanager
+def swapped(tuned: nn.Module | None, other: nn.Module | None) -> Iterator[None]:
+    """`tuned` computes with the weights and buffers of `other`, say its moving average, until the end; None: nothing.
+    """
+    exchange(tuned, other)
+    try:
+        yield
+    finally:
+        exchange(tuned, other)
+
+
+def exchange(one: nn.Module | None, other: nn.Module | None) -> None:
+    """Exchanges the values of two modules of the same kind; no tensor is copied."""
+    if one is None or other is None:
+        return
+    values = other.state_dict(keep_vars=True)
+    for name, value in one.state_dict(keep_vars=True).items():
+        value.data, values[name].data = values[name].data, value.data
+
+
+def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows, source,
+                quiet: bool) -> dict:
+    """The loop's state before the first step, after standardisation and a warm start are in the model and its EMA."""
+    learnt["model"].set_statistics(*on_main(lambda: [x.cpu() for x in tap_statistics(windows, source)]))
+    if config.start:
+        told = on_main(lambda: warm_start(config.start, learnt))
+        if not quiet:
+            print(told)
+    ema.load_state_dict(learnt.state_dict())
+    return {"step": 0, "normaliser": config.init_normaliser, "seconds": 0.0}
+
+
+@torch.no_grad()
+def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean and standard deviation per channel of taps (K, C) and last layer (C,) over `at_most` training windows.
+
+    One window is in memory at a time.
+    """
+    total, count, snippets = None, 0, 0
+    for i in range(0, len(windows), -(-len(windows) // at_most)):
+        tapped, last = source.features(windows[0, i]["fetched"])
+        rows = [x.double() for x in (tapped.permute(0, 1, 3, 4, 2).flatten(2), last)]
+        count, snippets = count + rows[0].shape[2], snippets + last.shape[1]
+        sums = [x.sum(-1) for x in rows] + [x.square().sum(-1) for x in rows]
+        total = sums if total is None else [a + b for a, b in zip(total, sums, strict=True)]
+    means = [total[0] / max(count, 1), total[1] / snippets]
+    squares = [total[2] / max(count, 1), total[3] / snippets]
+    spreads = [(square - mean.square()).clamp(min=0).sqrt() for square, mean in zip(squares, means, strict=True)]
+    return means[0].float(), spreads[0].float(), means[1].float(), spreads[1].float()

@@ -5,13 +5,19 @@ through all of this unchanged. Sums are taken by hand, after the backward pass, 
 module or several, trained or not, and for a process that has no sample in a step.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from torch import Tensor, distributed, nn
+
+from losa.config import Config
+from losa.machine import best_device
 
 WAIT = timedelta(days=14)  # for the main process, which may fill a cache or predict; a lost process ends all others
 BUCKET = 2**24  # numbers summed at a time
@@ -97,3 +103,28 @@ def same_weights(*modules: nn.Module | None) -> None:
     for module in () if alone() else modules:
         for value in module.state_dict().values() if module is not None else ():
             distributed.broadcast(value, src=0)
+
+
+def make_accelerator(config: Config, out: Path) -> Accelerator:
+    """accelerate's, for mixed precision and trackers."""
+    AcceleratorState._reset_state()  # else a second run in this process could not choose another precision
+    return Accelerator(mixed_precision=config.precision, cpu=best_device() == "cpu",
+                       log_with=config.log_with or None, project_dir=out if config.log_with else None)
+
+
+@contextlib.contextmanager
+def tracked(accelerator: Accelerator, config: Config, out: Path):
+    """Nothing; inside, `accelerator.log` reaches the tracker that `log_with` names, if any; then accelerate is let go.
+
+    Its notebook_launcher would not start in a notebook where a run, finished or stopped, still held it.
+    """
+    try:
+        if config.log_with:
+            plain = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in config.to_dict().items()}
+            named = {tracker: {"name": out.name} for tracker in ("wandb", "trackio")}
+            accelerator.init_trackers("losa", config=plain, init_kwargs=named)
+        yield
+    finally:
+        for tracker in accelerator.trackers:
+            tracker.finish()
+        AcceleratorState._reset_state()

@@ -4,36 +4,25 @@ Videos of any length: overlapping windows are run, and each point is answered by
 lies, so no candidate is counted twice and none is cut by a window's edge.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from losa.annotations.dataset import Annotations, Video
-from losa.classifier import fuse, read_scores
+from losa.annotations.dataset import Video
 from losa.config import Config
+from losa.inference.candidates import Raw
 from losa.model.losa import LoSA
 from losa.model.points import decode, points
-from losa.segments import Grid, soft_nms, to_records, vote
+from losa.segments import Grid
 from losa.taps.batch import padded, rounded
 
 BATCH_WINDOWS = 8  # run together, at most
 BATCH_NUMBERS = 2**24  # of features in them, at most, where more than one window runs
-
-
-class Raw(NamedTuple):
-    """Candidates of one video before suppression, best first; segments in seconds."""
-
-    segments: Float[Tensor, "M 2"]
-    scores: Float[Tensor, " M"]
-    labels: Int[Tensor, " M"]
 
 
 def window_spans(total: int, window: int, overlap: float, align: int = 1) -> list[tuple[int, int, float, float]]:
@@ -131,74 +120,3 @@ def video_gates(model: LoSA, source, video: Video) -> Float[Tensor, "K R T"] | N
                     for x in source.features(source.fetch(video, 0, source.num_snippets(video))))
     gates = model.features(tapped, last, torch.ones(1, last.shape[2], dtype=torch.bool, device=last.device))[1]
     return None if gates is None else gates[0].cpu()
-
-
-def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str],
-             named: Sequence[str] = ()) -> dict[str, list[dict]]:
-    """Records per video after soft-NMS, voting and fusion with an external classifier, best first.
-
-    named: the classes of the data, which are all that the classifier may name.
-    """
-    records = {}
-    for video_id, candidates in raw.items():
-        kept = Raw(*soft_nms(*candidates, sigma=config.nms_sigma, min_score=config.min_score,
-                             max_segments=config.max_segments, class_wise=config.class_wise_nms))
-        if config.voting:
-            kept = kept._replace(segments=voted(kept, candidates, config))
-        records[video_id] = to_records(*kept, classes)
-    if not config.classifier:
-        return records
-    return fuse(records, read_scores(config.classifier, named), config.classifier_topk, config.classifier_fusion)
-
-
-def voted(kept: Raw, candidates: Raw, config: Config) -> Float[Tensor, "K 2"]:
-    """The kept segments moved by the votes of all candidates, of their own class with `config.class_wise_nms`."""
-    segments = kept.segments.clone()
-    for label in kept.labels.unique() if config.class_wise_nms else [None]:
-        mine, theirs = (slice(None) if label is None else r.labels == label for r in (kept, candidates))
-        segments[mine] = vote(kept.segments[mine], candidates.segments[theirs], candidates.scores[theirs],
-                              tiou=config.voting, use_tiou=config.voting_weight == "score_tiou")
-    return segments
-
-
-def seen_by(config: Config, annotations: Annotations) -> Annotations:
-    """The annotations as the model learns them: with `config.class_agnostic` every label is "action"."""
-    if not config.class_agnostic:
-        return annotations
-    return Annotations(("action",), tuple(replace(v, labels=np.zeros_like(v.labels)) for v in annotations.videos))
-
-
-def judged_by(config: Config, annotations: Annotations) -> Annotations:
-    """The annotations that predictions are compared with: all classes as soon as a classifier names them."""
-    return annotations if config.classifier else seen_by(config, annotations)
-
-
-def truth_of(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, list[dict]]:
-    """The videos' ground truth as the records that `evaluate` compares with."""
-    return {v.id: [{"segment": s, "label": classes[a]} for s, a in zip(v.segments.tolist(), v.labels, strict=True)]
-            for v in videos}
-
-
-def save_raw(path: str | Path, raw: dict[str, Raw], classes: Sequence[str]) -> Path:
-    """Writes all candidates as arrays (`video` indexes `videos`, `label` indexes `classes`), atomically."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    counts = [len(r.scores) for r in raw.values()]
-    np.savez_compressed(
-        temporary, videos=np.array(list(raw), dtype=str), classes=np.array(classes, dtype=str),
-        video=np.repeat(np.arange(len(raw)), counts).astype(np.int32),
-        segments=np.concatenate([r.segments.numpy() for r in raw.values()]).astype(np.float32),
-        scores=np.concatenate([r.scores.numpy() for r in raw.values()]).astype(np.float32),
-        labels=np.concatenate([r.labels.numpy() for r in raw.values()]).astype(np.int32))
-    os.replace(temporary, path)
-    return path
-
-
-def load_raw(path: str | Path) -> tuple[dict[str, Raw], tuple[str, ...]]:
-    """(candidates per video, classes) as `save_raw` wrote them."""
-    with np.load(path) as stored:
-        data = {name: stored[name] for name in stored.files}
-    chosen = {str(name): data["video"] == i for i, name in enumerate(data["videos"])}
-    raw = {name: Raw(torch.from_numpy(data["segments"][rows]), torch.from_numpy(data["scores"][rows]),
-                     torch.from_numpy(data["labels"][rows]).long()) for name, rows in chosen.items()}
-    return raw, tuple(map(str, data["classes"]))

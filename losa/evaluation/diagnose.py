@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from losa.evaluate import LENGTHS, match_classes, rules_of
-from losa.protocols import Protocol, check_tiou
+from losa.evaluation.average_precision import LENGTHS, match_classes, rules_of
+from losa.evaluation.protocols import Protocol, check_tiou
+from losa.evaluation.records import Records
 from losa.segments import tiou as pairwise_tiou
-from losa.truth import Records
 
 Number = int | float
 KINDS = ("true positive", "double detection", "wrong label", "localisation", "confusion", "background", "left out")

@@ -1,7 +1,7 @@
 """Mean average precision of temporal detections, by named protocols that equal the public evaluators.
 
-Truth and predictions are read by `losa.truth`, rules are in `losa.protocols`; both are usable from here. Needs
-numpy and `losa.segments` only.
+Ground truth and predictions are read by `records`, the rules that evaluators differ in are in `protocols`. Needs numpy
+only: no torch, no decoder.
 """
 
 import math
@@ -11,25 +11,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from losa.protocols import PROTOCOLS, Protocol, check_tiou, parse_tiou
+from losa.evaluation.protocols import PROTOCOLS, Protocol, check_tiou
+from losa.evaluation.records import Records, count_instances, unknown_videos
 from losa.segments import tiou as pairwise_tiou
-from losa.truth import (
-    TEST_SETS,
-    Records,
-    choose_test_set,
-    count_instances,
-    leave_out,
-    read_block_list,
-    read_ground_truth,
-    read_predictions,
-    unknown_videos,
-)
-
-__all__ = [
-    "LENGTHS", "PROTOCOLS", "TEST_SETS", "ClassMatches", "Evaluation", "Protocol", "Records", "choose_test_set",
-    "evaluate", "leave_out", "match_classes", "parse_tiou", "read_block_list", "read_ground_truth", "read_predictions",
-    "report", "rules_of",
-]  # fmt: skip
 
 Number = int | float
 
