@@ -26,7 +26,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     # data
-    annotations: str = "runs/demo/world/annotations.json"  # ActivityNet-layout JSON made by `losa prepare`
+    annotations: str = "runs/demo/world/annotations.json"  # ActivityNet-layout JSON made by `losa data prepare`
     train_subset: str = "train"
     val_subset: str = "val"  # choices are made here; "" trains without validation
     test_subset: str = "test"

@@ -46,7 +46,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A folder with the embedded world at size tiny, shared by the tests of this process."""
-    from losa.world import make_world
+    from losa.world.render import make_world
 
     folder = tmp_path_factory.mktemp("tiny")
     make_world(folder / "world", "tiny", seed=0, num_workers=1)

@@ -7,7 +7,7 @@ CLASSES = ("jump", "wave", HOSTILE)
 
 
 def result() -> dict:
-    """A result as `losa.demo.demo` returns it."""
+    """A result as `losa.workflows.demo.demo` returns it."""
     per_class = {c: [0.5, 0.3] for c in CLASSES}
     return {"head_only": {"average_map": 0.4, "map": [0.5, 0.3], "per_class": per_class},
             "losa": {"average_map": 0.4625, "map": [0.55, 0.375], "per_class": per_class}, "tiou": [0.3, 0.5],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
-from losa.ablation_figures import (
+from losa.reports.ablation_figures import (
     beside,
     cost_bars,
     explore,

@@ -18,9 +18,9 @@ import pytest
 from video_files import read_number, write_video
 
 from losa.annotations.dataset import Annotations, Video
-from losa.cli import main
+from losa.cli.main import main
+from losa.cli.output import parse_shares, training_hint
 from losa.config import Config
-from losa.hints import parse_shares, training_hint
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -60,7 +60,7 @@ def test_a_sweep_of_one_cell_runs_fails_by_exit_code_and_is_reported(tmp_path):
     (tmp_path / "grid.yaml").write_text("level: [2, 3]")
     words = ("sweep", "book.ipynb", "--grid", "grid.yaml", "--out", "runs", "-j", "2")
     done = losa(*words, cwd=tmp_path)
-    assert done.returncode == 1 and "1 ok, 1 error" in done.stdout and "next: losa report runs" in done.stdout
+    assert done.returncode == 1 and "1 ok, 1 error" in done.stdout and "next: losa sweep report runs" in done.stdout
     again = losa(*words, cwd=tmp_path)
     assert again.returncode == 1 and "1 error, 1 skipped" in again.stdout and "--retry" in again.stdout
     assert losa("report", "runs", cwd=tmp_path).stdout.strip() == "runs/report.html"

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from made_runs import TIOU, failed_run, made_run, made_world
 
-from losa.collect import collect, collect_parts, read_judged, write_frame
 from losa.evaluation.average_precision import evaluate
-from losa.statistics import bootstrap_difference, compare_groups
+from losa.sweeps.collect import collect, collect_parts, read_judged, write_frame
+from losa.sweeps.statistics import bootstrap_difference, compare_groups
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from torch import nn
 
 from losa.config import Config
 from losa.errors import CheckpointError, ConfigError, SweepError, TrainingError
-from losa.finished import open_run
+from losa.inspection.run_folder import open_run
 from losa.model.adapters import ADAPTERS, find_adapter
 from losa.model.checkpoint import load_model
 from losa.model.contract import RULES, STEPS, check_adapter
 from losa.presets import PRESETS
-from losa.run import run
-from losa.sweep import changed
-from losa.sweep_plan import plan
+from losa.sweeps.plan import plan
+from losa.sweeps.sweep import changed
+from losa.workflows.run import run
 
 
 class Right(nn.Module):

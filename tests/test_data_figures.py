@@ -7,7 +7,7 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 
-from losa import data_figures
+from losa.reports import data_figures
 from widgets.figures import class_colours
 
 CLASSES = ["a", "b", "c"]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from losa.demo import demo
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_ground_truth, read_predictions
+from losa.workflows.demo import demo
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from losa.evaluation.average_precision import LENGTHS, evaluate, report
 from losa.evaluation.protocols import PROTOCOLS, drop_duplicates, match_by_score, parse_tiou
 from losa.evaluation.records import read_ground_truth, read_predictions
-from losa.speed import plain_map
+from losa.studies.speed import plain_map
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from losa import views
+from losa.inspection import model_internals
+from losa.inspection.explore import ALL, ALONE, explore
+from losa.inspection.timeline import video_table
 from tests.made_runs import made_run, made_world
 from widgets.compare import Compare
-from widgets.explore import ALL, ALONE, explore
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,9 @@ def asked(monkeypatch):
         tap = {"name": "block 3", "similarity": np.eye(4), "xy": np.zeros((4, 2)), "explained": [0.5, 0.5]}
         return {"taps": [tap], "times": times, "labels": [""] * 4, "duration": 40.0, "classes": ["jump", "kick"]}
 
-    monkeypatch.setattr(views, "gates_view", gates_view)
-    monkeypatch.setattr(views, "features_view", features_view)
-    monkeypatch.setattr(views, "gate_profile", lambda run: asked.append(("profile", run.name)))
+    monkeypatch.setattr(model_internals, "gates_view", gates_view)
+    monkeypatch.setattr(model_internals, "features_view", features_view)
+    monkeypatch.setattr(model_internals, "gate_profile", lambda run: asked.append(("profile", run.name)))
     return asked
 
 
@@ -91,7 +92,7 @@ def test_a_second_run_is_compared(root, asked):
 
 def test_order_and_class(root, asked):
     browser = explore(root, run="bad", video="test_4")
-    table = views.video_table(browser.run).set_index("video")
+    table = video_table(browser.run).set_index("video")
     browser.controls["sort"].value = "difficulty"
     values = table.average_map[listed(browser, "video")]
     assert values.is_monotonic_increasing and browser.controls["video"].value == "test_4"
@@ -127,7 +128,8 @@ def test_what_cannot_be_shown_is_said_and_the_rest_works_on(root, asked, monkeyp
     assert "not finished" in browser.message and "result.json" in browser.message and not browser._place.children
     browser.controls["run"].value = "good"
     assert browser.message == "" and len(browser._place.children) == 2
-    monkeypatch.setattr(views, "features_view", lambda run, video: (_ for _ in ()).throw(ValueError("<b>no taps</b>")))
+    fails = lambda run, video: (_ for _ in ()).throw(ValueError("<b>no taps</b>"))  # noqa: E731
+    monkeypatch.setattr(model_internals, "features_view", fails)
     browser.tabs.selected_index = 2
     assert "no taps" in browser.message and "&lt;b&gt;no taps" in browser._said.value
     browser.tabs.selected_index = 0

@@ -20,7 +20,6 @@ from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.config import Config
 from losa.errors import CacheError, VideoError
 from losa.files import hold
-from losa.precompute import extract_all, folder_videos
 from losa.presets import PRESETS
 from losa.taps import decoding
 from losa.taps import extract as extract_module
@@ -33,6 +32,7 @@ from losa.taps.npy import NpyFeatures
 from losa.taps.open import fill
 from losa.taps.recipe import TapRecipe
 from losa.video import reader as video_module
+from losa.workflows.extract_dataset import extract_all, folder_videos
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from losa import lesson
-from losa.finished import open_run
-from losa.lesson import by_hand, colours, sight, training_step
+from losa.inspection import lesson
+from losa.inspection.lesson import by_hand, colours, sight, training_step
+from losa.inspection.run_folder import open_run
+from losa.inspection.timeline import rescore_of
 from losa.presets import PRESETS
-from losa.run import run as run_config
-from losa.views import rescore_of
+from losa.workflows.run import run as run_config
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from losa.annotations.dataset import load_annotations
 from losa.backbones.tuning import InsideAdapter, tune
-from losa.bench import MODES, ROWS, forward, make_parts, memory, saved_mib
 from losa.errors import CheckpointError
 from losa.model.adapters import TemporalAdapter
 from losa.model.checkpoint import load_model, save_model
 from losa.model.losa import build
 from losa.model.side_tokens import on_tokens
 from losa.presets import PRESETS
+from losa.studies.memory import MODES, ROWS, forward, make_parts, memory, saved_mib
 from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
 from losa.taps.open import backbone_taps, open_source, open_taps

@@ -15,17 +15,17 @@ import papermill
 import pytest
 from safetensors.torch import load_file
 
-from losa import demo as demos
 from losa.annotations.check import first_lines
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_ground_truth, read_predictions
-from losa.finished import open_run
+from losa.inspection.run_folder import open_run
+from losa.inspection.timeline import video_table
 from losa.model.checkpoint import load_model
-from losa.own_video import given_paths
 from losa.presets import PRESETS
-from losa.views import video_table
+from losa.video.folder import given_paths
+from losa.workflows import demo as demos
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -17,19 +17,20 @@ import pytest
 import torch
 from video_files import write_video
 
-from losa import own
 from losa.errors import CheckpointError, ConfigError, OwnVideoError
 from losa.evaluation.card import read_card
 from losa.files import hold
 from losa.model.checkpoint import load_model, save_model
-from losa.own import predict_files, subtitle_path
 from losa.presets import PRESETS, postprocess
-from losa.run import run as train_and_test
 from losa.taps import decoding, extract
 from losa.taps import live as taps
 from losa.taps.cached import CachedTaps
 from losa.taps.open import open_taps
 from losa.video.folder import find_videos, same
+from losa.workflows import predict_videos as own
+from losa.workflows.predict_videos import predict_files
+from losa.workflows.run import run as train_and_test
+from losa.workflows.write_predictions import as_csv, subtitle_path
 
 NASTY = "quotes \"x\" 'y' <b>&amp; ü #1?"
 
@@ -343,7 +344,7 @@ def test_names_that_are_no_utf8_still_make_valid_files(tmp_path):
     except OSError:
         pytest.skip("this disk takes UTF-8 names only")
     (name,) = find_videos(tmp_path)
-    assert name == "caf\ufffd" and own.as_csv([(name, "x")]).encode("utf-8")
+    assert name == "caf\ufffd" and as_csv([(name, "x")]).encode("utf-8")
 
 
 def test_subtitle_names_stay_short_and_inside(tmp_path):

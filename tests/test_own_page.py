@@ -7,8 +7,9 @@ import pytest
 from page_data import CLASSES, HOSTILE, own_video, result, video
 from test_page import Tree
 
-from losa.own_page import PAGE_VIDEOS, own_page
-from losa.page import MOST_SEGMENTS, clock, demo_page
+from losa.reports.demo_page import demo_page
+from losa.reports.html import MOST_SEGMENTS, clock
+from losa.reports.videos_page import PAGE_VIDEOS, own_page
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from page_data import CLASSES, HOSTILE, result, video
 
-from losa.page import Html, demo_page, element, minutes, write_page
+from losa.reports.demo_page import demo_page
+from losa.reports.html import Html, element, minutes, write_page
 from widgets.figures import class_colours
 
 

@@ -11,8 +11,8 @@ from losa.errors import ConfigError
 from losa.evaluation.card import METHOD, POST, SAMPLING, compare, read_card
 from losa.evaluation.records import read_predictions
 from losa.presets import PRESETS
-from losa.run import run
-from losa.run import test as predict_subset
+from losa.workflows.evaluate_run import test as predict_subset
+from losa.workflows.run import run
 
 SMALL = dict(weights="random", input_size=32, epochs=1, warmup_epochs=0, head_dim=32, adapter_dim=16, taps=[5, 11],
              num_workers=0, compute_dtype="float32", train_subset="train", test_subset="test", test_set="")

@@ -6,10 +6,10 @@ import json
 import pytest
 import torch
 
-from losa import pretrain as P
-from losa import world
 from losa.backbones.vit import WEIGHTS, load_backbone, load_video_vit
-from losa.motions import PRESETS
+from losa.world import pretrain as P
+from losa.world import render as world
+from losa.world.motions import PRESETS
 
 
 @pytest.fixture(scope="module")

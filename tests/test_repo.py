@@ -19,18 +19,34 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {path: path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
            for path in sorted((ROOT / "losa").rglob("*.py")) if path.stem != "__init__"}  # fmt: skip
-GROUND = {"errors", "files", "machine", "adapter_file", "segments", "config", "presets"}
 ROOMS = {  # room: the rooms it may use
+    # the ground floor, a file each
     "errors": set(), "machine": set(), "files": {"errors"}, "adapter_file": {"errors"}, "segments": {"files"},
-    "config": {"errors", "adapter_file"}, "presets": {"config", "errors"},
-    "backbones": {"errors", "config", "files"},
-    "model": {"errors", "config", "adapter_file", "files", "segments"},
-    "taps": {"errors", "files", "machine", "config", "segments", "video", "annotations", "backbones", "model"},
-    "evaluation": {"errors", "files", "config", "segments", "annotations"},
-    "inference": {"errors", "files", "config", "segments", "annotations", "evaluation", "model", "taps"},
-    "training": {"errors", "files", "machine", "adapter_file", "config", "segments", "annotations", "evaluation",
-                 "model", "taps", "inference", "backbones"},
-    "video": {"errors", "files"}, "annotations": {"errors", "files", "video"},
+    "config": {"errors", "adapter_file"}, "presets": {"errors", "config"},
+    # files in
+    "video": {"errors"}, "annotations": {"errors", "files", "video"},
+    # the paper
+    "backbones": {"config"}, "model": {"errors", "adapter_file", "config"},
+    "taps": {"errors", "files", "segments", "config", "video", "annotations", "backbones", "model"},
+    # numbers out
+    "evaluation": {"errors", "segments", "config", "annotations"},
+    "inference": {"errors", "segments", "config", "annotations", "taps", "model"},
+    "training": {"errors", "files", "machine", "adapter_file", "config", "annotations", "taps", "model", "inference",
+                 "evaluation"},
+    "world": {"backbones"}, "sweeps": {"errors", "files", "adapter_file", "config", "annotations", "taps",
+                                       "evaluation"},
+    # what people look at
+    "reports": {"files", "config", "world", "sweeps"},
+    "inspection": {"errors", "files", "machine", "config", "annotations", "video", "taps", "model", "evaluation",
+                   "inference", "training"},
+    # whole jobs
+    "workflows": {"errors", "files", "machine", "adapter_file", "segments", "config", "presets", "video",
+                  "annotations", "backbones", "model", "taps", "training", "inference", "evaluation", "world",
+                  "reports", "sweeps"},
+    "studies": {"errors", "files", "machine", "config", "presets", "video", "annotations", "backbones", "model", "taps",
+                "training", "inference", "evaluation", "world", "sweeps", "workflows"},
+    "cli": {"errors", "config", "presets", "annotations", "video", "evaluation", "training", "world", "sweeps",
+            "reports", "workflows", "studies"},
 }  # fmt: skip
 TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}
 REQUIRED = {"torch", "timm", "decord", "jupyterlab", "ipywidgets", "matplotlib", "plotly", "papermill", "nbstripout"}
@@ -160,6 +176,10 @@ def test_make_without_a_fitting_python_says_so_and_makes_nothing(tmp_path):
 # --- imports --------------------------------------------------------------------------------------------------------
 
 
+def test_every_room_is_in_the_table():
+    assert {room_of(module) for module in MODULES.values()} == set(ROOMS)
+
+
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_room_uses_only_rooms_below_it(room):
     for path, module in MODULES.items():
@@ -182,8 +202,7 @@ def test_losa_imports_go_in_no_circle():
 
 def test_widgets_know_neither_losa_nor_torch_and_nothing_imports_notebooks():
     for path in (ROOT / "widgets").rglob("*.py"):
-        strange = {"torch", "notebooks"} | (set() if path.name == "explore.py" else {"losa"})  # that one joins them
-        assert not strange & {name.split(".")[0] for name in imported(path)}, path
+        assert not {"torch", "notebooks", "losa"} & {name.split(".")[0] for name in imported(path)}, path
     for path in MODULES:
         assert not {"notebooks", "tests"} & {name.split(".")[0] for name in imported(path)}, path
 

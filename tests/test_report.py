@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from made_runs import failed_run, made_run, made_world
 
-from losa.collect import collect
-from losa.report import axes_of, report
-from losa.statistics import compare_groups
+from losa.reports.sweep_report import axes_of, report
+from losa.sweeps.collect import collect
+from losa.sweeps.statistics import compare_groups
 
 
 class Page(HTMLParser):

@@ -58,7 +58,7 @@ def test_hidden_and_foreign_videos_travel_as_bytes_up_to_a_limit(server, video):
     hidden.write_bytes(video.read_bytes())
     for path in (hidden, video):
         source, data = share.video_source(path)
-        assert source["kind"] == "bytes" and data == video.read_bytes() and "losa playable" in source["message"]
+        assert source["kind"] == "bytes" and data == video.read_bytes() and "losa data playable" in source["message"]
     source, data = share.video_source(video, max_mb=0.001)
     assert source["kind"] == "none" and data == b"" and "larger than 0.001 MB" in source["message"]
 

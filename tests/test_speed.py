@@ -2,7 +2,7 @@
 
 import pytest
 
-from losa.speed import (
+from losa.studies.speed import (
     decode_speed,
     extraction_share,
     interleaved,

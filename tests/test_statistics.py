@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from losa.collect import Judged
 from losa.evaluation.average_precision import evaluate
-from losa.statistics import (
+from losa.sweeps.collect import Judged
+from losa.sweeps.statistics import (
     bootstrap_difference,
     bootstrap_scores,
     compare_groups,
@@ -89,7 +89,7 @@ def test_many_draws_at_once_are_the_draws_one_by_one(monkeypatch):
     truth, predictions = records(3)
     draws = video_draws(6, 50, seed=4)
     whole = weighted_map(truth, predictions, draws, TIOU)
-    monkeypatch.setattr("losa.statistics.AT_ONCE", 1)
+    monkeypatch.setattr("losa.sweeps.statistics.AT_ONCE", 1)
     assert np.array_equal(whole, weighted_map(truth, predictions, draws, TIOU), equal_nan=True)
 
 

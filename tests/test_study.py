@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from losa import study
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
 from losa.evaluation.targets import truth_of
-from losa.folds import leave_one_out
-from losa.motions import CLASSES
 from losa.presets import PRESETS, widened_head
+from losa.studies import ablations as study
+from losa.studies.folds import leave_one_out
+from losa.world.motions import CLASSES
 
 SMALL = dict(epochs=1, warmup_epochs=0, head_dim=16, head_levels=3, adapter_dim=8, val_every=1, window=96)
 

@@ -19,10 +19,10 @@ from sweep_notebook import CODE, PARAMETERS, begun, write_notebook
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.errors import SweepError
-from losa.kernels import private_kernels
 from losa.presets import PRESETS
-from losa.sweep import THREADS, SweepResult, environment, sweep
-from losa.sweep_plan import expand, parameters_of, plan
+from losa.sweeps.kernels import private_kernels
+from losa.sweeps.plan import expand, parameters_of, plan
+from losa.sweeps.sweep import THREADS, SweepResult, environment, sweep
 from losa.taps.open import open_taps
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -310,7 +310,7 @@ def test_training_runs_of_two_seeds(tiny, tmp_path):
 
 def test_the_benchmark_measures_what_it_says(tmp_path, monkeypatch):
     """With a sweep that only writes what runs leave behind."""
-    from losa import sweep_speed as module
+    from losa.studies import sweep_speed as module
 
     def fake(notebook, grid, out, *, jobs, threads, quiet):
         for seed in grid["seed"]:

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from sweep_notebook import alive, begun, write_notebook
 
-from losa.kernels import Leash, end
-from losa.sweep import sweep
+from losa.sweeps.kernels import Leash, end
+from losa.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 GRID = {"how": ["slowly"], "seed": [0, 1, 2]}
@@ -33,7 +33,7 @@ def wait_for(condition, seconds: float = 60.0):
 def start(notebook: Path, out: Path, jobs: int = 2) -> subprocess.Popen:
     """A sweep in a process of its own."""
     call = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored by what runs behind &
-    call += f"from losa.sweep import sweep; sweep({str(notebook)!r}, {GRID!r}, {str(out)!r}, jobs={jobs})"
+    call += f"from losa.sweeps.sweep import sweep; sweep({str(notebook)!r}, {GRID!r}, {str(out)!r}, jobs={jobs})"
     return subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -46,7 +46,7 @@ def test_a_killed_kernel_costs_one_run_and_a_killed_sweep_none(tmp_path):
     notebook, out = write_notebook(tmp_path / "a.ipynb"), tmp_path / "out"
     killed = start(notebook, out)
     first, second = wait_for(lambda: len(found := begun(out)) == 2 and found)
-    assert "losa.kernels" in psutil.Process(second).cmdline()
+    assert "losa.sweeps.kernels" in psutil.Process(second).cmdline()
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: statuses(out) == ["dead"])
     wait_for(lambda: len(begun(out)) == 3 and alive([second]))

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from losa.config import Config
 from losa.errors import TrainingError
 from losa.presets import PRESETS, head_only
-from losa.run import run
 from losa.training import train as training
 from losa.training.optimiser import learning_rate
 from losa.training.train import train
+from losa.workflows.run import run
 
 
 def tiny_config(tiny, **fields):

@@ -10,12 +10,12 @@ from torch import nn
 from losa.config import Config
 from losa.errors import ConfigError, TrainingError
 from losa.presets import PRESETS
-from losa.run import late_gain, run, seeds_of
 from losa.training import train as training
 from losa.training.optimiser import make_optimiser
 from losa.training.state import warm_start
 from losa.training.train import train
 from losa.training.validation import watched
+from losa.workflows.run import late_gain, run, seeds_of
 
 
 def tiny_config(tiny, **fields):
@@ -172,5 +172,5 @@ def test_whether_a_run_is_finished_is_for_the_main_process_to_say(tmp_path, monk
     config = Config.make(annotations=str(tmp_path / "not_seen_from_here.json"))
     known = {"config": config.to_dict(), "inputs": {"annotations": "as the main process sees it"}}
     told = iter([known["inputs"], known])
-    monkeypatch.setattr("losa.run.on_main", lambda work: next(told))
+    monkeypatch.setattr("losa.workflows.run.on_main", lambda work: next(told))
     assert run(config, tmp_path / "run", quiet=True) == known

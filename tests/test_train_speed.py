@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from losa.annotations.dataset import load_annotations
+from losa.studies.training_speed import PHASES, VARIANTS, made_up, train_speed, train_speed_table
 from losa.taps.open import backbone_taps
-from losa.train_speed import PHASES, VARIANTS, made_up, train_speed, train_speed_table
 
 
 def test_the_made_up_cache_is_full_and_as_long_as_the_videos(tmp_path):

@@ -18,25 +18,16 @@ from losa.evaluation.average_precision import LENGTHS, evaluate
 from losa.evaluation.records import read_ground_truth, read_predictions
 from losa.evaluation.targets import truth_of
 from losa.evaluation.thresholds import ap_table, counted
-from losa.finished import Run, find_runs, folder_of, open_run
 from losa.inference.candidates import Raw, load_raw, save_raw
 from losa.inference.postprocess import suppress
 from losa.inference.predict import video_gates, windows_of
+from losa.inspection.model_internals import features_view, gate_profile, gates_view, looked_into
+from losa.inspection.run_folder import Run, find_runs, folder_of, open_run
+from losa.inspection.timeline import frames, pictures_of, rescore_of, timeline_view, video_table
 from losa.model.checkpoint import save_model
 from losa.model.losa import build
-from losa.run import test as predict_and_evaluate
 from losa.taps.open import open_source
-from losa.views import (
-    features_view,
-    frames,
-    gate_profile,
-    gates_view,
-    looked_into,
-    pictures_of,
-    rescore_of,
-    timeline_view,
-    video_table,
-)
+from losa.workflows.evaluate_run import test as predict_and_evaluate
 from tests.made_runs import failed_run, made_run, made_world
 from tests.test_predict import Waves
 from tests.test_windows import a_video
@@ -145,7 +136,7 @@ def test_a_run_says_what_is_wrong_with_its_files_and_little_else(tmp_path):
     run = open_run(tmp_path / "a")
     assert len(repr(run)) < 300 and "name='a'" in repr(run)
     (tmp_path / "a" / "raw_predictions.npz").write_bytes(b"PK cut short")
-    with pytest.raises(RunError, match="raw_predictions.npz is damaged.*losa predict"):
+    with pytest.raises(RunError, match="raw_predictions.npz is damaged.*losa test"):
         timeline_view({"a": run}, "test_0")
     run = open_run(tmp_path / "a")
     run.predictions["test_0"] = []

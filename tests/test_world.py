@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from losa import motions, world
+from losa.world import motions
+from losa.world import render as world
 
 
 @pytest.fixture(scope="module")

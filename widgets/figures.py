@@ -1,6 +1,6 @@
 """Static figures (matplotlib) of segments, training and results. Knows dicts and arrays only.
 
-Those of the data, from annotation to training target, are in `losa.data_figures`.
+Those of the data, from annotation to training target, are in `losa.reports.data_figures`.
 A record is `{"segment": [start, end], "label": text, "score": number}`, times in seconds, `score` optional.
 Colours mean the same in every figure and page of the project: `class_colours` for classes, `run_colours` for runs.
 """

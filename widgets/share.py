@@ -33,7 +33,7 @@ def video_source(path: str | Path | None, max_mb: float = 50) -> tuple[dict[str,
     """
     if path is None or not (path := Path(path)).is_file():
         return _source("none", "" if path is None else f"There is no video at {path}: was it moved?"), b""
-    copy = f"losa playable {shlex.quote(str(path))} {shlex.quote(path.stem + '_playable.mp4')}"
+    copy = f"losa data playable {shlex.quote(str(path))} {shlex.quote(path.stem + '_playable.mp4')}"
     strange, size_mb = _strange(path), path.stat().st_size / 1e6
     message = f"{path.name} {strange or 'cannot be played by this browser'}. Make a copy that it plays: {copy}"
     if strange:

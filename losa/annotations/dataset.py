@@ -140,7 +140,7 @@ def _finish(entries: list[Entry], names: tuple[str, ...], source: Path, folder: 
     if lost and (missing == "error" or len(lost) == len(entries)):
         stop(source, reasons, f"of {len(entries)} video files are missing", "Give the folder that holds them (`losa "
              'check --videos FOLDER` looks for similar names, `--fix` takes them); or read the others alone: '
-             'load_annotations(..., missing="drop"), or `losa prepare`.')
+             'load_annotations(..., missing="drop"), or `losa data prepare`.')
     if lost:
         announce(source, reasons, f"of {len(entries)} videos dropped, their files are missing")
     found = with_durations([entry for entry in entries if entry.id not in lost], source)

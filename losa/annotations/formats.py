@@ -32,7 +32,7 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
     errors = [found for found in sheet.findings.values() if found.level == "error"]
     if errors:
         raise AnnotationError("\n".join(f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}"
-                                        for e in errors) + "\n`losa check` lists everything, `--fix` repairs a copy.")
+                                        for e in errors) + "\n`losa data check` lists everything, `--fix` repairs a copy.")
     if sheet.layout == "CSV":
         repeated = [f"{entry.id}: {item}" for entry in sheet.entries
                     for item, times in Counter(entry.instances).items() if times > 1]

@@ -39,7 +39,7 @@ def check_instances(entries: list[Entry], classes: Sequence[str] | None, source:
             if end < start:
                 wrong.append(f"{where(entry, label, start, end)}: ends before it starts")
     if wrong:
-        stop(source, wrong, "instances are wrong", f"Correct them, or let `losa check --fix` do it on a copy. The "
+        stop(source, wrong, "instances are wrong", f"Correct them, or let `losa data check --fix` do it on a copy. The "
              f"{len(names)} classes: {shortened(names)}")
     return names
 
@@ -118,7 +118,7 @@ def with_durations(entries: list[Entry], source: Path) -> list[Entry]:
     infos = probe_all(unknown, broken) if unknown else {}
     if broken:
         stop(source, [f"{key}: {why}" for key, why in broken.items()], "video files cannot be used",
-             "`losa prepare` leaves them out.")
+             "`losa data prepare` leaves them out.")
     measured = {entry.id: entry for entry in measure(unknown, infos, source)}
     return [measured.get(entry.id, entry) for entry in entries]
 

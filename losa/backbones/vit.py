@@ -260,12 +260,12 @@ def load_video_vit(path: Path, clip_length: int | None = None) -> VideoViT:
             described = (file.metadata() or {}).get("model")
     if described is None:
         raise ValueError(f"{path} does not say which model it holds (metadata 'model' is missing); make it with "
-                         f"`losa pretrain`, or name its kind: backbone='videomae_b' or 'timm/<model name>'")
+                         f"`losa world pretrain`, or name its kind: backbone='videomae_b' or 'timm/<model name>'")
     try:
         model = VideoViT(**json.loads(described), source=path.name)
     except TypeError as error:
         raise ValueError(f"{path} describes a model this version does not know ({error}); make it again with "
-                         f"`losa pretrain`") from None
+                         f"`losa world pretrain`") from None
     if clip_length not in (None, model.frames_per_clip):
         model = VideoViT(**{**json.loads(described), "frames_per_clip": clip_length}, pos_grid=model.num_tokens,
                          source=path.name)

@@ -81,7 +81,7 @@ class LiveTaps:
             self._chosen = (which, indices)
             return indices
         except ValueError as error:
-            raise ValueError(f"video {video.id!r} ({video.path}): {error}; run `losa prepare` again") from None
+            raise ValueError(f"video {video.id!r} ({video.path}): {error}; run `losa data prepare` again") from None
 
     def fetch(self, video: Video, start: int, stop: int, copy: int = 0, alive=None) -> dict:
         """Frames (n, 3, S, S) uint8 of the clips that touch snippets [start, stop), with where to crop.

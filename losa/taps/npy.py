@@ -152,7 +152,7 @@ class NpyFeatures:
         fps = self.fps(video)
         if not fps:
             raise FeatureError(f"video {video.id!r} has no frame rate: features count native frames; give annotations "
-                               f"with an fps per video, as `losa prepare` writes them")
+                               f"with an fps per video, as `losa data prepare` writes them")
         return Grid(fps, self.card["stride"], self.card["frames"] / 2)
 
     def num_snippets(self, video: Video) -> int:

@@ -68,7 +68,7 @@ class TapRecipe:
     def key(self, video: Video, copy: int = 0) -> str:
         """Name of the file with the taps of a video, or of a further copy of it (see `losa.taps.augment`)."""
         if video.path is None:
-            raise ValueError(f"video {video.id!r} has no file; run `losa prepare` on the folder of videos")
+            raise ValueError(f"video {video.id!r} has no file; run `losa data prepare` on the folder of videos")
         content = [content_id(str(video.path)), float(video.start), float(video.duration)]
         if copy:  # what it changes is drawn by the video's id
             content += [copy, zlib.crc32(video.id.encode()), DRAWN]

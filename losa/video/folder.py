@@ -50,3 +50,19 @@ def same(name: str) -> str:
 def readable(path: str | Path) -> str:
     """The path as text that every file can hold, also where its bytes are no UTF-8."""
     return os.fsencode(path).decode("utf-8", errors="replace")
+
+
+def given_paths(here: Path, *, videos: str, labels: str, new_videos: str = "") -> list[Path | None]:
+    """The three paths, seen from `here` where they exist there; None for an empty one.
+
+    Raises ValueError if only one of `videos` and `labels` is set, FileNotFoundError for what is nowhere.
+    """
+    if bool(videos) != bool(labels):
+        raise ValueError(f"set the parameter `{'labels' if videos else 'videos'}`, too: `videos` is the folder of your "
+                         "videos, `labels` the CSV about them, and they go together")
+    found = [Path(text).expanduser() if text else None for text in (videos, labels, new_videos)]
+    found = [here / path if path and (here / path).exists() else path for path in found]
+    lost = [str(path) for path in found if path and not path.exists()]
+    if lost:
+        raise FileNotFoundError(f"{', '.join(lost)}: neither in {here} nor in {Path.cwd()}; give the whole path")
+    return found

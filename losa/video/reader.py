@@ -213,7 +213,7 @@ class _Sequential:
                 raise VideoError(self.path, f"is damaged: {len(self)} frames expected, {self._next} can be decoded")
             if self._tolerance < np.inf and abs((frame.time or 0.0) - self._times[self._next]) > self._tolerance:
                 raise VideoError(self.path, f"frame {self._next} is shown at {frame.time} s, its packet says "
-                                            f"{self._times[self._next]:.3f} s; copy it with `losa playable`")
+                                            f"{self._times[self._next]:.3f} s; copy it with `losa data playable`")
             if not self._next:
                 self._size = frame.width, frame.height
             self._next += 1

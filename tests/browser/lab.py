@@ -19,7 +19,7 @@ from losa.annotations.dataset import load_annotations
 from losa.evaluation.average_precision import evaluate, report
 from losa.evaluation.targets import truth_of
 from losa.presets import PRESETS
-from losa.run import run
+from losa.workflows.run import run
 
 ROOT = Path(__file__).resolve().parents[2]
 FPS, SECONDS = 12, 20.0

@@ -24,8 +24,9 @@ HIGH = 15_000  # pixels: a browser's pictures end at 16,384
 def widgets(demo: Path) -> tuple[dict[str, list], list]:
     """{name: widgets of one page} of the video with most errors, and those of the README's second picture."""
     from losa.evaluation.diagnose import diagnose
-    from losa.finished import open_run
-    from losa.views import features_view, frames, gate_profile, gates_view, timeline_view, video_table
+    from losa.inspection.model_internals import features_view, gate_profile, gates_view
+    from losa.inspection.run_folder import open_run
+    from losa.inspection.timeline import frames, timeline_view, video_table
     from widgets.base import link
     from widgets.compare import Compare
     from widgets.diagnosis import Diagnosis

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from page_data import CLASSES, HOSTILE, result, video
 
-from losa.page import demo_page
-from losa.world import make_world
+from losa.reports.demo_page import demo_page
+from losa.world.render import make_world
 
 
 @pytest.fixture(scope="module")

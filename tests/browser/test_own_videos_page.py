@@ -5,8 +5,8 @@ import shutil
 import pytest
 from page_data import CLASSES, own_video
 
-from losa.own_page import own_page
-from losa.world import make_world
+from losa.reports.videos_page import own_page
+from losa.world.render import make_world
 
 NAME = "quotes \"x\" 'y' 100% ü #1?.mp4"
 

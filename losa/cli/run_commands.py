@@ -1,0 +1,145 @@
+"""The commands of one run: demo, train, test, predict, evaluate, compare, fields."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from losa.cli.options import ConfigFile, Folder, Post, Preset, Set, choose_config, interruptible, parse_fields
+
+
+def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run continues.")],
+          config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data"), post: Post = "",
+          fields: Set = None) -> None:
+    """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
+    from losa.cli.output import print_table
+    from losa.training.distributed import launched
+    from losa.workflows.run import run
+
+    chosen = choose_config(config, preset, data, post, fields)
+    result = interruptible(run, chosen, out)
+    if not launched().is_main_process:
+        return
+    if result["val_map"]:
+        print(f"val average {100 * list(result['val_map'].values())[-1]:.2f}: choose between configs by this one")
+    print_table(result)
+    print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {chosen.ground_truth or chosen.annotations} "
+          f"--subset {result['subset']}" + (f" --test-set {chosen.test_set}" if chosen.test_set else "")
+          + (f" --protocol {chosen.protocol}" if chosen.protocol != "activitynet" else ""))
+    if not chosen.features:
+        print(f"  or: losa predict VIDEOS --run {out} --out FOLDER")
+
+
+def test(run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+         subset: Annotated[str, typer.Option(help="Subset of the annotations to predict and evaluate.")] = "test",
+         annotations: Annotated[str, typer.Option(help="Another annotations.json with the same classes; default: the "
+                                                  "run's own.")] = "",
+         post: Post = "", fields: Set = None) -> None:
+    """Predict a labelled subset with a trained run and evaluate the predictions.
+
+    Fields of prediction and evaluation may be replaced without training again, e.g. --post opentad or
+    -s nms_sigma=0.7.
+    """
+    from losa.cli.output import print_table
+    from losa.workflows.evaluate_run import test
+
+    result = test(run, subset, annotations=annotations, post=post, fields=parse_fields(fields))
+    print_table(result)
+    print(result["predictions"])
+
+
+def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
+            run: Annotated[Path, typer.Option(help="Folder of a trained run.")],
+            out: Annotated[Path, typer.Option(help="Folder for the predictions.")] = Path("runs/predictions"),
+            weights: Annotated[str, typer.Option(help="The backbone's checkpoint, if it has moved.")] = "",
+            min_score: Annotated[float, typer.Option(min=0, max=1, help="Least score in subtitles, and where the "
+                                                     "page's slider stands.")] = 0.25,
+            post: Post = "", fields: Set = None) -> None:
+    """Find actions in your videos: JSON, CSV, subtitles and a page to look at.
+
+    Fields of prediction may be replaced, e.g. --post opentad or -s nms_sigma=0.7, without training again.
+    """
+    from losa.workflows.predict_videos import predict_files
+
+    found = interruptible(predict_files, videos, run, out, weights=weights, min_score=min_score, post=post,
+                          fields=parse_fields(fields))
+    shown = sum(video["num_shown"] for video in found["videos"].values())
+    many = "1 video" if len(found["videos"]) == 1 else f"{len(found['videos'])} videos"
+    print(f"{many}, {shown} segments of score {min_score} or more: open {out / 'index.html'}"
+          + ("" if shown else "\nnothing is that sure: look at the page for the best scores, try --min-score 0.05"))
+    if found["failed"]:
+        raise SystemExit(1)
+
+
+def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON.")],
+             ground_truth: Annotated[Path, typer.Option(help="ActivityNet-layout JSON, or a folder of THUMOS' official "
+                                                        "text files.")],
+             subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; of the text "
+                                                 "files: test or val.")],
+             tiou: Annotated[str, typer.Option(help="low:high:step, or values with commas.")] = "0.3:0.7:0.1",
+             protocol: Annotated[str, typer.Option(help="activitynet (duplicates kept), activitynet-dedup (dropped, as "
+                                                   "OpenTAD and ActionFormer) or thumos14 (the challenge's "
+                                                   "toolkit).")] = "activitynet",
+             test_set: Annotated[str, typer.Option(help="A published test set: thumos14-213, -212, -211 or -210.")]
+             = "",
+             block_list: Annotated[Path | None, typer.Option(help="File of video ids to leave out, e.g. ActivityNet's "
+                                                             "blocked videos.")] = None,
+             format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
+    """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
+    from losa.cli.output import print_table
+    from losa.evaluation.average_precision import evaluate, report
+    from losa.evaluation.card import evaluation_card
+    from losa.evaluation.protocols import parse_tiou
+    from losa.evaluation.records import read_ground_truth, read_predictions, read_table
+    from losa.evaluation.test_sets import TEST_SETS, choose_test_set, leave_out, read_block_list
+
+    predictions = predictions / "predictions.json" if predictions.is_dir() else predictions
+    given = read_table(ground_truth, subset) if ground_truth.suffix.lower() == ".csv" else None
+    given = given or read_ground_truth(ground_truth, subset)
+    left_out = set(read_block_list(block_list) if block_list else ())
+    truth = leave_out(given, left_out)
+    if test_set:
+        truth = choose_test_set(truth, test_set)
+        left_out |= set(TEST_SETS[test_set].left_out)
+    everything = read_predictions(predictions)
+    records = leave_out(everything, left_out)
+    dropped = sum(map(len, everything.values())) - sum(map(len, records.values()))
+    if dropped:
+        warnings.warn(f"{dropped} predictions lie in videos that are left out; they do not count", stacklevel=1)
+    found = report(evaluate(truth, records, parse_tiou(tiou), protocol))
+    found["card"] = evaluation_card(found, predictions, ground_truth, subset=subset, test_set=test_set,
+                                    left_out=given.keys() - truth.keys())
+    if format == "json":
+        print(json.dumps(found))
+    elif format == "table":
+        print_table(found)
+    else:
+        raise typer.BadParameter(f"--format is table or json, got {format!r}")
+
+
+def compare(first: Annotated[str, typer.Argument(help="A run's folder, a result, predictions or evaluation JSON, or "
+                                                 "published:NAME.")],
+            second: Annotated[str, typer.Argument(help="Another one.")]) -> None:
+    """Whether two numbers may stand in one table: what their protocol cards have in common and what not."""
+    from losa.evaluation.card import compare, read_card
+
+    print(compare(read_card(first), read_card(second)))
+
+
+def fields(config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data")) -> None:
+    """Every field of the config, its value, and what it means: what -s replaces."""
+    from losa.cli.output import field_list
+
+    print(field_list(choose_config(config, preset, data, "", None)))
+
+
+def demo(out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("runs/demo"),
+         size: Annotated[str, typer.Option(help="demo (minutes) or tiny (seconds, learns nothing).")] = "demo",
+         seed: Annotated[int, typer.Option(help="Seed of the data and of training.")] = 0,
+         fields: Set = None) -> None:
+    """Render videos, train head-only and LoSA, predict, evaluate, write a page. Stopped, it continues."""
+    from losa.workflows.demo import demo
+
+    interruptible(demo, out, size=size, seed=seed, **parse_fields(fields, taken=("seed", "annotations", "cache")))

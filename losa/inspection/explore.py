@@ -1,0 +1,161 @@
+"""A browser of runs: choose run, second run, class and video; timeline, errors, gates and features follow."""
+
+import html
+from functools import lru_cache
+from pathlib import Path
+
+import ipywidgets as w
+
+from losa.files import read_object
+from losa.inspection import model_internals, timeline
+from losa.inspection.run_folder import find_runs, folder_of, open_run
+from widgets.base import Quiet, link
+from widgets.compare import Compare
+from widgets.diagnosis import Diagnosis
+from widgets.features import Features
+from widgets.gates import Gates
+from widgets.timeline import Timeline
+
+ALL, ALONE = "all classes", "no second run"
+ORDERS = {"name": None, "difficulty": "average_map", "errors": "errors"}  # columns of the table of videos
+TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features}
+
+
+class Explore(w.VBox):
+    """Controls, a timeline and tabs; a tab is computed when it is opened. Python may set the controls' `value`, too.
+
+    root: a folder with runs at or below it. run, second, video: what to begin with, by default the best run. Raises
+    ValueError for none such.
+    controls: {"run", "compare", "class", "sort", "video"}; tabs. run, second: the open runs (second may be None).
+    timeline, diagnosis, gates, features: the widgets, None before they are shown. message: what went wrong, or "".
+    """
+
+    def __init__(self, root: str | Path = "runs/", *, run: str = "", second: str = "", video: str = "") -> None:
+        root = folder_of(root)
+        paths, self._busy, self._keys = find_runs(root), True, {}
+        if not paths or {run, second} - {*paths, ""}:
+            raise ValueError(f"asked for {[run, second]}; finished below {root}: {', '.join(paths) or 'no run'}; take "
+                             "one of these, go on with one that has begun, or make some with `make demo`")
+        best = max(paths, key=lambda name: read_object(paths[name] / "result.json").get("average_map") or 0)
+        begun = [path.parent for path in sorted(root.rglob("config.json")) if path.parent not in paths.values()]
+        paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
+        few = lru_cache(4)  # runs with their models, which are large
+        self._opened, self._profile = few(lambda name: open_run(paths[name], name)), few(model_internals.gate_profile)
+        self._table = few(lambda run: timeline.video_table(run).set_index("video"))
+        self.run = self.second = self.timeline = self.diagnosis = self.gates = self.features = None
+        options = {"run": [*paths], "compare": [ALONE, *paths], "class": [ALL], "sort": [*ORDERS], "video": [video]}
+        self.controls = {name: w.Dropdown(description=name, options=rows, layout={"width": "auto"})
+                         for name, rows in options.items()}
+        self.controls["run"].value, self.controls["compare"].value = run or best, second or ALONE
+        self.profiled = w.Checkbox(description="gates by class and length, over all videos", indent=False)
+        self.tabs = w.Tab([w.VBox() for _ in TABS], titles=[name.title() for name in TABS], selected_index=0)
+        self._said, self._place = w.HTML(), w.VBox()
+        super().__init__([w.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"}), self._said, self._place,
+                          Quiet()])
+        self.add_class("losa-explore")
+        for control in (*self.controls.values(), self.profiled):
+            control.observe(self._update, "value")
+        self.tabs.observe(self._update, "selected_index")
+        self._busy = False
+        self._update()
+        if video and self.run and self.controls["video"].value != video:
+            self.run.video(video)
+
+    def _update(self, _change: dict | None = None) -> None:
+        """Shows what the controls say, or in words why not: an error in a callback would be seen by nobody."""
+        if self._busy:
+            return
+        part, self._busy, self.message, self._said.value = self._place, True, "", "<i>working ...</i>"
+        try:
+            self._choose()
+            self._show()
+            part = self.tabs.children[self.tabs.selected_index or 0]
+            self._fill(part)
+        except Exception as error:
+            part.children, self.message = (), f"{type(error).__name__}: {error}"
+        self._busy, self._said.value = False, f'<p role="alert">{html.escape(self.message)}</p>' if self.message else ""
+
+    def _choose(self) -> None:
+        """Opens the runs, lists the classes of the first and, in the chosen order, the videos that have the class."""
+        first, second, label, order, video = (control.value for control in self.controls.values())
+        self.run, self.second = self._opened(first), None if second in (ALONE, first) else self._opened(second)
+        label = label if label in self.run.classes else ALL
+        names = [v for v in self.run.videos if label in (ALL, *(r["label"] for r in self.run.truth.get(v, [])))]
+        if not names:
+            raise ValueError(f"no test video of {first} has {label!r}; choose another class")
+        rows = [(v, v) for v in names]
+        if ORDERS[order]:
+            table = self._table(self.run).loc[names]
+            table = table.assign(errors=-table.missed - table.wrong).sort_values(ORDERS[order], kind="stable")
+            rows = [(f"{row.Index}: {row.missed} missed, {row.wrong} wrong", row.Index) for row in table.itertuples()]
+        self.controls["class"].options, self.controls["video"].options = [ALL, *self.run.classes], rows
+        self.controls["class"].value, self.controls["video"].value = label, video if video in names else rows[0][1]
+
+    def _show(self) -> None:
+        runs, shown = {run.name: run for run in (self.run, self.second) if run}, self.timeline
+        label, video = self.controls["class"].value, self.controls["video"].value
+        if self._keys.get("timeline") != (wanted := (*runs.values(), video)):
+            given = timeline.timeline_view(runs, video)
+            if (path := self.run.video(video).path) and not path.is_file():
+                given["video"] = path  # for the timeline says that it is not there
+            given |= {"min_score": shown.min_score} if shown else {}
+            at = shown and shown.video_id == video and (shown.current_time, shown.span)
+            if shown and isinstance(shown, Compare) == bool(self.second):
+                shown.show(**given)
+            else:
+                self.timeline = (Compare if self.second else Timeline)(**given)
+                link(self.timeline, *filter(None, (self.gates, self.features)))
+            if at:
+                self.timeline.current_time, self.timeline.span = at
+            self._keys["timeline"] = wanted
+        self.timeline.shown_classes = self.timeline.classes if label == ALL else [label]
+        self._place.children = [self.timeline, self.tabs]
+        if shown and shown is not self.timeline:
+            shown.close()
+
+    def _fill(self, page: w.VBox) -> None:
+        """Computes what the open tab shows, unless it is there."""
+        name, run, video = [*TABS][self.tabs.selected_index or 0], self.run, self.controls["video"].value
+        wanted, view = (run, name == "diagnosis" or video, name == "gates" and self.profiled.value), getattr(self, name)
+        if self._keys.get(name) != wanted:
+            given = self._given(name, run, video)
+            if view:
+                view.show(**given)
+            else:
+                setattr(self, name, view := TABS[name](**given))
+                view.observe(self._go, "selected") if name == "diagnosis" else link(self.timeline, view)
+            view.span, self._keys[name] = list(self.timeline.span), wanted  # as it is zoomed
+        page.children = [self.profiled, view] if name == "gates" else [view]
+
+    def _given(self, name: str, run: object, video: str) -> dict:
+        from losa.evaluation.diagnose import diagnose
+
+        if name != "diagnosis":
+            return model_internals.features_view(run, video) if name == "features" else model_internals.gates_view(
+                run, video, self._profile(run) if self.profiled.value else None)
+        seconds = {v.id: float(v.duration) for v in run.videos.values()}
+        found = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
+                         min_score=self.timeline.min_score, durations=seconds if {*seconds} >= {*run.truth} else None)
+        show = lambda v, times: timeline.frames(run.video(v).path, [run.video(v).start + t for t in times])  # noqa: E731
+        return {"diagnosis": found, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
+                "frames": show if any(v.path for v in run.videos.values()) else None, "title": run.name}
+
+    def _go(self, change: dict) -> None:
+        """Shows a segment that was chosen in the diagnosis: its video, 15 s around it, the playhead at its start."""
+        if (at := change["new"]).get("video") not in self.run.videos:
+            return
+        self._busy, self.controls["class"].value, self.controls["video"].options = True, ALL, [at["video"]]
+        self._busy = False  # and now at once, whatever class was chosen before
+        self._update()
+        if self.message:
+            return
+        shown, kind, place = self.timeline, at["kind"] == "prediction", lambda r: (r["label"], *r["segment"])
+        track, record = shown.lanes[kind], (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
+        same = [i for i, r in enumerate(shown.tracks[track]) if place(r) == place(record)]  # another sigma: elsewhere
+        found, (start, end) = min(same, key=lambda i: abs(i - at["index"]), default=None), record["segment"]
+        shown.selected = None if found is None else [track, found]
+        shown.min_score = min(shown.min_score, (shown.selected_record or record).get("score", 1.0))
+        shown.span, shown.current_time = [max(start - 15, 0.0), min(end + 15, shown.duration)], start
+
+
+explore = Explore  # as one says it: explore("runs/")

@@ -1,0 +1,131 @@
+"""Leave-one-out on a handful of videos of one's own: a small grid of ranges and windows, beside two kinds of chance.
+
+With few instances this shows that the path works on real input and what chance looks like; it cannot show a gain.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from losa.annotations.dataset import Annotations, load_annotations, save_annotations
+from losa.config import Config
+from losa.errors import AnnotationError
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.records import read_predictions
+from losa.evaluation.targets import truth_of
+from losa.files import write_text
+from losa.machine import best_device
+from losa.sweeps.statistics import paired_interval
+from losa.taps.cached import CachedTaps
+from losa.taps.open import open_taps
+from losa.workflows.run import run
+
+MODES = {  # what each replaces in the config
+    "head_only": {"mode": "head_only"}, "short": {"ranges": "short"}, "long": {"ranges": "long"}, "losa": {},
+    "window_1": {"short_window": 1}, "window_16": {"short_window": 16}, "last_block": {"taps": "last"},
+    # the head alone, to see chance
+    "noise_features": {"mode": "head_only"}, "shuffled_labels": {"mode": "head_only"},
+}  # fmt: skip
+
+
+def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (0, 1, 2),
+                  modes: Sequence[str] = tuple(MODES), num_processes: int = 2) -> str:
+    """The table as markdown, also in `out`/folds.md and .json: each video is the test of one fold.
+
+    All folds' predictions of a seed are pooled before AP. `config.annotations` names the prepared videos (their
+    subsets are ignored), `config.cache` the folder of taps. noise_features: head_only on Gaussian noise in
+    place of the features; shuffled_labels: head_only trained with the labels of the training segments permuted.
+    Raises AnnotationError for a video without an instance, which can be no fold.
+    """
+    out, annotations = Path(out), load_annotations(config.annotations)
+    if unknown := [mode for mode in modes if mode not in MODES]:
+        raise ValueError(f"unknown {', '.join(unknown)}; choose from {', '.join(MODES)}")
+    empty = [video.id for video in annotations.videos if not len(video.labels)]
+    if empty:
+        raise AnnotationError(f"{config.annotations}: {empty} have no instance and can be no fold; leave them out")
+    cache = open_taps(config, annotations.videos, device=best_device())
+    noise = noise_cache(cache, annotations, out / "noise")
+    jobs = [(fold_config(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
+            for mode in modes for seed in seeds for k in range(len(annotations.videos))]
+    with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        list(pool.map(run_quietly, jobs))
+    rows = [{"mode": mode, "seed": seed, **pooled(annotations, out, mode, seed, config)}
+            for mode in modes for seed in seeds]
+    write_text(out / "folds.json", json.dumps(rows, indent=1))
+    table = folds_table(rows, annotations)
+    write_text(out / "folds.md", table + "\n")
+    return table
+
+
+def fold_config(config: Config, annotations: Annotations, mode: str, seed: int, held_out: int, out: Path,
+                noise: Path) -> Config:
+    """The config of one fold after writing its annotation file: one video tests, all others train."""
+    rng = np.random.default_rng([seed, held_out])
+    videos = [replace(v, subset="test" if i == held_out else "train") for i, v in enumerate(annotations.videos)]
+    if mode == "shuffled_labels":
+        training = [i for i, v in enumerate(videos) if v.subset == "train"]
+        mixed = iter(rng.permutation(np.concatenate([videos[i].labels for i in training])))
+        for i in training:
+            videos[i] = replace(videos[i], labels=np.array([next(mixed) for _ in videos[i].labels], dtype=np.int64))
+    path = out / "annotations" / f"{mode}_{seed}_{held_out}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_annotations(Annotations(annotations.classes, tuple(videos)), path)
+    config = config.replace(annotations=str(path), val_subset="", seed=seed)
+    return config.replace(**MODES[mode], **({"cache": str(noise)} if mode == "noise_features" else {}))
+
+
+def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Path:
+    """A folder of taps in the cache's format and names that hold Gaussian noise, fixed per video."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for video in annotations.videos:
+        card, name = cache.card(video), cache.path(video).name
+        rng = np.random.default_rng(zlib.crc32(video.id.encode()))
+        rows = rng.standard_normal((card["num_snippets"], cache.row_size())).astype(np.float16)
+        np.save(folder / name, rows)
+        write_text((folder / name).with_suffix(".json"), json.dumps({**card, "crc32": zlib.crc32(rows)}, indent=1))
+    return folder
+
+
+def pooled(annotations: Annotations, out: Path, mode: str, seed: int, config: Config) -> dict:
+    """AP over all videos together, each predicted by the fold that did not train on it."""
+    records = {}
+    for k in range(len(annotations.videos)):
+        records |= read_predictions(out / f"{mode}_{seed}_{k}" / "predictions.json")
+    found = evaluate(truth_of(annotations.videos, annotations.classes), records, tuple(config.tiou))
+    return {"average_map": found.average_map, "map": found.map, "num_ground_truth": found.num_ground_truth}
+
+
+def folds_table(rows: list[dict], annotations: Annotations) -> str:
+    lines = [f"{len(annotations.videos)} folds, {rows[0]['num_ground_truth']} instances pooled before AP, "
+             f"{len({r['seed'] for r in rows})} seeds", "", "| mode | average mAP per seed | mean | minus head_only |",
+             "|---|---|---|---|"]
+    scores = {mode: np.array([100 * r["average_map"] for r in rows if r["mode"] == mode])
+              for mode in dict.fromkeys(r["mode"] for r in rows)}
+    for mode, values in scores.items():
+        gain = "" if mode == "head_only" or "head_only" not in scores else difference(values - scores["head_only"])
+        lines.append(f"| {mode} | {' / '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} | {gain} |")
+    return "\n".join(lines)
+
+
+def difference(values: np.ndarray) -> str:
+    """Mean and t-interval over seeds, which are the same videos: how training varies, no more."""
+    found = paired_interval(values)
+    return f"{found.mean:+.1f}" + (f" ± {found.half:.1f}" if len(values) > 1 else "")
+
+
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def run_quietly(job: tuple[Config, Path]) -> dict:
+    config, path = job
+    result = json.loads(json.dumps(run(config, path, quiet=True)))
+    print(f"{path.name}: {100 * result['average_map']:.1f}", flush=True)
+    return result

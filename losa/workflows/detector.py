@@ -1,0 +1,63 @@
+"""A trained run that finds actions in any video: model, features and classes together."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from losa.config import LATE, Config, replace_late
+from losa.errors import OwnVideoError
+from losa.files import file_id
+from losa.machine import best_device
+from losa.model.checkpoint import load_model
+from losa.model.losa import LoSA
+from losa.presets import postprocess
+from losa.taps.cached import CachedTaps
+from losa.taps.live import LiveTaps
+from losa.taps.open import interpolated, open_source
+from losa.taps.resampled import Resampled
+
+IDLE = {"ground_truth", "block_list", "test_set", "protocol", "tiou", "classifier", "classifier_topk",
+        "classifier_fusion", "cache", "weights", "num_workers"}  # late fields that change no prediction here
+FORMAT = 1  # of what is kept of a finished video; part of its name
+
+
+class Detector(NamedTuple):
+    """A trained model and what feeds it."""
+
+    model: LoSA
+    config: Config
+    classes: tuple[str, ...]
+    live: LiveTaps
+    id: str  # of everything a prediction depends on beside the video
+
+    def cached(self, folder: Path) -> tuple[CachedTaps, object]:
+        """A cache in `folder`, and the source of features that reads it."""
+        cache = CachedTaps(folder, self.live.recipe)
+        return cache, interpolated(cache, self.config)
+
+
+def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, quiet: bool) -> Detector:
+    """The run's model on the fastest device, with its backbone, and the config it is to predict with."""
+    run = Path(run)
+    _, trained, _ = load_model(run)
+    config = replace_late(postprocess(trained, post) if post else trained, dict(fields))
+    if config.features:
+        raise OwnVideoError(f"{run} was trained on features that others computed ({config.features}): nothing here can "
+                            f"compute them from a video. Train a run on taps of a backbone (features='')")
+    if config.classifier:
+        warnings.warn(f"{run} takes its classes from {config.classifier}, which knows nothing of these videos: every "
+                      f"segment is called by what the model itself knows", stacklevel=3)
+    device = best_device()
+    config = config.replace(weights=weights or config.weights, cache="", classifier="")
+    source = open_source(config, (), device=device, quiet=quiet, run=run)
+    described = source.recipe.describe()
+    model, _, classes = load_model(run, backbone=described)
+    file = run / "model.safetensors" if run.is_dir() else run
+    changed = {name: getattr(config, name) for name in LATE
+               if name not in IDLE and getattr(config, name) != getattr(trained, name)}
+    key = json.dumps([FORMAT, file_id(str(file)), described, *([changed] if changed else [])], sort_keys=True)
+    live = source.source if isinstance(source, Resampled) else source
+    return Detector(model.to(device), config, classes, live, hashlib.sha256(key.encode()).hexdigest())

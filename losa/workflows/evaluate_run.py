@@ -1,0 +1,65 @@
+"""Predict a labelled subset with a trained run, evaluate it, and write its protocol card."""
+
+import re
+import time
+from pathlib import Path
+
+from losa.annotations.dataset import Video, load_annotations
+from losa.config import Config, replace_late
+from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.card import make_card, method_of
+from losa.evaluation.targets import seen_by, truth_for
+from losa.inference.candidates import save_raw
+from losa.inference.postprocess import suppress
+from losa.inference.predict import predict
+from losa.machine import best_device, device_name
+from losa.model.checkpoint import load_model
+from losa.presets import postprocess
+from losa.segments import write_predictions
+from losa.taps.open import open_source
+
+
+def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "", fields: dict | None = None,
+         quiet: bool = False) -> dict:
+    """Predicts a subset with a trained run's model, writes predictions beside it and returns the evaluation.
+
+    predictions.json holds the config's test subset as trained; anything else goes to predictions_<subset>....json.
+    annotations: another annotation file than the run's own. post, fields: post-processing of a peer, and fields of
+    prediction and evaluation to replace. Raises CheckpointError if the classes differ, ConfigError for other fields.
+    """
+    out, began = Path(out), time.monotonic()
+    if not (out / "config.json").exists():
+        raise FileNotFoundError(f"no run at {out}; train one with `losa train {out}`, or to find actions in videos add "
+                                f"--run RUN --out DIR")
+    config = trained = Config.load(out / "config.json")
+    if annotations:
+        config = config.replace(annotations=annotations)
+    config = replace_late(postprocess(config, post) if post else config, fields or {})
+    labelled = load_annotations(config.annotations)
+    data = seen_by(config, labelled)
+    load_model(out, classes=data.classes)  # before the taps, which may take long
+    truth, left_out = truth_for(config, labelled, subset)
+    videos = tuple(v for v in data.subset(subset) if v.id not in left_out)
+    source = open_source(config, videos, device=best_device(), quiet=quiet, run=out)
+    model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
+    raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
+    records = suppress(raw, config, classes, labelled.classes)
+    found = report(evaluate(truth, records, tuple(config.tiou), config.protocol))
+    card = run_card(config, found, source, videos, left_out, subset)
+    words = [subset, *filter(None, [post]), *(f"{name}={value}" for name, value in (fields or {}).items())]
+    own = "" if config == trained and subset == config.test_subset else re.sub(r"[^\w.=-]", "-", f"_{'_'.join(words)}")
+    save_raw(out / f"raw_predictions{own}.npz", raw, classes)
+    path = write_predictions(out / f"predictions{own}.json", records, {"card": card, "config": config.to_dict()})
+    learnt = [*model.parameters(), *(source.tuned.parameters() if source.tuned is not None else ())]
+    parameters = sum(p.numel() for p in learnt)
+    return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters, "card": card,
+            "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
+
+
+def run_card(config: Config, found: dict, source, videos: tuple[Video, ...], left_out: set[str], subset: str) -> dict:
+    """The protocol card of a run's result."""
+    known = method_of(config.to_dict(), decode=source.decode_counts(videos))
+    known["input"]["weights_sha256"] = source.recipe.describe().get("weights", "unknown")
+    return make_card(found, subset=subset, test_set=config.test_set,
+                     annotations=config.ground_truth or config.annotations, left_out=left_out,
+                     selection="last epoch, EMA weights", device=device_name(), **known)

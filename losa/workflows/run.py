@@ -1,0 +1,142 @@
+"""One run from config to numbers: train, predict the test subset, evaluate, write down."""
+
+import hashlib
+import json
+import time
+import warnings
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from losa.adapter_file import code_of
+from losa.annotations.dataset import Annotations, load_annotations
+from losa.backbones.vit import WEIGHTS
+from losa.config import Config
+from losa.errors import ConfigError
+from losa.evaluation.protocols import PROTOCOLS
+from losa.evaluation.targets import truth_for
+from losa.files import content_id, file_id, read_object, write_text
+from losa.inference.video_classifier import read_scores
+from losa.machine import best_device
+from losa.taps.open import open_source
+from losa.training.distributed import launched, on_main
+from losa.training.state import model_file
+from losa.training.train import check_beginning, train
+from losa.video.probe import probe
+from losa.workflows.evaluate_run import test
+from losa.world.render import SIZE
+
+
+def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
+    """The result, also written to `out`/result.json; a finished run is read back, an interrupted one continues.
+
+    Beside it: config.json, log.jsonl, model.safetensors, predictions.json, raw_predictions.npz.
+    """
+    out, here = Path(out), launched()
+    inputs = on_main(lambda: inputs_of(config))  # times of files may differ between nodes
+    known = on_main(lambda: read_result(out))
+    if known.get("config") == config.to_dict() and known.get("inputs") == inputs:
+        return known
+    began, quiet = time.monotonic(), quiet or not here.is_main_process
+    annotations = load_annotations(config.annotations)
+    check_late(config, annotations)
+    on_main(lambda: fill_cache(config, annotations, quiet))
+    seconds = {"taps": time.monotonic() - began}
+    train(config, out, quiet=quiet)
+    return on_main(lambda: finish(config, out, inputs, seconds, quiet))
+
+
+def fill_cache(config: Config, annotations: Annotations, quiet: bool) -> None:
+    """Computes the taps of all subsets the run reads, where they are cached."""
+    needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
+    open_source(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(),
+                quiet=quiet)
+
+
+def finish(config: Config, out: Path, inputs: dict, seconds: dict, quiet: bool) -> dict:
+    """The result of a run that is trained, also written to result.json."""
+    log = [json.loads(row) for row in (out / "log.jsonl").read_text().splitlines()]
+    seconds = {**seconds, "train": log[-1]["seconds"]}
+    result = test(out, config.test_subset, quiet=quiet)
+    seconds["predict"] = result.pop("predict_seconds")
+    curves = {name: {str(row["epoch"]): row[name] for row in log if name in row} for name in ("val_map", "test_map")}
+    result |= {"inputs": inputs, "peak_memory_mb": max(row["peak_memory_mb"] for row in log), "seed": config.seed,
+               "mode": config.mode, "seeds": seeds_of(config), "seconds": {k: round(v, 2) for k, v in seconds.items()},
+               "epochs": len(log), "late_gain": late_gain(curves["val_map"]), **curves}
+    write_text(out / "result.json", json.dumps(result, indent=1))
+    return result
+
+
+def late_gain(curve: dict[str, float]) -> float | None:
+    """Points of average mAP gained over the last quarter of the epochs; None where it was not measured before."""
+    epochs = sorted(map(int, curve))
+    before = [epoch for epoch in epochs if epoch <= 0.75 * epochs[-1]]
+    return 100 * (curve[str(epochs[-1])] - curve[str(before[-1])]) if before else None
+
+
+def seeds_of(config: Config) -> dict[str, int | None]:
+    """Seeds of the embedded world's data, of its backbone's pretraining and of training; None where it is unknown."""
+    world = read_object(Path(config.annotations).parent / "world.json")
+    weights = Path(config.weights) if config.weights else WEIGHTS / f"world_{config.backbone}.safetensors"
+    backbone = None if config.features else card_of(weights).get("seed")
+    return {"data": world.get("seed"), "backbone": backbone, "training": config.seed}
+
+
+def card_of(weights: Path) -> dict:
+    """What weights say about themselves, inside or in a .json beside them; empty where nothing is said."""
+    try:
+        with safe_open(weights, framework="pt") as file:
+            inside = json.loads((file.metadata() or {}).get("card", "{}"))
+    except (OSError, SafetensorError, ValueError):
+        inside = {}
+    return inside or read_object(weights.with_suffix(".json"))
+
+
+def read_result(out: str | Path) -> dict:
+    """What a finished run wrote to result.json; empty where there is none, or none that can be read."""
+    return read_object(Path(out) / "result.json")
+
+
+def check_late(config: Config, labelled: Annotations) -> None:
+    """Nothing; raises the error that a field of prediction or evaluation would cause only after training."""
+    if config.protocol not in PROTOCOLS:
+        raise ConfigError(f"protocol={config.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
+    truth_for(config, labelled, config.test_subset)
+    check_beginning(config)
+    if config.classifier:
+        read_scores(config.classifier, labelled.classes)
+    tell_toy_backbone(config, labelled)
+
+
+def tell_toy_backbone(config: Config, labelled: Annotations) -> None:
+    """Warns where a backbone that has only ever seen drawings is to look at other videos."""
+    path = next((video.path for video in labelled.videos if video.path), None)
+    if config.features or config.backbone not in ("gap", "covered") or path is None:
+        return
+    size = (lambda info: (info.width, info.height))(probe(path))
+    if size != (SIZE, SIZE):
+        warnings.warn(f"backbone={config.backbone!r} has only ever seen the embedded world's drawings, and {path} is "
+                      "no such video; for real ones choose e.g. -s backbone=timm/vit_small_patch14_dinov2.lvd142m",
+                      stacklevel=2)
+
+
+def inputs_of(config: Config) -> dict[str, str]:
+    """What the files that a result depends on hold, by field."""
+    found = {"annotations": file_id(config.annotations)}
+    for name in ("ground_truth", "block_list", "classifier", "weights", "features"):
+        path = Path(getattr(config, name) or "random")
+        if path.is_file():
+            found[name] = content_id(str(path))
+        elif path.is_dir():
+            found[name] = checksum_of_listing(path)
+    if config.start and model_file(config.start).is_file():
+        found["start"] = content_id(str(model_file(config.start)))
+    if config.adapter_file:
+        found["adapter"] = hashlib.sha256(code_of(config.adapter_text()).encode()).hexdigest()
+    return found
+
+
+def checksum_of_listing(folder: Path) -> str:
+    """sha256 over names, sizes and times of change of a folder's files."""
+    rows = sorted((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*"))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
