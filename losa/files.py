@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -18,16 +19,32 @@ except ImportError:  # Windows: the process id decides alone
     fcntl = None
 
 
-def write_text(path: str | Path, text: str) -> Path:
-    """The path of a UTF-8 file with this text; a reader sees the old one or the new one, never a part."""
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Hand out a temporary path beside `path` to write to, with the same ending.
+
+    At the end it takes the place of `path`, so that a reader sees the old file or the new one, never a part. If
+    anything fails, it is removed and `path` stays as it was.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a UTF-8 file as a whole (see `replacing`) and return its path."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_json(path: str | Path, content: dict) -> Path:
+    """Write a JSON file as a whole (see `replacing`) and return its path."""
+    return write_text(path, json.dumps(content, indent=1))
 
 
 def read_object(path: str | Path) -> dict:

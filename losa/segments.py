@@ -5,7 +5,6 @@ A segment is (start, end) in seconds unless the name ends in `_grid`. Imports no
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Num
 from torch import Tensor
+
+from losa.files import write_text
 
 Number = int | float
 Times = int | float | np.number | np.ndarray | Tensor
@@ -102,12 +103,5 @@ def write_predictions(
     `external_data` says how they were made. Raises ValueError where a number is nan or infinite.
     """
     content = {"version": "losa", "results": results, "external_data": external_data or {}}
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return write_text(path, json.dumps(content, allow_nan=False))

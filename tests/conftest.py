@@ -4,6 +4,8 @@ import os
 import random
 from pathlib import Path
 
+from helpers.paths import ROOT
+
 # Before torch; test workers, kernels and subprocesses inherit it. More would make two workers wait for each other:
 # several times slower on two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,7 +25,6 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 settings.register_profile("losa", deadline=None, derandomize=True)
 settings.load_profile("losa")
 
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ import papermill
 import pytest
 from safetensors.torch import load_file
 
+from helpers.paths import ROOT
 from losa.annotations.check import first_lines
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
@@ -27,7 +28,6 @@ from losa.presets import PRESETS
 from losa.video.folder import given_paths
 from losa.workflows import demo as demos
 
-ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 

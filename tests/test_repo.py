@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[1]
+from helpers.paths import ROOT
+
 MODULES = {path: path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
            for path in sorted((ROOT / "losa").rglob("*.py")) if path.stem != "__init__"}  # fmt: skip
 ROOMS = {  # room: the rooms it may use
@@ -24,16 +25,16 @@ ROOMS = {  # room: the rooms it may use
     "errors": set(), "machine": set(), "files": {"errors"}, "adapter_file": {"errors"}, "segments": {"files"},
     "config": {"errors", "adapter_file"}, "presets": {"errors", "config"},
     # files in
-    "video": {"errors"}, "annotations": {"errors", "files", "video"},
+    "video": {"errors", "files"}, "annotations": {"errors", "files", "video"},
     # the paper
-    "backbones": {"config"}, "model": {"errors", "adapter_file", "config"},
+    "backbones": {"config"}, "model": {"errors", "files", "adapter_file", "config"},
     "taps": {"errors", "files", "segments", "config", "video", "annotations", "backbones", "model"},
     # numbers out
     "evaluation": {"errors", "segments", "config", "annotations"},
-    "inference": {"errors", "segments", "config", "annotations", "taps", "model"},
+    "inference": {"errors", "files", "segments", "config", "annotations", "taps", "model"},
     "training": {"errors", "files", "machine", "adapter_file", "config", "annotations", "taps", "model", "inference",
                  "evaluation"},
-    "world": {"backbones"}, "sweeps": {"errors", "files", "adapter_file", "config", "annotations", "taps",
+    "world": {"files", "backbones"}, "sweeps": {"errors", "files", "adapter_file", "config", "annotations", "taps",
                                        "evaluation"},
     # what people look at
     "reports": {"files", "config", "world", "sweeps"},

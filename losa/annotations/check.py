@@ -58,11 +58,11 @@ CHECKS = KINDS | {
     "videos have no instance": ("note", "They count as background; is that meant?"),
     "classes of the list have no instance": ("note", "They are never learnt."),
     "lengths are not known": ("note", "Give the folder of videos (--videos) to check times against the files."),
-    "subsets are all there is": ("note", "Name train, val and test in a column subset, or let `losa data prepare --split "
-                                 "0.6,0.2,0.2` choose."),
+    "subsets are all there is": ("note", "Name train, val and test in a column subset, or let `losa data prepare "
+                                 "--split 0.6,0.2,0.2` choose."),
     "files in the folder have no annotations": ("note", "They are not used."),
-    "video files are read in sequence": ("note", "Seeking in them would give wrong frames; `losa data prepare --normalise` "
-                                         "encodes them anew, which is faster later."),
+    "video files are read in sequence": ("note", "Seeking in them would give wrong frames; `losa data prepare "
+                                         "--normalise` encodes them anew, which is faster later."),
     "video files have a variable frame rate": ("note", "Frames are taken by their time."),
     "labels are too many to compare their spelling": ("note", "Are these descriptions instead of classes?"),
 }

@@ -8,11 +8,10 @@ those files are read in `losa.annotations.formats`.
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -21,6 +20,7 @@ from losa.annotations.formats import read_classes, read_layout
 from losa.annotations.resolve import check_instances, clip, locate, nearest, with_durations
 from losa.annotations.sheet import Entry, announce, stop
 from losa.errors import AnnotationError
+from losa.files import replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,22 +112,10 @@ def save_annotations(annotations: Annotations, path: str | Path) -> Path:
             "annotations": [{"label": annotations.classes[label], "segment": segment} for segment, label
                             in zip(video.segments.tolist(), video.labels.tolist(), strict=True)],
         }  # fmt: skip
-    with _replacing(path) as file:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump({"version": "losa", "classes": list(annotations.classes), "database": database}, file, indent=1,
                   ensure_ascii=False)
     return path
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """An open temporary file beside `path`, which takes its place at the end and goes if anything fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # --- entries to records ---------------------------------------------------------------------------------------------

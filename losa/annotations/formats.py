@@ -31,8 +31,8 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
     sheet = scan(path, classes)
     errors = [found for found in sheet.findings.values() if found.level == "error"]
     if errors:
-        raise AnnotationError("\n".join(f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}"
-                                        for e in errors) + "\n`losa data check` lists everything, `--fix` repairs a copy.")
+        told = [f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}" for e in errors]
+        raise AnnotationError("\n".join([*told, "`losa data check` lists everything, `--fix` repairs a copy."]))
     if sheet.layout == "CSV":
         repeated = [f"{entry.id}: {item}" for entry in sheet.entries
                     for item, times in Counter(entry.instances).items() if times > 1]

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.csv_format import read_ranges
-from losa.annotations.dataset import Annotations, _build, _class_names, _reasons, _replacing, save_annotations
+from losa.annotations.dataset import Annotations, _build, _class_names, _reasons, save_annotations
 from losa.annotations.formats import read_layout
 from losa.annotations.resolve import ROUNDING, check_instances, clip, finder, locate, measure, probe_all, where
 from losa.annotations.sheet import Entry, announce, stop
 from losa.errors import VideoError
+from losa.files import replacing
 from losa.video.convert import normalise as encode_anew
 from losa.video.probe import VideoInfo, probe
 
@@ -56,7 +57,7 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     save_annotations(annotations, out / "annotations.json")
     (out / "skipped.csv").unlink(missing_ok=True)
     if broken:
-        with _replacing(out / "skipped.csv") as file:
+        with replacing(out / "skipped.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("video", "why"), *broken.items()])
         announce(source, _reasons(broken), f"of {len(entries)} videos left out (all are in {out / 'skipped.csv'})",
                  show=20)

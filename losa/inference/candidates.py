@@ -1,6 +1,5 @@
 """Candidates before suppression: scored segments of a video, kept in a file."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from losa.files import replacing
 
 
 class Raw(NamedTuple):
@@ -22,15 +23,14 @@ class Raw(NamedTuple):
 def save_raw(path: str | Path, raw: dict[str, Raw], classes: Sequence[str]) -> Path:
     """Writes all candidates as arrays (`video` indexes `videos`, `label` indexes `classes`), atomically."""
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     counts = [len(r.scores) for r in raw.values()]
-    np.savez_compressed(
-        temporary, videos=np.array(list(raw), dtype=str), classes=np.array(classes, dtype=str),
-        video=np.repeat(np.arange(len(raw)), counts).astype(np.int32),
-        segments=np.concatenate([r.segments.numpy() for r in raw.values()]).astype(np.float32),
-        scores=np.concatenate([r.scores.numpy() for r in raw.values()]).astype(np.float32),
-        labels=np.concatenate([r.labels.numpy() for r in raw.values()]).astype(np.int32))
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        np.savez_compressed(
+            temporary, videos=np.array(list(raw), dtype=str), classes=np.array(classes, dtype=str),
+            video=np.repeat(np.arange(len(raw)), counts).astype(np.int32),
+            segments=np.concatenate([r.segments.numpy() for r in raw.values()]).astype(np.float32),
+            scores=np.concatenate([r.scores.numpy() for r in raw.values()]).astype(np.float32),
+            labels=np.concatenate([r.labels.numpy() for r in raw.values()]).astype(np.int32))
     return path
 
 

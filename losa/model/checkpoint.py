@@ -1,7 +1,6 @@
 """Save and load a trained model: one model.safetensors that holds what is needed to rebuild it."""
 
 import json
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -11,6 +10,7 @@ from torch import nn
 from losa.adapter_file import code_of
 from losa.config import Config
 from losa.errors import CheckpointError
+from losa.files import replacing
 from losa.model.losa import LoSA, build
 
 TUNED = "tuned."  # in a checkpoint, before the names of what was trained inside the backbone
@@ -25,11 +25,10 @@ def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...]
     described = {"config": config.to_dict(), "classes": classes, "backbone": backbone,
                  "adapter": config.kept_in(path.parent).adapter_text()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     state = model.state_dict() | ({TUNED + k: v for k, v in tuned.state_dict().items()} if tuned is not None else {})
-    save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary,
-              metadata={k: json.dumps(v) for k, v in described.items()})
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary,
+                  metadata={k: json.dumps(v) for k, v in described.items()})
 
 
 def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,

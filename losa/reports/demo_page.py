@@ -14,7 +14,7 @@ NEXT_STEPS = (
     ("source .venv/bin/activate", "once per terminal, if make demo brought you here"),
     ("jupyter lab notebooks/02_train.ipynb", "train a variant: every setting is one line of its parameters cell"),
     ("losa train runs/short -s ranges=short", "the same from the command line, here with short-range adapters only"),
-    ("losa data prepare mydata --videos FOLDER --annotations LABELS.csv", "the first step with your own videos and labels"),
+    ("losa data prepare mydata --videos FOLDER --annotations LABELS.csv", "the first step with your own videos"),
 )
 
 

@@ -20,7 +20,7 @@ from losa.errors import AnnotationError
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_predictions
 from losa.evaluation.targets import truth_of
-from losa.files import write_text
+from losa.files import write_json, write_text
 from losa.machine import best_device
 from losa.sweeps.statistics import paired_interval
 from losa.taps.cached import CachedTaps
@@ -58,7 +58,7 @@ def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (
         list(pool.map(run_quietly, jobs))
     rows = [{"mode": mode, "seed": seed, **pooled(annotations, out, mode, seed, config)}
             for mode in modes for seed in seeds]
-    write_text(out / "folds.json", json.dumps(rows, indent=1))
+    write_json(out / "folds.json", rows)
     table = folds_table(rows, annotations)
     write_text(out / "folds.md", table + "\n")
     return table
@@ -89,7 +89,7 @@ def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Pa
         rng = np.random.default_rng(zlib.crc32(video.id.encode()))
         rows = rng.standard_normal((card["num_snippets"], cache.row_size())).astype(np.float16)
         np.save(folder / name, rows)
-        write_text((folder / name).with_suffix(".json"), json.dumps({**card, "crc32": zlib.crc32(rows)}, indent=1))
+        write_json((folder / name).with_suffix(".json"), {**card, "crc32": zlib.crc32(rows)})
     return folder
 
 

@@ -5,7 +5,6 @@ A run that failed, is damaged or has not ended has no numbers (NaN), whatever fi
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from losa.config import Config
 from losa.evaluation.average_precision import LENGTHS
 from losa.evaluation.records import Records, read_predictions
 from losa.evaluation.targets import truth_for
-from losa.files import read_object, write_text
+from losa.files import read_object, replacing, write_text
 
 ALWAYS = ("mode", "ranges", "seed")  # settings that have a column even where all runs agree
 SEEDS = ("data_seed", "backbone_seed", "training_seed")
@@ -85,13 +84,9 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
         return write_text(path, frame.to_csv(index=False))
     if path.suffix != ".parquet":
         raise ValueError(f"{path}: tables are written as .parquet or .csv; end the name with one of them")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     texts = [c for c in frame if frame[c].dtype == object]  # parquet wants one type in a column
-    try:
+    with replacing(path) as temporary:
         frame.assign(**{c: _one_type(frame[c]) for c in texts}).to_parquet(temporary, index=False)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from losa.errors import SweepError
-from losa.files import write_text
+from losa.files import write_json
 from losa.sweeps.kernels import Leash, private_kernels
 from losa.sweeps.plan import Run, own_code, plan
 
@@ -161,7 +161,7 @@ def execute(run: Run, jobs: int, stop: Leash) -> tuple[str, dict]:
             return run.folder, known
         for name in ("status.json", "result.json", "result.failed.json"):
             (folder / name).unlink(missing_ok=True)
-        write_text(folder / "params.json", json.dumps(run.parameters, indent=1))
+        write_json(folder / "params.json", run.parameters)
         started, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
         status = changed(run) or run_notebook(run, jobs, stop)
         if stop.pulled:
@@ -173,7 +173,7 @@ def execute(run: Run, jobs: int, stop: Leash) -> tuple[str, dict]:
             os.replace(result, folder / "result.failed.json")
         status |= {"seconds": round(time.monotonic() - began, 2), "started": started, "host": socket.gethostname(),
                    "notebook": run.notebook, "version": version("losa")}  # fmt: skip
-        write_text(folder / "status.json", json.dumps(status, indent=1))
+        write_json(folder / "status.json", status)
     return run.folder, status
 
 

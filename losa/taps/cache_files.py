@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from losa.errors import CacheError
-from losa.files import hold, is_left, write_text
+from losa.files import hold, is_left, write_json
 
 FORMAT = 2  # version of the files below; part of the key
 LOOK_S = 1.0  # who waits for another process looks so often whether there is still something to wait for
@@ -48,7 +48,7 @@ class RowFile:
             raise CacheError(f"{self.written} of {self.num_rows} snippets arrived")
         self.file.close()
         os.replace(self.temporary, self.path)
-        write_text(self.path.with_suffix(".json"), json.dumps({**card, "crc32": self.crc32}, indent=1))
+        write_json(self.path.with_suffix(".json"), {**card, "crc32": self.crc32})
         return self.path.stat().st_size
 
     def discard(self) -> None:

@@ -1,6 +1,5 @@
 """Write last-layer features as .npy files, in the layout that ActionFormer and OpenTAD read."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
 from losa.errors import FeatureError
-from losa.files import write_text
+from losa.files import replacing, write_json
 from losa.taps.npy import CARD, safe_name
 
 
@@ -38,21 +37,17 @@ def export(source, videos: Sequence[Video], out: str | Path, *, quiet: bool = Fa
     card = {"stride": stride, "frames": frames, "offset": frames / 2, "dim": source.recipe.dim, "layout": "(T, C)",
             "fps": {name: grid.sampled_fps * native for name, grid in grids.items()},
             "source": described.get("weights") or described.get("source", ""), "recipe": described}
-    write_text(out / CARD, json.dumps(card, indent=1))
+    write_json(out / CARD, card)
     return out
 
 
 def _write_features(source, video: Video, path: Path, few: int = 1024) -> None:
     """One file, whole or not at all; `few` snippets are in memory at a time."""
-    total, temporary = source.num_snippets(video), path.with_name(f".{path.name}.tmp")
+    total = source.num_snippets(video)
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(temporary, "wb") as file:
-            shape = (total, source.recipe.dim)
-            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            for start in range(0, total, few):
-                last = source.features(source.fetch(video, start, min(total, start + few)))[1]
-                file.write(last.T.float().cpu().contiguous().numpy().astype("<f4").tobytes())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        shape = (total, source.recipe.dim)
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for start in range(0, total, few):
+            last = source.features(source.fetch(video, start, min(total, start + few)))[1]
+            file.write(last.T.float().cpu().contiguous().numpy().astype("<f4").tobytes())

@@ -94,5 +94,5 @@ def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool
     done = extract(cache, live, videos, copy=copy, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
     if done.failed:
         raise CacheError(f"{len(done.failed)} of {len(videos)} videos have no taps; the others are in {cache.folder}. "
-                         f"Repair them, or leave them out with `losa data prepare ... --decode`, which reads every file to "
-                         f"its end:\n{listed(done.failed)}")
+                         "Repair them, or leave them out with `losa data prepare ... --decode`, which reads every file "
+                         f"to its end:\n{listed(done.failed)}")

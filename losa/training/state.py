@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from losa.adapter_file import code_of
 from losa.config import LATE, Config
 from losa.errors import TrainingError
-from losa.files import file_id, write_text
+from losa.files import file_id, replacing, write_json, write_text
 from losa.model.checkpoint import TUNED
 from losa.training.distributed import launched, on_main
 from losa.training.windows import Windows
@@ -42,16 +41,15 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
     if text:
         write_text(out / "adapter.py", text)
     write_text(path, facts)
-    write_text(out / "config.json", json.dumps(config.to_dict(), indent=1))
+    write_json(out / "config.json", config.to_dict())
 
 
 def save_state(out: Path, parts: dict, state: dict) -> None:
     """Everything an exact continuation needs (states of what learns, EMA, optimiser, scaler, loop), as a whole."""
     if not launched().is_main_process:
         return
-    temporary = out / "state.tmp"
-    torch.save({**{name: part.state_dict() for name, part in parts.items()}, "loop": state}, temporary)
-    os.replace(temporary, out / "state.pt")
+    with replacing(out / "state.pt") as temporary:
+        torch.save({**{name: part.state_dict() for name, part in parts.items()}, "loop": state}, temporary)
 
 
 def load_state(out: Path, parts: dict) -> dict | None:

@@ -1,6 +1,5 @@
 """Re-encode a video, so that every browser plays it and every frame can be read at random."""
 
-import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from losa.errors import VideoError
+from losa.files import replacing
 from losa.video.probe import probe
 from losa.video.reader import Reader, decode
 from losa.video.sampling import sample_indices
@@ -38,8 +38,7 @@ def normalise(path: str | Path, out: str | Path, *, progress: Callable[[int, int
         repeats = np.bincount(sample_indices(times, float(rate)), minlength=len(times))
     else:
         rate, repeats = Fraction(info.fps).limit_denominator(1001), np.ones(len(times), np.int64)
-    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp.mp4")
-    try:
+    with replacing(out) as temporary:
         with tqdm(total=len(times), desc=f"re-encoding {path.name}", unit="frame", leave=False,
                   disable=progress is not None) as bar:
             show = progress or (lambda done, total: bar.update(done - bar.n))
@@ -47,9 +46,6 @@ def normalise(path: str | Path, out: str | Path, *, progress: Callable[[int, int
         again = probe(temporary)
         if again.risks or again.num_frames != repeats.sum():
             raise VideoError(path, f"cannot be normalised: {again.num_frames} of {repeats.sum()} frames, {again.risks}")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return out
 
 

@@ -1,13 +1,12 @@
 """The main job, end to end: the embedded world, head-only transfer and LoSA side by side, one page to look at."""
 
-import json
 import time
 from pathlib import Path
 
 from losa.annotations.dataset import load_annotations
 from losa.evaluation.records import read_predictions
 from losa.evaluation.targets import truth_of
-from losa.files import write_text
+from losa.files import replacing, write_json
 from losa.machine import peak_memory_mb
 from losa.presets import PRESETS, head_only
 from losa.reports.demo_page import demo_page
@@ -44,7 +43,7 @@ def demo(out: str | Path = "runs/demo", *, size: str = "demo", seed: int = 0, **
                "num_videos": count_videos(config),
                "peak_memory_mb": max(peak_memory_mb(), *(r["peak_memory_mb"] for r in results.values())),
                "trainable_parameters": {name: r["trainable_parameters"] for name, r in results.items()}}
-    write_text(out / "result.json", json.dumps(result, indent=1))
+    write_json(out / "result.json", result)
     write_predictions(out / "predictions.json", read_predictions(out / "losa" / "predictions.json"),
                       {"run": str(out / "losa"), "config": config.to_dict()})
     classes = load_annotations(config.annotations).classes
@@ -83,12 +82,13 @@ def execute_notebook(out: Path) -> Path | None:
     if not NOTEBOOK.exists():
         print(f"no notebooks beside the package ({NOTEBOOK}); clone the repository to have them")
         return None
-    executed, half = out / NOTEBOOK.name, out / f".{NOTEBOOK.name}"
+    executed = out / NOTEBOOK.name
     read = (NOTEBOOK, out / "losa" / "result.json", out / "head_only" / "result.json")
     if executed.exists() and executed.stat().st_mtime > max(path.stat().st_mtime for path in read):
         return executed
     import papermill
 
-    papermill.execute_notebook(str(NOTEBOOK), str(half), parameters={"run_dir": str(out.resolve())},
-                               progress_bar=False, kernel_manager_class=private_kernels())
-    return half.replace(executed)
+    with replacing(executed) as unfinished:
+        papermill.execute_notebook(str(NOTEBOOK), str(unfinished), parameters={"run_dir": str(out.resolve())},
+                                   progress_bar=False, kernel_manager_class=private_kernels())
+    return executed

@@ -15,7 +15,7 @@ from losa.config import Config
 from losa.errors import ConfigError
 from losa.evaluation.protocols import PROTOCOLS
 from losa.evaluation.targets import truth_for
-from losa.files import content_id, file_id, read_object, write_text
+from losa.files import content_id, file_id, read_object, write_json
 from losa.inference.video_classifier import read_scores
 from losa.machine import best_device
 from losa.taps.open import open_source
@@ -63,7 +63,7 @@ def finish(config: Config, out: Path, inputs: dict, seconds: dict, quiet: bool) 
     result |= {"inputs": inputs, "peak_memory_mb": max(row["peak_memory_mb"] for row in log), "seed": config.seed,
                "mode": config.mode, "seeds": seeds_of(config), "seconds": {k: round(v, 2) for k, v in seconds.items()},
                "epochs": len(log), "late_gain": late_gain(curves["val_map"]), **curves}
-    write_text(out / "result.json", json.dumps(result, indent=1))
+    write_json(out / "result.json", result)
     return result
 
 

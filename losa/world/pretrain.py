@@ -7,7 +7,6 @@ Two presets differ in nothing but the motions they see: "covered" sees all, "gap
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from losa.backbones.vit import WEIGHTS, VideoViT
+from losa.files import replacing, write_text
 from losa.world import render as world
 from losa.world.motions import MOTIONS, PRESETS
 
@@ -176,11 +176,10 @@ def write(model: VideoViT, card: dict, out: Path) -> dict:
     """The card with the weights' sha256, after writing both to `out`."""
     out.mkdir(parents=True, exist_ok=True)
     state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("head.")}
-    weights, part = out / f"world_{card['preset']}.safetensors", out / f".{card['preset']}.{os.getpid()}.part"
-    save_file(state, part, {"model": json.dumps(card["model"]), "card": json.dumps(card)})
-    card = {**card, "sha256": hashlib.sha256(part.read_bytes()).hexdigest()}
-    part.chmod(0o644)  # safetensors writes files that only their owner may read
-    os.replace(part, weights)
-    part.write_text(json.dumps(card, indent=1) + "\n")
-    os.replace(part, weights.with_suffix(".json"))
+    weights = out / f"world_{card['preset']}.safetensors"
+    with replacing(weights) as part:
+        save_file(state, part, {"model": json.dumps(card["model"]), "card": json.dumps(card)})
+        part.chmod(0o644)  # safetensors writes files that only their owner may read
+    card = {**card, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    write_text(weights.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
     return card

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
+from losa.files import replacing, write_json
 from losa.world.motions import ACTIONS, ALL, ANSWERS, CHANNELS, CLASSES, DIFFICULTIES, OTHERS, STAND, TWINS
 from losa.world.storyboard import CLIP_FRAMES, FPS, KINDS, SPLITS, VERSION, Event, Script, script_clip, script_video
 
@@ -164,8 +165,7 @@ def draw_frames(script: Script, size: int = SIZE, start: int = 0, end: int | Non
 # ------------------------------------------------------------------------------------------ files
 def encode(path: Path, frames: Iterator[np.ndarray], fps: int = FPS) -> None:
     """An H.264 mp4 of the frames at `path`: a closed group of pictures every 32, so that seeks are exact."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with av.open(str(part), "w", format="mp4") as file:
+    with replacing(path) as part, av.open(str(part), "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=fps)
         stream.thread_count, stream.pix_fmt = 1, "yuv420p"
         stream.options = {"crf": "22", "preset": "veryfast",
@@ -175,13 +175,6 @@ def encode(path: Path, frames: Iterator[np.ndarray], fps: int = FPS) -> None:
                 stream.height, stream.width = frame.shape[:2]
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
         file.mux(stream.encode())
-    os.replace(part, path)
-
-
-def _write_json(path: Path, content: dict) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(content, indent=1))
-    os.replace(part, path)
 
 
 def _render_video(job: tuple[Path, Script]) -> None:
@@ -226,7 +219,7 @@ def make_world(out: Path | str, size: str | Sequence[int] = "demo", seed: int = 
     made, marker = {"world": VERSION, "seed": seed, "seconds": list(seconds)}, out / "world.json"
     made |= {"kind": kind} if kind != "plain" else {}
     if not marker.exists():
-        _write_json(marker, made)
+        write_json(marker, made)
     elif (found := json.loads(marker.read_text())) != made:
         raise ValueError(f"{out} already holds another world, {found}, not {made}; choose another folder, or "
                          "delete that one")
@@ -235,7 +228,7 @@ def make_world(out: Path | str, size: str | Sequence[int] = "demo", seed: int = 
     jobs = [(out / f"videos/{name}.mp4", script) for name, script in scripts.items()]
     _parallel(_render_video, [job for job in jobs if not job[0].exists()], num_workers, "world: videos")
     classes = (*CLASSES, *ANSWERS.values()) if kind == "context" else CLASSES
-    _write_json(out / "annotations.json", annotations(scripts, classes))
+    write_json(out / "annotations.json", annotations(scripts, classes))
     return out / "annotations.json"
 
 
@@ -302,7 +295,6 @@ def contact_sheet(path: Path | str) -> Path:
         draw.text((x, y + 4), f"{name} ({kind}): {text}", "black")
         for column, frame in enumerate(_sheet_row(name)):
             sheet.paste(Image.fromarray(frame), (x + column * (SIZE + 2), y + 18))
-    part = Path(path).with_suffix(f".{os.getpid()}.part")
-    sheet.save(part, "PNG")
-    os.replace(part, path)
+    with replacing(path) as part:
+        sheet.save(part, "PNG")
     return Path(path)

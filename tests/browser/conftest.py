@@ -1,7 +1,8 @@
 """What every browser test gets: one Chromium per file of tests, or a skip that says what is missing."""
 
 import pytest
-from harness import BROWSER, FLAGS, clip
+
+from helpers.browser import BROWSER, FLAGS, clip
 
 
 @pytest.fixture(scope="module")

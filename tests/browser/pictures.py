@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[i]) for i in range(3)]  # as pytest finds harness and video_files
+sys.path[:0] = [str(Path(__file__).parents[i]) for i in (1, 2)]  # tests/ for the helpers, and the repository
 
-from harness import BROWSER, FLAGS, opened, settled  # noqa: E402
-from lab import Notebook, jupyter  # noqa: E402
+from helpers.browser import BROWSER, FLAGS, opened, settled  # noqa: E402
+from helpers.lab import Notebook, jupyter  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 HIGH = 15_000  # pixels: a browser's pictures end at 16,384

@@ -10,10 +10,9 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-sys.path[:0] = [str(Path(__file__).parents[i]) for i in range(3)]  # as pytest finds harness and video_files
+sys.path[:0] = [str(Path(__file__).parents[i]) for i in (1, 2)]  # tests/ for the helpers, and the repository
 
-from harness import BROWSER, FLAGS, clip, settled, shown, tracks  # noqa: E402
-
+from helpers.browser import BROWSER, FLAGS, clip, settled, shown, tracks  # noqa: E402
 from widgets.timeline import Timeline  # noqa: E402
 
 REPEATS = 5

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from harness import HOSTILE, LABELS, settled, shown, tracks
 
+from helpers.browser import HOSTILE, LABELS, settled, shown, tracks
 from losa.evaluation.diagnose import diagnose
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis

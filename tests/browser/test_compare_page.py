@@ -1,8 +1,8 @@
 """The list of differences under a timeline of two runs, in a real browser without a kernel."""
 
 import pytest
-from harness import HOSTILE, exchange, frame_number, picture, settled, shown, tracks, trait
 
+from helpers.browser import HOSTILE, exchange, frame_number, picture, settled, shown, tracks, trait
 from widgets.compare import Compare
 
 TRACKS = {

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from page_data import CLASSES, HOSTILE, result, video
 
+from helpers.page_data import CLASSES, HOSTILE, result, video
 from losa.reports.demo_page import demo_page
 from losa.world.render import make_world
 

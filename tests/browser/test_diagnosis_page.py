@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
-from harness import HOSTILE, exchange, opened, picture, settled, shown, trait
 from PIL import Image
 
+from helpers.browser import HOSTILE, exchange, opened, picture, settled, shown, trait
 from losa.evaluation.diagnose import diagnose
 from widgets import share
 from widgets.diagnosis import MOST, Diagnosis

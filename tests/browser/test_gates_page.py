@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from harness import HOSTILE, exchange, inked, opened, picture, settled, shown, trait
 
+from helpers.browser import HOSTILE, exchange, inked, opened, picture, settled, shown, trait
 from widgets import share
 from widgets.base import link
 from widgets.features import Features

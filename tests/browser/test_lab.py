@@ -6,8 +6,9 @@ import shutil
 import nbformat
 import papermill
 import pytest
-from harness import frame_number, opened, settled
-from lab import FPS, ROOT, Notebook, barcoded_demo, jupyter
+
+from helpers.browser import frame_number, opened, settled
+from helpers.lab import FPS, ROOT, Notebook, barcoded_demo, jupyter
 
 BOOK = ROOT / "notebooks" / "05_inspect.ipynb"
 TIMELINE = "[w for w in get_ipython().user_ns.values() if type(w).__name__ == 'Timeline'][0]"

@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from page_data import CLASSES, own_video
 
+from helpers.page_data import CLASSES, own_video
 from losa.reports.videos_page import own_page
 from losa.world.render import make_world
 

@@ -3,8 +3,8 @@
 import nbconvert
 import nbformat
 import traitlets
-from harness import HOSTILE, exchange, frame_number, jpeg, opened, shown, trait
 
+from helpers.browser import HOSTILE, exchange, frame_number, jpeg, opened, shown, trait
 from widgets import share
 from widgets.base import View, link, parts
 

@@ -4,8 +4,8 @@ import contextlib
 import json
 
 import pytest
-from harness import HOSTILE, exchange, frame_number, inked, jpeg, picture, settled, shown, tracks, trait
 
+from helpers.browser import HOSTILE, exchange, frame_number, inked, jpeg, picture, settled, shown, tracks, trait
 from widgets.timeline import Timeline
 
 DURATION, STEPS = 8.0, [i / 100 for i in range(101)]

@@ -1,0 +1,348 @@
+import json
+import re
+import warnings
+
+import av
+import numpy as np
+import pytest
+
+from helpers.video_files import write_late, write_video
+from losa.annotations.check import check
+from losa.annotations.dataset import load_annotations, load_csv
+from losa.annotations.prepare import prepare
+from losa.annotations.repair import fix
+from losa.errors import AnnotationError
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def write_json(path, database, **more):
+    return write(path, json.dumps({"database": database, **more}))
+
+
+def record(*rows, subset="train", duration=10.0, **more):
+    annotations = [{"label": label, "segment": [start, end]} for label, start, end in rows]
+    return {"subset": subset, "duration": duration, "annotations": annotations, **more}
+
+
+def counts(report):
+    return {found.kind: found.count for found in report.findings}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Files of 4 s at 25 fps: one.mp4, more/two.mp4, three.mkv; a broken one, and one nobody names."""
+    folder = tmp_path / "videos"
+    (folder / "more").mkdir(parents=True)
+    for name, length in (("one.mp4", 100), ("more/two.mp4", 101), ("three.mkv", 102), ("extra.mp4", 25)):
+        write_video(folder / name, length)
+    (folder / "broken.mp4").write_bytes((folder / "one.mp4").read_bytes()[:900])
+    return folder
+
+
+CLEAN = {"v": record(("jump", 1, 2), ("sit", 3, 4)), "w": record(("jump", 1, 2), ("sit", 4, 5), subset="val")}
+
+
+def test_a_clean_file_has_nothing_and_exit_code_0(tmp_path):
+    report = check(write_json(tmp_path / "a.json", CLEAN))
+    assert report.findings == [] and report.exit_code == 0
+    assert "nothing to complain about" in report.table() and "2 videos, 4 instances, 2 labels" in report.table()
+
+
+@pytest.mark.parametrize(("database", "classes", "kind", "count", "example", "level"), [
+    ({"v": record(("jump", 8, 12), ("jump", 11, 12), ("jump", 5, 10.0004))}, None,
+     "segments pass the end of their video", 2, "v: 'jump' [8.0, 12.0] of 10.00 s", "warning"),
+    ({"v": record(("jump", 3, 3), ("jump", 4, 5))}, None, "instances have zero length", 1, "v: 'jump' [3.0, 3.0]",
+     "warning"),
+    ({"v": record(("jump", -1, 1))}, None, "segments start before 0", 1, "v: 'jump' [-1.0, 1.0]", "warning"),
+    ({"v": record(("jump", 2, 1))}, None, "segments end before they start", 1, "v: 'jump' [2.0, 1.0]", "error"),
+    ({"v": record(*[("jump", 1, 2)] * 3, ("jump", 1, 2.0001), ("sit", 1, 2))}, None,
+     "instances are there more than once", 3, "v: 'jump' [1.0, 2.0]", "warning"),
+    ({"v": record(("jump", 1, 5), ("jump", 2, 3), ("sit", 2, 3), ("jump", 4, 6), ("jump", 6, 7))}, None,
+     "instances of one class overlap", 2, "v: 'jump' [2.0, 3.0] starts before 5 s", "note"),
+    ({"v": record(("jmup", 1, 2), ("swim", 3, 4), ("jump", 4, 5))}, ["jump", "walk"],
+     "labels are not in the list of classes", 2, "'jmup' (1 instances); did you mean 'jump'?", "error"),
+    ({"v": record(("jump", 1, 2))}, ["jump", "walk"], "classes of the list have no instance", 1, "'walk'", "note"),
+    ({"v": record(("", 1, 2), ("  ", 3, 4), ("jump", 1, 2))}, None, "labels are empty", 2, "v: '", "error"),
+    ({"v": record(("long jump", 1, 2), ("long jump", 3, 4), ("Long_Jump ", 5, 6))}, None,
+     "labels differ only in case, spaces or signs", 1, "'long jump' (2) and 'Long_Jump ' (1)", "warning"),
+    ({"v": record(("jumping", 1, 2), ("jumping", 3, 4), ("jupming", 5, 6))}, None, "labels look misspelt", 1,
+     "'jupming' (1 instances) and 'jumping' (2)", "warning"),
+    ({"v": record(("jump", 1, 2)), "w": record(("jump", 1, 2), ("sit", 3, 4), subset="test")}, None,
+     "classes have no instance in the training subset", 1, "'sit': none in 'train', 1 in 'test'", "warning"),
+    ({"a": record(("x", 1, 2), subset="Validation"), "b": record(("y", 1, 2), subset="Test")}, None,
+     "classes have no instance in the training subset", 1, "'y': none in 'Validation'", "warning"),
+    ({"a": record(("x", 1, 2)), "b": record(("x", 1, 2)), "c": record(("x", 1, 2), subset="Train ")}, None,
+     "subsets differ only in case or spaces", 1, "'train' (2) and 'Train ' (1)", "warning"),
+    ({"abc": record(("x", 1, 2)), "v_ABC": record(("x", 3, 4), subset="test")}, None,
+     "videos are in two subsets under two names", 1, "abc in 'train' and v_ABC in 'test'", "warning"),
+    ({"a": record(("x", 1, 2), ("x", 3, 4.5)), "b": record(("x", 3, 4.5), ("x", 1, 2), subset="test")}, None,
+     "videos of two subsets have the same instances", 1, "a in 'train' and b in 'test'", "warning"),
+    ({"v": record(("x", 1, 2), duration=None)}, None, "lengths are not known", 1, "v", "note"),
+    ({"v": record(), "w": record(("x", 1, 2))}, None, "videos have no instance", 1, "v in 'train'", "note"),
+    ({"v": record()}, None, "files hold no instance", 1, "1 videos", "error"),
+    ({"v": record(("x", 1, 2), path="gone.mp4")}, None, "video files are missing", 1, "v: no file", "error"),
+    ({"v": {"subset": 3, "annotations": [{"label": "x"}]}}, None, "places are not in the layout", 2, "v.subset",
+     "error"),
+])  # fmt: skip
+def test_each_kind_is_found_counted_and_shown(tmp_path, database, classes, kind, count, example, level):
+    path = write_json(tmp_path / "a.json", database, **({} if classes is None else {"classes": classes}))
+    report = check(path)
+    found = {found.kind: found for found in report.findings}[kind]
+    assert (found.count, found.level) == (count, level) and example in found.examples[0]
+    assert found.advice in report.table() and found.examples[0] in report.table()
+    assert report.exit_code == int(any(other.level != "note" for other in report.findings))
+    row = report.to_frame().set_index("kind").loc[kind]
+    assert row["count"] == count and row["level"] == level
+
+
+def test_labels_that_are_meant_to_differ_are_left_alone(tmp_path):
+    rows = [("step 1", i, i + 1) for i in range(6)] + [("step 2", 6, 7), ("High jump", 7, 8), ("Long jump", 8, 9)]
+    report = check(write_json(tmp_path / "a.json", {"v": record(*rows), "w": record(("sit", 0, 1), ("set", 1, 2))}))
+    assert not {"labels look misspelt", "labels differ only in case, spaces or signs"} & set(counts(report))
+
+
+def test_times_in_frames_are_suspected(tmp_path):
+    report = check(write_json(tmp_path / "a.json", {"v": record(("x", 30, 60), ("x", 90, 130), ("x", 1, 9))}))
+    assert "frames or milliseconds" in report.table()
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"database": 3}', "[1]", '{"results": {}}', "a,b\n1,2\n"])
+def test_a_file_that_cannot_be_read_at_all_is_one_finding(tmp_path, text):
+    report = check(write(tmp_path / "a.json", text))
+    assert counts(report) == {"file cannot be read": 1} and report.exit_code == 1
+    with pytest.raises(AnnotationError):
+        fix(tmp_path / "a.json", tmp_path / "b.json")
+    assert not (tmp_path / "b.json").exists()
+    assert check(tmp_path / "none.csv").exit_code == 1
+
+
+# --- beside videos --------------------------------------------------------------------------------------------------
+
+
+def test_files_are_compared_with_what_is_said_of_them(folder, tmp_path):
+    (folder / "copy.mp4").write_bytes((folder / "one.mp4").read_bytes())
+    path = write_json(tmp_path / "a.json", {
+        "one": record(("x", 1, 2), duration=9.0, fps=30.0),
+        "two": record(("x", 1, 5), path="more/two.mp4", duration=4.04),
+        "thre": record(("x", 1, 2)), "broken": record(("x", 1, 2)),
+        "copy": record(("x", 0, 1), subset="test", duration=4),
+        "THREE": record(("x", 1, 2), duration=4.08)})  # fmt: skip
+    report = check(path, folder)
+    assert counts(report) == {
+        "video files are missing": 1, "video files have another name": 1, "video files cannot be used": 1,
+        "segments pass the end of their video": 1, "durations differ from the file's": 1,
+        "frame rates differ from the file's": 1, "videos are in two subsets under two names": 1,
+        "files in the folder have no annotations": 1}
+    text = report.table()
+    assert "thre: no file thre" in text and "did you mean three.mkv?" in text and "THREE is three.mkv" in text
+    assert "one: 9.00 s stated, 4.00 s in the file" in text and "one: 30 fps stated, 25 in the file" in text
+    assert re.search(r"one in 'train' and copy in 'test' are the same file", text) and "extra.mp4" in text
+    with pytest.raises(AnnotationError, match="no such folder"):
+        check(path, tmp_path / "nowhere")
+
+
+def test_stretches_of_one_file_may_be_in_two_subsets_but_not_overlap(folder, tmp_path):
+    half = {"a": record(("x", 0, 1), path="one.mp4", duration=2.0),
+            "b": record(("x", 0, 1), path="one.mp4", start=2.0, duration=2.0, subset="test")}
+    assert check(write_json(tmp_path / "a.json", half), folder).exit_code == 1  # a has no end: it is the whole file
+    half["a"] |= {"start": 0.0, "end": 2.0}
+    assert check(write_json(tmp_path / "a.json", half), folder).exit_code == 0
+    half["b"]["start"] = 1.5
+    found = counts(check(write_json(tmp_path / "a.json", half), folder))
+    assert found["videos are in two subsets under two names"] == 1
+
+
+def test_a_file_damaged_in_its_middle_is_found_by_reading_it_to_its_end(folder, tmp_path):
+    """Its packets are all there, so that opening it says nothing."""
+    whole = write_video(tmp_path / "whole.mkv", 60)
+    with av.open(str(whole)) as source, av.open(str(folder / "hurt.mkv"), "w") as hurt:
+        stream = hurt.add_stream_from_template(source.streams.video[0])
+        for i, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            data = bytes(packet)
+            copy = av.Packet(b"\xff\xff\xff\xff" + data[4:] if 30 <= i < 40 else data)  # of no length that can be
+            copy.pts, copy.dts, copy.time_base, copy.stream = packet.pts, packet.dts, packet.time_base, stream
+            copy.is_keyframe = packet.is_keyframe
+            hurt.mux(copy)
+    table = write(tmp_path / "a.csv", "video,label,start,end,subset\none,jump,1,2,train\nhurt,jump,1,2,test\n")
+    assert "video files cannot be used" not in counts(check(table, folder))
+    report = check(table, folder, decode=True)
+    found = {found.kind: found for found in report.findings}["video files cannot be used"]
+    assert (found.level, found.count) == ("error", 1) and "hurt.mkv" in found.examples[0] and report.exit_code == 1
+    changed = fix(table, tmp_path / "clean.csv", folder, decode=True)
+    assert [line for line in changed if "hurt.mkv" in line and "cannot be used" in line]
+    assert "hurt" not in (tmp_path / "clean.csv").read_text()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert [video.id for video in prepare(folder, table, tmp_path / "out").videos] == ["one", "hurt"]
+    with pytest.warns(UserWarning, match=r"1 of 2 videos left out(.|\n)*hurt: "):
+        kept = prepare(folder, table, tmp_path / "out", decode=True)
+    assert [video.id for video in kept.videos] == ["one"]
+    assert "hurt" in (tmp_path / "out" / "skipped.csv").read_text()
+
+
+def test_a_video_that_starts_later_than_its_sound_is_told(folder, tmp_path):
+    write_late(folder / "late.mp4", 37)
+    write_late(folder / "prompt.mp4", 0)
+    table = write(tmp_path / "a.csv", "video,label,start,end\none,jump,1,2\nlate,jump,0.2,0.8\nprompt,jump,0,1\n")
+    report = check(table, folder)
+    found = {found.kind: found for found in report.findings}["videos start later than their sound"]
+    assert (found.level, found.count) == ("warning", 1) and report.exit_code == 1
+    assert re.search(r"late.mp4: 1\.4[78] s later", found.examples[0])
+
+
+def test_what_does_not_end_like_a_video_is_none(folder, tmp_path):
+    """A prepared file could name it, but not be read again: paths out of a folder lead to videos only."""
+    (folder / "three.mkv").rename(folder / "three.dat")
+    path = write_json(tmp_path / "a.json", {"v": record(("a", 0, 1), path="three.dat", duration=None)})
+    with pytest.raises(AnnotationError, match="v: no file three.dat in .*videos has the ending of a video file"):
+        load_annotations(path, folder)
+    assert counts(check(path, folder))["video files are missing"] == 1
+
+
+# --- fix ------------------------------------------------------------------------------------------------------------
+
+MISTAKES = """Video;Label;Start;End;Subset
+one.avi;cut onion;0,5;1,75;train
+one.avi; cut onion ;2,0;2,5;train
+one.avi;Cut Onion;2,6;3,0;train
+one.avi;cut onoin;3;3,5;train
+one.avi;pour water;0:00;0:01,5;train
+one.avi;pour water;0:00;0:01,5;train
+
+;;;;
+C:\\clips\\two.mp4;pour water;2;1;Train
+C:\\clips\\two.mp4;pour water;3;33;Train
+more/two.mp4;cut onion;1;1;train
+three;cut onion;-1;1;test
+three;cut onion;20;21;test
+three;pour water;1 s;2 s;test
+broken;pour water;1;2;test
+gone;pour water;1;2;test
+"""
+REPAIRED = {
+    "one": ("train", [("cut onion", 0.5, 1.75), ("cut onion", 2, 2.5), ("cut onion", 2.6, 3), ("cut onion", 3, 3.5),
+                      ("pour water", 0, 1.5)]),
+    "more/two": ("train", [("pour water", 1, 2), ("pour water", 3, 4.04)]),
+    "three": ("test", [("cut onion", 0, 1)]),
+}  # fmt: skip
+
+
+def records(annotations):
+    return {video.id: (video.subset, [(annotations.classes[k], *pair) for k, pair in zip(
+        video.labels, np.round(video.segments, 6).tolist(), strict=True)]) for video in annotations.videos}
+
+
+@pytest.mark.parametrize("name", ["clean.csv", "clean.json", "sub/clean.json"])
+def test_a_csv_full_of_ordinary_mistakes_becomes_a_clean_copy(folder, tmp_path, name):
+    path = write(tmp_path / "mine.csv", "\ufeff" + MISTAKES.replace("\n", "\r\n"))
+    before = path.read_bytes()
+    with pytest.raises(AnnotationError, match="--fix"):
+        load_csv(path, folder)
+    changed = "\n".join(fix(path, tmp_path / name, folder))
+    assert path.read_bytes() == before and not list(tmp_path.rglob(".*"))
+    for told in ("9 decimal commas", "1 rows left out that cannot", "2 names that lead out", "1 names of video files",
+                 "1 videos left out, their files are missing: gone", "1 videos left out, their files cannot be used",
+                 "1 labels put together", "1 labels corrected that look misspelt: 'cut onoin'", "1 repeated instances",
+                 "1 segments turned round", "1 instances of zero length", "1 segments wholly outside",
+                 "2 segments clipped"):
+        assert told in changed, (told, changed)
+    report = check(tmp_path / name, folder)
+    assert {found.kind for found in report.findings} <= {"files in the folder have no annotations"}, report.table()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = records(load_annotations(tmp_path / name, folder))
+        prepared = records(prepare(folder, tmp_path / name, tmp_path / "out"))
+    expected = REPAIRED if name.endswith("csv") else {key if key != "more/two" else "two": value
+                                                      for key, value in REPAIRED.items()}
+    assert found == prepared == expected
+    if name.endswith("json"):
+        assert load_annotations(tmp_path / name).videos[0].path.resolve() == folder / "one.mp4"
+
+
+def test_a_clean_copy_of_a_json_keeps_what_was_right(tmp_path):
+    database = CLEAN | {"x": record(("jump", 1, 2), ("jmup", 3, 4), ("fly", 5, 6), ("sit", 9, 11), ("sit", 1, 2),
+                                    ("sit", 1, 2), fps=25.0, start=3.0), "y": record(path="videos/y.mp4")}
+    path = write_json(tmp_path / "a.json", database, classes=["sit", "jump"])
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/y.mp4").touch()
+    (tmp_path / "sub").mkdir()
+    lines = fix(path, tmp_path / "sub" / "b.json")
+    assert any("'fly'" in line and "left out" in line for line in lines)
+    found = load_annotations(tmp_path / "sub" / "b.json")
+    assert found.classes == ("sit", "jump") and records(found) == {
+        "v": ("train", [("jump", 1, 2), ("sit", 3, 4)]), "w": ("val", [("jump", 1, 2), ("sit", 4, 5)]),
+        "x": ("train", [("jump", 1, 2), ("jump", 3, 4), ("sit", 9, 10), ("sit", 1, 2)]), "y": ("train", [])}
+    x, y = found.videos[2:]
+    assert (x.fps, x.start, x.duration) == (25, 3, 10) and y.path.resolve() == tmp_path / "videos" / "y.mp4"
+    assert fix(tmp_path / "sub" / "b.json", tmp_path / "c.json") == []
+    assert records(load_annotations(tmp_path / "c.json")) == records(found)
+
+
+def test_what_a_clean_copy_does_not_carry_over_is_named(tmp_path):
+    table = write(tmp_path / "a.csv", "video,label,start,end,subset,Annotator,score,empty\n"
+                                      "one,jump,1,2,train,Ann,0.5,\none,sit,3,4,train,Bob,,\n")
+    assert fix(table, tmp_path / "b.csv") == ["2 columns not carried over: 'annotator' (2), 'score' (1)"]
+    database = {"v": record(("jump", 1, 2), ("sit", 3, 4), url="x")}
+    for number, item in enumerate(database["v"]["annotations"]):
+        item |= {"label_id": number, "segment(frames)": [1, 2]}
+    lines = fix(write_json(tmp_path / "a.json", database, taxonomy=[], version="1.3"), tmp_path / "b.json")
+    assert len(lines) == 1 and lines[0].startswith("4 keys not carried over: 'label_id' (2), 'segment(frames)' (2), ")
+    assert "'taxonomy' (1)" in lines[0] and "'url' (1)" in lines[0]
+    many = {"v": record(("jump", 1, 2), **{f"key{i:02}": 1 for i in range(12)})}
+    assert fix(write_json(tmp_path / "c.json", many), tmp_path / "d.json")[0].endswith(" and 2 more")
+
+
+def test_ambiguous_stretches_that_a_clean_copy_leaves_out_are_counted(tmp_path):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    write(texts / "Jump_test.txt", "one 1 2\ntwo 3 4\n")
+    write(texts / "Ambiguous_test.txt", "one 5 6\ntwo 5 6\ntwo 8 9\n")
+    lines = fix(texts, tmp_path / "b.json")
+    assert len(lines) == 1 and lines[0].startswith("3 ambiguous stretches left out") and "one [5.0, 6.0]" in lines[0]
+    assert sum(len(video["annotations"]) for video in json.loads((tmp_path / "b.json").read_text())["database"].values()
+               ) == 2  # fmt: skip
+
+
+def test_fix_never_writes_over_its_input_nor_writes_nothing(tmp_path):
+    path = write_json(tmp_path / "a.json", CLEAN)
+    (tmp_path / "link.json").symlink_to(path)
+    before = path.read_bytes()
+    for out in (path, tmp_path / "link.json", tmp_path):
+        with pytest.raises(AnnotationError, match="name of its own"):
+            fix(path, out)
+    with pytest.raises(AnnotationError, match="written as .json"):
+        fix(path, tmp_path / "b.csv")
+    empty = write_json(tmp_path / "e.json", {"v": record(("x", 3, 3))})
+    with pytest.raises(AnnotationError, match="nothing would be left"):
+        fix(empty, tmp_path / "b.json")
+    assert path.read_bytes() == before and not (tmp_path / "b.json").exists()
+
+
+# --- real files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("thumos14/thumos14.json", {"segments pass the end of their video": 30, "instances of one class overlap": 8}),
+    ("multithumos/multithumos.json", {"segments pass the end of their video": 65, "instances have zero length": 7,
+                                      "instances of one class overlap": 1066}),
+    ("activitynet13/activity_net.v1-3.rebuilt.json", {
+        "segments pass the end of their video": 132, "instances have zero length": 12,
+        "instances are there more than once": 50, "videos have no instance": 4851,
+        "instances of one class overlap": 271}),
+])  # fmt: skip
+def test_what_is_odd_about_the_field_s_files(shared_data, name, expected):
+    report = check(shared_data / name)
+    assert counts(report) == expected and report.exit_code == 1
+
+
+def test_a_clean_copy_of_thumos_is_clean(shared_data, tmp_path):
+    lines = fix(shared_data / "thumos14" / "thumos14.json", tmp_path / "clean.json")
+    assert [line.split(":")[0] for line in lines] == ["30 segments wholly outside their video left out",
+                                                      "2 keys not carried over"]
+    assert lines[1].endswith(": 'label_id' (6365), 'segment(frames)' (6365)")
+    assert check(tmp_path / "clean.json").exit_code == 0
+    assert sum(len(video.labels) for video in load_annotations(tmp_path / "clean.json").videos) == 6335

@@ -1,0 +1,43 @@
+"""Sources of features that are made up, so that a test knows what a window of them holds."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from losa.annotations.dataset import Video
+from losa.segments import Grid
+
+
+class Numbers:
+    """A source whose feature at snippet j of a video is j, so that a window can be read back."""
+
+    def __init__(self, total):
+        self.total = total
+
+    def num_snippets(self, video):
+        return self.total
+
+    def time_grid(self, video):
+        return Grid(8.0, 2)
+
+    def fetch(self, video, start, stop):
+        return {"at": torch.arange(start, stop).float()}
+
+    def features(self, fetched):
+        at = fetched["at"]
+        return at.expand(2, 3, -1)[..., None, None], at.expand(3, -1)
+
+
+def a_video(name="a", segments=((4.0, 9.0), (30.0, 31.0))):
+    return Video(id=name, subset="train", path=Path("none.mp4"), start=0.0, duration=100.0,
+                 segments=np.array(segments, dtype=np.float64).reshape(-1, 2),
+                 labels=np.arange(len(segments), dtype=np.int64))
+
+
+class Waves(Numbers):
+    """Features that differ from snippet to snippet."""
+
+    def features(self, fetched):
+        x = torch.sin(fetched["at"] * torch.arange(1, 9)[:, None] * 0.37)
+        return x.expand(2, 8, -1)[..., None, None], x

@@ -1,0 +1,303 @@
+"""Features of others: which axis is time, when a feature is, other rates, and ours written in their layout."""
+
+import json
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from helpers.clock import ClockBackbone, ClockReader, clock_video, serve
+from losa.annotations.dataset import load_annotations
+from losa.backbones.vit import VideoViT, freeze_backbone
+from losa.config import Config
+from losa.errors import FeatureError
+from losa.presets import PRESETS
+from losa.segments import Grid
+from losa.taps.cached import CachedTaps
+from losa.taps.export import export
+from losa.taps.live import LiveTaps
+from losa.taps.npy import NpyFeatures
+from losa.taps.open import fill, open_taps
+from losa.taps.recipe import TapRecipe
+from losa.taps.resampled import Resampled
+
+
+def write(folder, lengths, dim=5, *, layout="TC", prefix="", frames=16, stride=4, dtype=np.float32):
+    """Random features of videos at 30 fps of `lengths` features each, and the videos."""
+    folder.mkdir(exist_ok=True)
+    rng, videos, truth = np.random.default_rng(0), [], {}
+    for i, length in enumerate(lengths):
+        name = f"video_{i}"
+        truth[name] = rng.standard_normal((length, dim)).astype(dtype)
+        np.save(folder / f"{prefix}{name}.npy", truth[name] if layout == "TC" else truth[name].T)
+        videos.append(clock_video(((length - 1) * stride + frames) / 30, fps=30.0, name=name))
+    return videos, truth
+
+
+def whole(source, video):
+    return source.features(source.fetch(video, 0, source.num_snippets(video)))
+
+
+@pytest.mark.parametrize("prefix", ["", "v_"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+@pytest.mark.parametrize("layout", ["TC", "CT"])
+@pytest.mark.parametrize("lengths", [(50, 70, 61), (50, 50), (64,), (5, 5), (6, 5)], ids=str)
+def test_time_is_the_axis_that_varies_or_fits_the_duration(tmp_path, prefix, dtype, layout, lengths):
+    videos, truth = write(tmp_path / "f", lengths, layout=layout, prefix=prefix, dtype=dtype)
+    if lengths == (5, 5):
+        layout = "TC"  # square: nothing tells them apart, so it is (T, C)
+        truth = {v.id: np.load(tmp_path / "f" / f"{prefix}{v.id}.npy") for v in videos}
+    source = NpyFeatures(tmp_path / "f", videos, 4, 16)
+    for video in videos:
+        tapped, last = whole(source, video)
+        assert source.num_snippets(video) == len(truth[video.id]) and tapped.shape == (0, 5, last.shape[1], 1, 1)
+        assert last.dtype == torch.float32 and np.array_equal(last.T.numpy(), truth[video.id].astype(np.float32))
+
+
+def test_a_window_is_a_piece_of_the_whole(tmp_path):
+    videos, truth = write(tmp_path, (50, 70), layout="CT")
+    source = NpyFeatures(tmp_path, videos, 4, 16)
+    for start, stop in [(0, 1), (3, 30), (69, 70)]:
+        last = source.features(source.fetch(videos[1], start, stop))[1]
+        assert np.array_equal(last.T.numpy(), truth["video_1"][start:stop])
+
+
+@given(st.floats(5, 60), st.floats(1, 32), st.floats(1, 64), st.floats(0, 1000))
+def test_a_feature_stands_where_the_reference_puts_it(fps, stride, frames, seconds):
+    """ActionFormer's `(t * fps - 0.5 * num_frames) / stride`, OpenTAD's with offset_frames = num_frames / 2."""
+    source = NpyFeatures.__new__(NpyFeatures)
+    source.card = {"stride": stride, "frames": frames, "fps": {}}
+    grid = source.time_grid(clock_video(fps=fps))
+    assert grid.to_grid(seconds) == pytest.approx((seconds * fps - 0.5 * frames) / stride, abs=1e-6)
+
+
+def test_taps_in_a_file_come_before_the_last_layer(tmp_path):
+    rng = np.random.default_rng(0)
+    stored = {name: rng.standard_normal((4, length, 3)).astype(np.float32) for name, length in (("a", 9), ("b", 12))}
+    for name, rows in stored.items():
+        np.save(tmp_path / f"{name}.npy", rows)
+    videos = [clock_video(rows.shape[1] / 2, fps=8.0, name=name) for name, rows in stored.items()]
+    source = NpyFeatures(tmp_path, videos, 4, 4)
+    tapped, last = source.features(source.fetch(videos[1], 2, 7))
+    assert np.array_equal(tapped[..., 0, 0].transpose(1, 2), stored["b"][:3, 2:7])
+    assert np.array_equal(last.T, stored["b"][3, 2:7]) and source.recipe.layers == (0, 1, 2)
+    alone = NpyFeatures(tmp_path, videos, 4, 4, layers=())
+    assert whole(alone, videos[0])[0].shape == (0, 3, 9, 1, 1) and alone.recipe.layers == ()
+
+
+def test_missing_files_are_counted_and_named(tmp_path):
+    videos, _ = write(tmp_path, (50, 60))
+    more = [*videos, *(clock_video(name=f"lost_{i}") for i in range(9))]
+    with pytest.raises(FeatureError, match="9 of 11 videos have no features in .*lost_0, lost_1.* and 4 more"):
+        NpyFeatures(tmp_path, more, 4, 16)
+    with pytest.raises(FeatureError, match="there is no folder of features"):
+        NpyFeatures(tmp_path / "no", videos, 4, 16)
+    with pytest.raises(FeatureError, match="of no video"):
+        NpyFeatures(tmp_path, (), 4, 16)
+
+
+@pytest.mark.parametrize("content, why", [
+    (b"", "no .npy array or is cut short"), (b"text", "no .npy array"), (np.zeros(7), "expected floats"),
+    (np.zeros((3, 5), np.int64), "expected floats"), (np.zeros((0, 5)), "expected floats"),
+    (np.array([{}]), "no .npy array"), (np.zeros((50, 6)), "another width than the most usual 5: video_0 .6."),
+    (np.zeros((2, 50, 5)), "another number of taps"), ("cut", "cut short")], ids=str)
+def test_files_that_are_no_features_are_named(tmp_path, content, why):
+    videos, _ = write(tmp_path, (50, 60, 70))
+    path = tmp_path / "video_0.npy"
+    if isinstance(content, str):
+        path.write_bytes(path.read_bytes()[:-40])
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(FeatureError, match=why):
+        NpyFeatures(tmp_path, videos, 4, 16)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b'{"stride": "4"}', b'{"fps": {"a": null}}', b"\xff"], ids=str)
+def test_a_card_that_describes_nothing_is_refused(tmp_path, content):
+    videos, _ = write(tmp_path, (50, 60))
+    (tmp_path / "card.json").write_bytes(content)
+    with pytest.raises(FeatureError, match="card.json is no description of features"):
+        NpyFeatures(tmp_path, videos, 4, 16)
+
+
+@pytest.mark.parametrize("name", ["../video_0", "/tmp/video_0", "a/../../video_0", "", "a\\b"])
+def test_an_id_leads_out_of_no_folder(tmp_path, name):
+    with pytest.raises(FeatureError, match="is no name for a file"):
+        NpyFeatures(tmp_path, [clock_video(name=name)], 4, 16)
+
+
+def test_values_that_are_no_numbers_are_refused_where_they_are_read(tmp_path):
+    videos, truth = write(tmp_path, (50, 60))
+    truth["video_0"][30, 2] = np.nan
+    np.save(tmp_path / "video_0.npy", truth["video_0"])
+    source = NpyFeatures(tmp_path, videos, 4, 16)
+    source.fetch(videos[0], 0, 30)
+    with pytest.raises(FeatureError, match="video_0.npy holds values that are nan"):
+        source.fetch(videos[0], 25, 35)
+
+
+def test_a_wrong_stride_is_noticed(tmp_path):
+    videos, _ = write(tmp_path, (500, 700), stride=4)
+    with pytest.warns(UserWarning, match=r"2 of 2 videos have another number .* 0.50 x in the middle"):
+        NpyFeatures(tmp_path, videos, 2, 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        NpyFeatures(tmp_path, videos, 4, 16)
+
+
+def test_a_video_without_a_frame_rate_has_no_times(tmp_path):
+    videos, _ = write(tmp_path, (50, 60))
+    source = NpyFeatures(tmp_path, [replace(v, fps=None) for v in videos], 4, 16)
+    with pytest.raises(FeatureError, match="video_0' has no frame rate"):
+        source.time_grid(replace(videos[0], fps=None))
+
+
+# --- another rate ---------------------------------------------------------------------------------------------------
+
+
+class Rows:
+    """A source of given rows with one tap, 2 x 2, that is the last layer scaled by place."""
+
+    def __init__(self, rows, tubelet=2):
+        self.rows, self.grid = rows, Grid(8.0, tubelet)
+        self.recipe = replace(RECIPE, dim=rows.shape[0])
+
+    def num_snippets(self, video):
+        return self.rows.shape[1]
+
+    def time_grid(self, video):
+        return self.grid
+
+    def fetch(self, video, start, stop, copy=0):
+        assert 0 <= start < stop <= self.rows.shape[1]
+        return {"rows": self.rows[:, start:stop]}
+
+    def features(self, fetched):
+        rows = fetched["rows"]
+        return rows[None, :, :, None, None] * torch.arange(1, 5).view(2, 2), rows
+
+
+ANY = clock_video()
+RECIPE = TapRecipe("x", 3, (0,), 2, 16, 2, 16, None, 1, None, 48, "squeeze", (0.5,), (0.5,), "float32")
+
+
+@given(st.integers(1, 300), st.integers(8, 400), st.data())
+def test_fixed_length_is_torchs_interpolation_and_windows_are_pieces_of_it(total, wanted, data):
+    rows = torch.randn(3, total, generator=torch.Generator().manual_seed(total))
+    source = Resampled(Rows(rows), snippets_per_video=wanted)
+    tapped, last = whole(source, ANY)
+    expected = F.interpolate(rows[None].double(), size=wanted, mode="linear", align_corners=False)[0]
+    assert last.shape == (3, wanted) and tapped.shape == (1, 3, wanted, 2, 2)
+    torch.testing.assert_close(last.double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(tapped[0, :, :, 1, 1], last * 4)
+    start = data.draw(st.integers(0, wanted - 1))
+    stop = data.draw(st.integers(start + 1, wanted))
+    part = source.features(source.fetch(ANY, start, stop))
+    assert torch.equal(part[0], tapped[:, :, start:stop]) and torch.equal(part[1], last[:, start:stop])
+
+
+@given(st.integers(1, 200), st.sampled_from([0.5, 1, 1.5, 2, 3, 0.7]))
+def test_another_step_keeps_the_time_covered(total, step):
+    source = Resampled(Rows(torch.randn(3, total)), snippet_frames=step)
+    grid, before = source.time_grid(ANY), source.source.grid
+    num = source.num_snippets(ANY)
+    assert num * step >= total * 2 - 1e-6 > (num - 1) * step
+    assert grid.snippet_seconds == pytest.approx(step / 8)
+    assert grid.to_seconds(-0.5) == pytest.approx(before.to_seconds(-0.5))
+    if step == 2:
+        assert torch.equal(whole(source, ANY)[1], source.source.rows)
+
+
+def test_the_recipe_of_another_rate_is_another():
+    rows = Rows(torch.randn(3, 20))
+    recipes = {rows.recipe, Resampled(rows, 1).recipe, Resampled(rows, 0.5).recipe, Resampled(rows, None, 192).recipe}
+    assert len(recipes) == 4 and Resampled(rows, 1).recipe.describe()["snippet_frames"] == 1
+    with pytest.raises(ValueError, match="give one"):
+        Resampled(rows)
+
+
+# --- from a config, and back out ------------------------------------------------------------------------------------
+
+
+def test_config_names_a_folder_of_features(tmp_path):
+    videos, truth = write(tmp_path, (50, 60))
+    config = Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none")
+    source = open_taps(config, videos, quiet=True)
+    assert isinstance(source, NpyFeatures) and source.recipe.dim == 5 and source.recipe.layers == ()
+    assert source.recipe.clip_length // source.recipe.tubelet == 1 and source.decode_counts(videos) == {}
+    fixed = open_taps(config.replace(snippets_per_video=192), videos, quiet=True)
+    assert fixed.num_snippets(videos[0]) == 192 and fixed.recipe.dim == 5
+    # ActionFormer with force_upsampling: stride (T - 1) * s + n over 192 frames, the first in the middle of its own
+    span = (50 - 1) * 4 + 16
+    resized = Resampled(NpyFeatures(tmp_path, videos, 4, 4), None, 192).time_grid(videos[0])
+    assert resized.to_seconds(np.arange(192)) == pytest.approx((np.arange(192) + 0.5) * (span - 12) / 192 / 30)
+
+
+@pytest.mark.parametrize("fields", [dict(), dict(frame_stride=2), dict(sample_fps=7.0), dict(frames_per_video=90),
+                                    dict(frame_stride=2, snippet_frames=1.0)], ids=str)
+def test_what_we_export_reads_back_the_same(tiny, tmp_path, fields):
+    videos = load_annotations(tiny / "world" / "annotations.json").videos[:2]
+    torch.manual_seed(0)
+    backbone = freeze_backbone(VideoViT(dim=24, depth=3, num_heads=2))
+    config = PRESETS["tiny"](tiny, taps="none", **fields)
+    recipe = TapRecipe.make(config, backbone)
+    cache = CachedTaps(tmp_path / "c", recipe)
+    fill(cache, LiveTaps(backbone, recipe), videos, quiet=True)
+    source = Resampled(cache, config.snippet_frames) if config.snippet_frames else cache
+    out = export(source, videos, tmp_path / "out", quiet=True)
+    assert sorted(p.name for p in out.iterdir()) == sorted(["card.json", *(f"{v.id}.npy" for v in videos)])
+    again = NpyFeatures(out, videos)
+    for video in videos:
+        stored = np.load(out / f"{video.id}.npy")
+        assert stored.dtype == np.float32 and stored.shape == (source.num_snippets(video), 24)
+        assert torch.equal(whole(source, video)[1], whole(again, video)[1])
+        at = np.arange(source.num_snippets(video))
+        np.testing.assert_allclose(again.time_grid(video).to_seconds(at), source.time_grid(video).to_seconds(at),
+                                   rtol=1e-9, atol=1e-9)
+    card = json.loads((out / "card.json").read_text())
+    if fields == dict(frame_stride=2):  # of 12 fps videos: two sampled frames a snippet
+        assert (card["stride"], card["offset"], card["fps"][videos[0].id]) == (4, 1, pytest.approx(12.0))
+    if not fields:
+        with pytest.raises(FeatureError, match="card.json says 1.0; write feature_stride=2 and feature_frames=1.0"):
+            NpyFeatures(out, videos, 2, 16)
+
+
+def test_strides_that_differ_by_video_cannot_be_exported(monkeypatch, tmp_path):
+    serve(monkeypatch, ClockReader(np.arange(1200) / 30, 30.0))
+    backbone = ClockBackbone()
+    live = LiveTaps(backbone, TapRecipe.make(Config(), backbone))
+    videos = [clock_video(40.0, name="a"), clock_video(30.0, name="b")]
+    with pytest.raises(FeatureError, match="export without snippets_per_video"):
+        export(Resampled(live, None, 192), videos, tmp_path / "out", quiet=True)
+
+
+def test_real_annotations_with_features_in_the_reference_layout(shared_data, tmp_path):
+    """412 videos as ActionFormer's users have them: thumos14.json and a folder of (T, C)."""
+    data = json.loads((shared_data / "thumos14" / "thumos14.json").read_text())["database"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        videos = load_annotations(shared_data / "thumos14" / "thumos14.json").videos
+    for video in videos:
+        length = int((data[video.id]["duration"] * data[video.id]["fps"] - 16) // 4) + 1
+        np.save(tmp_path / f"{video.id}.npy", np.zeros((max(length, 1), 3), np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        source = open_taps(Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none"), videos)
+    assert len(videos) == 412 and source.time_axis == -2
+    for video in videos:
+        fps = data[video.id]["fps"]
+        expected = (video.segments * fps - 8) / 4
+        np.testing.assert_allclose(source.time_grid(video).to_grid(video.segments), expected, atol=1e-6)
+
+
+def test_sources_have_the_same_surface():
+    """Every source answers what training, prediction and cards ask."""
+    for source in (NpyFeatures, Resampled, CachedTaps, LiveTaps):
+        assert {"time_grid", "num_snippets", "fetch", "features", "decode_counts"} <= set(dir(source))
