@@ -19,6 +19,10 @@ class FeatureError(LosaError, ValueError):
     """Feature files are missing, do not fit each other, or contradict what was said of them."""
 
 
+class EvaluationError(LosaError, ValueError):
+    """Predictions, ground truth, a protocol or a test set cannot be used to evaluate."""
+
+
 class CardError(LosaError, ValueError):
     """There is no card to be had from what was given."""
 
