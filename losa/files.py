@@ -109,3 +109,15 @@ def is_left(path: str | Path, pid: int) -> bool:
     except OSError:
         return not mine
     return True
+
+
+def at_repository() -> Path:
+    """Change to the root of the repository that the current folder lies in, and return it.
+
+    Relative paths such as `runs/demo` then mean the same in Jupyter, VS Code and papermill, whatever folder these
+    start a notebook in. Outside of a clone nothing changes.
+    """
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / "losa" / "config.py").is_file()), here)
+    os.chdir(root)
+    return root

@@ -104,3 +104,10 @@ PRESETS = {"tiny": tiny, "demo": demo, "thumos14_features": thumos14_features,
            "activitynet_features": activitynet_features,
            **{f"thumos14_{size}": partial(thumos14, size) for size in SIZES},
            **{f"activitynet_{size}": partial(activitynet, size) for size in SIZES}}
+
+
+def preset(name: str, folder: str | Path = "data") -> Config:
+    """Return the preset of this name for data in `folder`. Raises ConfigError for an unknown name."""
+    if name not in PRESETS:
+        raise ConfigError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name](folder)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from losa import presets
 from losa.config import Config
-from losa.errors import ConfigError
 from losa.presets import PRESETS, postprocess
 
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help=(
@@ -20,9 +20,7 @@ Post = Annotated[str, typer.Option(help="Post-processing of a peer: actionformer
 
 def choose_config(config: Path | None, preset: str, data: Path, post: str, fields: list[str] | None) -> Config:
     """The config that a command's options describe. Raises ConfigError for an unknown preset."""
-    if preset and preset not in PRESETS:
-        raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
-    start = Config.load(config) if config else PRESETS[preset](data) if preset else Config()
+    start = Config.load(config) if config else presets.preset(preset, data) if preset else Config()
     return (postprocess(start, post) if post else start).replace(**parse_fields(fields))
 
 

@@ -61,9 +61,9 @@ def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of
 
     Fields of prediction may be replaced, e.g. --post opentad or -s nms_sigma=0.7, without training again.
     """
-    from losa.workflows.predict_videos import predict_files
+    from losa.workflows.predict_videos import predict_videos
 
-    found = interruptible(predict_files, videos, run, out, weights=weights, min_score=min_score, post=post,
+    found = interruptible(predict_videos, videos, run, out, weights=weights, min_score=min_score, post=post,
                           fields=parse_fields(fields))
     shown = sum(video["num_shown"] for video in found["videos"].values())
     many = "1 video" if len(found["videos"]) == 1 else f"{len(found['videos'])} videos"
@@ -128,11 +128,13 @@ def compare(first: Annotated[str, typer.Argument(help="A run's folder, a result,
     print(compare(read_card(first), read_card(second)))
 
 
-def fields(config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data")) -> None:
-    """Every field of the config, its value, and what it means: what -s replaces."""
-    from losa.cli.output import field_list
+def fields(config: ConfigFile = None, preset: Preset = "", data: Folder = Path("data"),
+           cell: Annotated[bool, typer.Option("--cell", help="As the parameters cell of notebooks/02_train.ipynb.")]
+           = False) -> None:
+    """List every field of the config with its value and meaning: what -s replaces."""
+    from losa.cli.output import describe_fields
 
-    print(field_list(choose_config(config, preset, data, "", None)))
+    print(describe_fields(choose_config(config, preset, data, "", None), as_cell=cell))
 
 
 def demo(out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("runs/demo"),

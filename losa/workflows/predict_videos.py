@@ -50,7 +50,7 @@ class Job(NamedTuple):
     info: VideoInfo | None = None
 
 
-def predict_files(what: str | Path, run: str | Path, out: str | Path, *, weights: str = "", min_score: Number = 0.25,
+def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weights: str = "", min_score: Number = 0.25,
                   post: str = "", fields: Mapping | None = None, quiet: bool = False) -> dict:
     """{"videos": {id: {path, duration, fps, num_segments, num_shown}}, "failed": {path: why}}; all else is in `out`.
 

@@ -28,7 +28,7 @@ from losa.taps.cached import CachedTaps
 from losa.taps.open import open_taps
 from losa.video.folder import find_videos, same
 from losa.workflows import predict_videos as own
-from losa.workflows.predict_videos import predict_files
+from losa.workflows.predict_videos import predict_videos
 from losa.workflows.run import run as train_and_test
 from losa.workflows.write_predictions import as_csv, subtitle_path
 
@@ -62,7 +62,7 @@ def made(run, world, tmp_path_factory):
     (folder / "._text.mp4").write_text("what another system leaves behind")
     (folder / "notes.txt").write_text("no video")
     with pytest.warns(UserWarning, match="2 of 7 videos could not be used") as told:
-        result = predict_files(folder, run, folder / "out", quiet=True)
+        result = predict_videos(folder, run, folder / "out", quiet=True)
     assert "text.mp4" in str(told[0].message) and "is empty (0 bytes)" in str(told[0].message)
     return folder, result
 
@@ -120,7 +120,7 @@ def test_nothing_is_left_behind_and_nothing_done_twice(made, run, monkeypatch):
         ".finished", "failed.csv", "index.html", "predictions.csv", "predictions.json", "subtitles"]
     monkeypatch.setattr(own, "predict_one", lambda *_: pytest.fail("computed again"))
     with pytest.warns(UserWarning, match="2 of 7"):
-        assert predict_files(folder, run, folder / "out", quiet=True) == result
+        assert predict_videos(folder, run, folder / "out", quiet=True) == result
 
 
 def test_another_model_does_not_take_over_what_is_finished(made, run, world, tmp_path):
@@ -131,7 +131,7 @@ def test_another_model_does_not_take_over_what_is_finished(made, run, world, tmp
         next(model.parameters()).add_(0.01)
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     shutil.copytree(folder / "out" / ".finished", tmp_path / "out" / ".finished")
-    predict_files(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
+    predict_videos(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
     assert len(list((tmp_path / "out" / ".finished").iterdir())) == 5
     assert not (tmp_path / "out" / "failed.csv").exists()
 
@@ -150,13 +150,13 @@ def test_interrupted_it_writes_what_it_has_and_continues(run, world, tmp_path, m
 
     monkeypatch.setattr(own, "predict_one", interrupted)
     with pytest.raises(KeyboardInterrupt, match="after 1 of 3 videos; the same command continues there"):
-        predict_files(folder, run, tmp_path / "out", quiet=True)
+        predict_videos(folder, run, tmp_path / "out", quiet=True)
     assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())["results"]) == 1
     assert not list((tmp_path / "out").glob(".taps*"))
-    found = predict_files(folder, run, tmp_path / "out", quiet=True)
+    found = predict_videos(folder, run, tmp_path / "out", quiet=True)
     assert len(found["videos"]) == 3 and asked == ["test_0000", "test_0001", "test_0001", "test_0002"]
     next((tmp_path / "out" / ".finished").iterdir()).write_text("{")
-    assert predict_files(folder, run, tmp_path / "out", quiet=True) == found and len(asked) == 5
+    assert predict_videos(folder, run, tmp_path / "out", quiet=True) == found and len(asked) == 5
 
 
 def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):
@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(taps.LiveTaps, "features", features)
     monkeypatch.setattr(CachedTaps, "fetch", read)
-    (video,) = predict_files(tmp_path / "long.mp4", run, tmp_path / "out", quiet=True)["videos"].values()
+    (video,) = predict_videos(tmp_path / "long.mp4", run, tmp_path / "out", quiet=True)["videos"].values()
     assert video["duration"] == pytest.approx(120, abs=0.2) and sum(frames) >= 1440
     assert max(frames) <= decoding.PIECE_FRAMES + 16 and max(snippets) <= load_model(run)[1].window
     assert len(frames) > 5 and len(snippets) > 5
@@ -201,7 +201,7 @@ def test_a_video_that_fails_later_stops_no_other(run, world, tmp_path, monkeypat
     for name, path in zip("abcd", world, strict=False):
         shutil.copy(path, tmp_path / f"{name}.mp4")
     with pytest.warns(UserWarning, match="2 of 4"):
-        found = predict_files(tmp_path, run, tmp_path / "out", quiet=True)
+        found = predict_videos(tmp_path, run, tmp_path / "out", quiet=True)
     assert list(found["videos"]) == ["a", "c"] and list(found["failed"].values()) == [
         "out of memory on the accelerator", "[Errno 28] no room"]
 
@@ -213,11 +213,11 @@ def test_two_at_once_leave_each_other_alone(run, world, tmp_path, monkeypatch):
     def predict_video(*words):
         if not results:
             results.append(None)
-            results.append(predict_files(world[0], run, tmp_path, quiet=True))
+            results.append(predict_videos(world[0], run, tmp_path, quiet=True))
         return real(*words)
 
     monkeypatch.setattr(own, "predict_video", predict_video)
-    assert predict_files(world[0], run, tmp_path, quiet=True) == results[1] and not results[1]["failed"]
+    assert predict_videos(world[0], run, tmp_path, quiet=True) == results[1] and not results[1]["failed"]
     assert not list(tmp_path.glob(".taps*"))
 
 
@@ -240,7 +240,7 @@ def test_predictions_may_be_made_otherwise_than_the_run_did(run, world, tmp_path
     config, kept = load_model(run)[1], tmp_path / "out" / ".finished"
 
     def predicted(**how):
-        found = predict_files(world[0], run, tmp_path / "out", quiet=True, **how)["videos"]["test_0000"]
+        found = predict_videos(world[0], run, tmp_path / "out", quiet=True, **how)["videos"]["test_0000"]
         return found["num_segments"], json.loads((tmp_path / "out" / "predictions.json").read_text())
 
     as_trained, _ = predicted()
@@ -261,7 +261,7 @@ def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
     with av.open(str(world[0])) as container:
         pictures = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
     write_video(tmp_path / "loop.mp4", num_frames=4 * len(pictures), fps=12, draw=lambda i: pictures[i % len(pictures)])
-    predict_files(tmp_path / "loop.mp4", run, tmp_path / "out", quiet=True)
+    predict_videos(tmp_path / "loop.mp4", run, tmp_path / "out", quiet=True)
     rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").open()))
     starts, length = np.array([float(row["start"]) for row in rows]), 4 * len(pictures) / 12
     assert np.histogram(starts, bins=4, range=(0, length))[0].min() > 0
@@ -277,7 +277,7 @@ def test_a_run_on_features_of_others_says_so(run, world, tmp_path):
     recipe = open_taps(load_model(run)[1].replace(cache=""), ()).recipe
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.raises(OwnVideoError, match="trained on features that others computed"):
-        predict_files(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
+        predict_videos(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
     assert not (tmp_path / "out").exists()
 
 
@@ -286,30 +286,30 @@ def test_other_weights_of_the_backbone_are_refused(run, world, tmp_path):
 
     other = next(Path(backbone.__file__).parent.joinpath("weights").glob("*covered*.safetensors"))
     with pytest.raises(CheckpointError, match="trained on other taps"):
-        predict_files(world[0], run, tmp_path / "out", weights=str(other), quiet=True)
+        predict_videos(world[0], run, tmp_path / "out", weights=str(other), quiet=True)
 
 
 def test_no_video_no_run_no_folder(run, world, tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(OwnVideoError, match=r"holds no video, only 1 other files.*\.mp4"):
-        predict_files(tmp_path, run, tmp_path / "out")
+        predict_videos(tmp_path, run, tmp_path / "out")
     with pytest.raises(OwnVideoError, match="there is no such file or folder"):
-        predict_files(tmp_path / "nowhere", run, tmp_path / "out")
+        predict_videos(tmp_path / "nowhere", run, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="train one with"):
-        predict_files(world[0], tmp_path / "no run", tmp_path / "out")
+        predict_videos(world[0], tmp_path / "no run", tmp_path / "out")
 
 
 def test_all_broken_is_an_error_that_lists_them(run, tmp_path):
     (tmp_path / "a.mp4").write_text("x")
     with pytest.raises(OwnVideoError, match="not one of 1 videos can be used:\n  .*a.mp4: "):
-        predict_files(tmp_path, run, tmp_path / "out", quiet=True)
+        predict_videos(tmp_path, run, tmp_path / "out", quiet=True)
     assert "a.mp4" in (tmp_path / "out" / "failed.csv").read_text()
 
 
 def test_a_disk_too_small_is_said_before_it_is_full(run, world, tmp_path, monkeypatch):
     monkeypatch.setattr(extract.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(OwnVideoError, match="MiB free"):
-        predict_files(world[0], run, tmp_path / "out", quiet=True)
+        predict_videos(world[0], run, tmp_path / "out", quiet=True)
 
 
 def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with(run, world, tmp_path):
@@ -318,7 +318,7 @@ def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with
     config = config.replace(class_agnostic=True, classifier="scores.json")
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.warns(UserWarning, match="scores.json, which knows nothing of these videos"):
-        found = predict_files(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
+        found = predict_videos(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
     assert found["videos"]["test_0000"]["num_segments"] > 0
 
 
@@ -356,5 +356,5 @@ def test_subtitle_names_stay_short_and_inside(tmp_path):
 def test_a_good_video_needs_no_words(run, world, tmp_path, capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        predict_files(world[0], run, tmp_path / "out", quiet=True)
+        predict_videos(world[0], run, tmp_path / "out", quiet=True)
     assert capfd.readouterr().out == ""
