@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from losa.config import Config
+from helpers.paths import ROOT
+from losa.config import SECTIONS, Config, Mark, Role, explain_field, list_fields, replace_late
 from losa.errors import ConfigError
 from losa.presets import PRESETS, head_only, postprocess, widened_head
 from losa.segments import Grid
@@ -98,3 +99,31 @@ def test_post_processing_styles_differ_where_the_references_do():
 
 def changed(before: Config, after: Config) -> dict:
     return {name: value for name, value in after.to_dict().items() if before.to_dict()[name] != value}
+
+
+def test_every_field_has_one_role_and_a_meaning():
+    for name, field in Config.model_fields.items():
+        assert len([tag for tag in field.metadata if isinstance(tag, Role)]) == 1, name
+        assert field.description and "\n" not in field.description, name
+    assert set().union(*map(list_fields, Role)) == set(Config.model_fields)
+
+
+def test_headings_in_the_source_are_those_that_are_printed():
+    source = (ROOT / "losa" / "config.py").read_text()
+    for first, title in SECTIONS.items():
+        assert f"    # {title}\n    {first}: " in source
+    assert [name for name in Config.model_fields if name in SECTIONS] == list(SECTIONS)
+
+
+def test_a_field_is_explained_by_its_choices_and_meaning():
+    assert explain_field("ranges") == '"short" | "long" | "both": temporal reach of the adapters'
+    assert explain_field("taps").startswith('"all" | "half" | "last" | "none": tapped blocks')
+    assert explain_field("seed") == "of weights, samples and drop path"
+
+
+def test_only_fields_of_prediction_and_evaluation_may_change_late():
+    assert replace_late(Config(), {"nms_sigma": 0.7}).nms_sigma == 0.7
+    with pytest.raises(ConfigError, match="head_dim: fixed when the run was trained; here may change: ground_truth, "):
+        replace_late(Config(), {"head_dim": 32})
+    assert set(list_fields(Role.POST, Role.CLASSIFIER, Role.EVALUATION)) <= set(list_fields(Mark.LATE))
+    assert not set(list_fields(Role.METHOD, Role.INPUT, Role.SEED)) & set(list_fields(Mark.LATE))

@@ -1,28 +1,24 @@
 """What the commands say and understand beside their work: tables, what to type next, the list of config fields."""
 
-import inspect
-import re
+import json
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
-from losa.config import Config
+from losa.config import SECTIONS, Config, explain_field
 from losa.errors import ConfigError
 from losa.evaluation.card import card_line
 
 
-def field_list(config: Config) -> str:
-    """Every field of a config: its value there, and the comment beside it in `losa.config.Config`."""
-    lines, values = [], config.to_dict()
-    for line in inspect.getsource(Config).splitlines():
-        if line.startswith("    # "):
-            lines.append(f"\n{line.strip()}")
-        elif found := re.match(r"    (\w+): [^#]*?(?:  # (.*))?$", line):
-            name, comment = found.groups()
-            if name in values:
-                kind = Config.model_fields[name].annotation
-                choices = " | ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else ""
-                meaning = "; ".join(filter(None, [choices, comment]))
-                lines.append(f"  {f'{name}={values[name]}':38}  {meaning}".rstrip())
+def describe_fields(config: Config, as_cell: bool = False) -> str:
+    """Return every field, its value in `config` and its meaning, a line each, under the headings of the config.
+
+    as_cell: as Python code, which is the parameters cell of notebooks/02_train.ipynb.
+    """
+    lines = []
+    for name, value in config.to_dict().items():
+        if name in SECTIONS:
+            lines.append(("" if as_cell else "\n") + f"# {SECTIONS[name]}")
+        text = f"{name} = {json.dumps(value) if isinstance(value, str) else value}" if as_cell else f"{name}={value}"
+        lines.append(f"{text}  # {explain_field(name)}" if as_cell else f"  {text:38}  {explain_field(name)}".rstrip())
     return "\n".join(lines).strip()
 
 

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 
+from losa.config import Role, list_fields
 from losa.errors import CardError
 from losa.evaluation.published import AGNOSTIC, AWARE, PUBLISHED, UNKNOWN
 
@@ -75,16 +76,7 @@ def make_card(
     }  # fmt: skip
 
 
-POST = ("pre_nms_score", "pre_nms_topk", "topk_per_level", "min_length", "nms_sigma", "min_score", "max_segments",
-        "class_wise_nms", "voting", "voting_weight", "window_overlap")  # fmt: skip
-SAMPLING = ("sample_fps", "frame_stride", "clip_stride", "clip_length", "frames_per_video", "snippet_frames",
-            "snippets_per_video", "feature_stride", "feature_frames", "window", "input_size", "resize", "pixel_norm",
-            "grid", "taps", "compute_dtype", "copies")  # fmt: skip
-METHOD = ("mode", "backbone_lr_scale", "ranges", "short_window", "short_scope", "long_stride", "long_keys", "query",
-          "adapter", "adapter_dim", "adapter_heads", "gate", "gate_init", "head_dim", "head_heads", "head_levels",
-          "head_stem", "head_window", "drop_path", "class_agnostic", "epochs", "warmup_epochs", "batch_size",
-          "crop_ratio", "learning_rate", "gate_lr_scale", "weight_decay", "clip_grad", "ema_decay", "init_normaliser",
-          "reg_weight", "label_smoothing", "precision", "train_subset", "start")  # fmt: skip
+POST, SAMPLING, METHOD = map(list_fields, (Role.POST, Role.INPUT, Role.METHOD))
 
 
 def method_of(config: dict, decode: dict | str = UNKNOWN) -> dict:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from losa.annotations.dataset import load_annotations
-from losa.config import Config
+from losa.config import Config, Role, list_fields
 from losa.evaluation.average_precision import LENGTHS
 from losa.evaluation.records import Records, read_predictions
 from losa.evaluation.targets import truth_for
@@ -23,7 +23,7 @@ ALWAYS = ("mode", "ranges", "seed")  # settings that have a column even where al
 SEEDS = ("data_seed", "backbone_seed", "training_seed")
 NUMBERS = ("average_map", "val_map", "best_val", "late_gain", "best_test_epoch_map", "trainable_parameters",
            "peak_memory_mb", "train_seconds", "seconds")
-JUDGED_BY = ("annotations", "test_subset", "ground_truth", "block_list", "test_set", "class_agnostic", "classifier")
+JUDGED_BY = (*list_fields(Role.DATA), "class_agnostic", "classifier")
 ADAPTED = {"losa", "side_tokens"}  # modes in which `ranges` means something
 
 

@@ -15,12 +15,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from losa.adapter_file import code_of, own_adapter
-from losa.config import Config
+from losa.config import Config, Mark, list_fields
 from losa.errors import CacheError, ConfigError, SweepError
 from losa.taps.cache_files import check_cache
 
 TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
-INPUTS = ("annotations", "ground_truth", "block_list", "features", "weights", "start", "classifier", "adapter")
+INPUTS = list_fields(Mark.FILE)
 
 
 @dataclass(frozen=True)

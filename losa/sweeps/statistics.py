@@ -17,7 +17,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
-from losa.config import Config
+from losa.config import Config, Role, list_fields
 from losa.evaluation.average_precision import ClassMatches, match_classes, rules_of
 from losa.evaluation.protocols import Protocol, check_tiou, interpolated_area
 from losa.evaluation.records import Records
@@ -28,7 +28,7 @@ AT_ONCE = 1 << 22  # weights of predictions held in memory
 CONVERGED = 0.3  # points of val mAP that the last quarter of the epochs may still win
 TOGETHER = {"adapters": {"mode", "ranges"}, "mode": {"ranges"}, "backbone": {"weights", "backbone_seed"},
             "weights": {"backbone_seed"}}  # columns that change with another one
-NO_SETTING = {"seed", "cache", "num_workers", "save_every", "val_every", "track_test", "log_with", "micro_batch"}
+NO_SETTING = {*list_fields(Role.SEED, Role.RUNNING)}  # fields that two settings may differ in and stay the same one
 GIVEN = ("annotations", "weights")  # as well as its seed; what is compared must share them
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from losa.adapter_file import code_of
-from losa.config import LATE, Config
+from losa.config import Config, Mark, list_fields
 from losa.errors import TrainingError
 from losa.files import file_id, replacing, write_json, write_text
 from losa.model.checkpoint import TUNED
@@ -31,7 +31,7 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
     path = out / "run.json"
     before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
     differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
-              if before["config"].get(k) != v and k not in LATE}
+              if before["config"].get(k) != v and k not in list_fields(Mark.LATE)}
     if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
         what = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in differ.items())
         code = ", or other code of the adapter" if config.adapter_file else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from losa.config import LATE, Config, replace_late
+from losa.config import Config, Role, list_fields, replace_late
 from losa.errors import OwnVideoError
 from losa.files import file_id
 from losa.machine import best_device
@@ -19,8 +19,6 @@ from losa.taps.live import LiveTaps
 from losa.taps.open import interpolated, open_source
 from losa.taps.resampled import Resampled
 
-IDLE = {"ground_truth", "block_list", "test_set", "protocol", "tiou", "classifier", "classifier_topk",
-        "classifier_fusion", "cache", "weights", "num_workers"}  # late fields that change no prediction here
 FORMAT = 1  # of what is kept of a finished video; part of its name
 
 
@@ -56,8 +54,8 @@ def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, qui
     described = source.recipe.describe()
     model, _, classes = load_model(run, backbone=described)
     file = run / "model.safetensors" if run.is_dir() else run
-    changed = {name: getattr(config, name) for name in LATE
-               if name not in IDLE and getattr(config, name) != getattr(trained, name)}
+    changed = {name: getattr(config, name) for name in list_fields(Role.POST)
+               if getattr(config, name) != getattr(trained, name)}
     key = json.dumps([FORMAT, file_id(str(file)), described, *([changed] if changed else [])], sort_keys=True)
     live = source.source if isinstance(source, Resampled) else source
     return Detector(model.to(device), config, classes, live, hashlib.sha256(key.encode()).hexdigest())

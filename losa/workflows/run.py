@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from losa.adapter_file import code_of
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.backbones.vit import WEIGHTS
-from losa.config import Config
+from losa.config import Config, Mark, list_fields
 from losa.errors import ConfigError
 from losa.evaluation.protocols import PROTOCOLS
 from losa.evaluation.targets import truth_for
@@ -123,7 +123,7 @@ def tell_toy_backbone(config: Config, labelled: Annotations) -> None:
 def inputs_of(config: Config) -> dict[str, str]:
     """What the files that a result depends on hold, by field."""
     found = {"annotations": file_id(config.annotations)}
-    for name in ("ground_truth", "block_list", "classifier", "weights", "features"):
+    for name in {*list_fields(Mark.FILE)} - {"annotations", "start", "adapter"}:
         path = Path(getattr(config, name) or "random")
         if path.is_file():
             found[name] = content_id(str(path))
