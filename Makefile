@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_USER = 0
 
-.PHONY: help setup demo test notebooks ablations pictures measure lint clean
+.PHONY: help setup demo check test notebooks ablations pictures measure lint clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -34,6 +34,9 @@ setup: $(READY)  ## make .venv with everything in it (demo and test do this them
 
 demo: $(READY)  ## the main job: world, taps, training, predictions, a page of segments in runs/demo
 	@$(BIN)/losa demo
+
+check: $(READY)  ## lint, types and the fast tests: under a minute, before every commit
+	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -n $(WORKERS) -x $(FAST)
 
 test: $(READY)  ## lint and all tests
 	@$(BIN)/ruff check .; lint=$$?; $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs && exit $$lint
@@ -60,7 +63,7 @@ lint: $(READY)  ## ruff only
 	@$(BIN)/ruff check .
 
 clean:  ## remove the set-up and caches; runs/ stays
-	rm -rf .venv .tools losa.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools losa.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find losa widgets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that an interrupted set-up is not taken for a finished one. A .venv is made anew only

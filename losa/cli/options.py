@@ -19,13 +19,13 @@ Post = Annotated[str, typer.Option(help="Post-processing of a peer: actionformer
 
 
 def choose_config(config: Path | None, preset: str, data: Path, post: str, fields: list[str] | None) -> Config:
-    """The config that a command's options describe. Raises ConfigError for an unknown preset."""
+    """Build the config that a command's options describe. Raises ConfigError for an unknown preset or field."""
     start = Config.load(config) if config else presets.preset(preset, data) if preset else Config()
     return (postprocess(start, post) if post else start).replace(**parse_fields(fields))
 
 
 def interruptible(function, *words, **named):
-    """What the function returns; an interrupt ends the command with its message (typer would swallow it)."""
+    """Call the function. An interrupt ends the command with the interrupt's message, which typer would swallow."""
     try:
         return function(*words, **named)
     except KeyboardInterrupt as stop:
@@ -33,9 +33,9 @@ def interruptible(function, *words, **named):
 
 
 def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:
-    """{"seed": 3} for ["seed=3"]: values are JSON where they parse as JSON, text otherwise.
+    """Return {"seed": 3} for ["seed=3"]. Values are JSON where they parse as JSON, text otherwise.
 
-    `taken` fields are the command's to set.
+    taken: fields that the command sets by options of its own; they are refused.
     """
     fields = {}
     for pair in pairs or []:

@@ -1,4 +1,4 @@
-"""What the commands say and understand beside their work: tables, what to type next, the list of config fields."""
+"""What the commands print: the fields of the config, results as a table, and what to type next."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def describe_fields(config: Config, as_cell: bool = False) -> str:
 
 
 def parse_shares(split: str) -> tuple[float, ...] | None:
-    """(0.6, 0.2, 0.2) for "0.6,0.2,0.2" and for "60,20,20"; None for ""."""
+    """Return (0.6, 0.2, 0.2) for "0.6,0.2,0.2" and for "60,20,20", None for "". Raises ConfigError for other text."""
     try:
         shares = tuple(map(float, split.split(","))) if split else None
     except ValueError:
@@ -32,7 +32,7 @@ def parse_shares(split: str) -> tuple[float, ...] | None:
 
 
 def training_hint(found, out: Path) -> str:
-    """What to type after `prepare`, and what would go wrong: one subset alone, classes that training never sees."""
+    """Return what to type after `prepare`. Points out a missing subset and classes that training never sees."""
     known = {name.lower(): name for name, (_, instances) in found.subsets.items() if instances}
     names = [next((known[word] for word in words if word in known), "") for words in (
         ("train", "training"), ("val", "validation", "valid"), ("test", "testing"))]
@@ -56,6 +56,7 @@ def training_hint(found, out: Path) -> str:
 
 
 def print_table(result: dict) -> None:
+    """Print mAP at every tIoU, the counts, and the protocol card in a line."""
     cells = "  ".join(f"{t:.2f}: {100 * ap:5.1f}" for t, ap in zip(result["tiou"], result["map"], strict=True))
     print(f"mAP at tIoU  {cells}   average {100 * result['average_map']:.2f}\n"
           f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")

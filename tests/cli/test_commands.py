@@ -57,12 +57,12 @@ def test_a_sweep_of_one_cell_runs_fails_by_exit_code_and_is_reported(tmp_path):
         nbformat.v4.new_code_cell("assert level < 3, level")])
     nbformat.write(book, tmp_path / "book.ipynb")
     (tmp_path / "grid.yaml").write_text("level: [2, 3]")
-    words = ("sweep", "book.ipynb", "--grid", "grid.yaml", "--out", "runs", "-j", "2")
+    words = ("sweep", "run", "book.ipynb", "--grid", "grid.yaml", "--out", "runs", "-j", "2")
     done = losa(*words, cwd=tmp_path)
     assert done.returncode == 1 and "1 ok, 1 error" in done.stdout and "next: losa sweep report runs" in done.stdout
     again = losa(*words, cwd=tmp_path)
     assert again.returncode == 1 and "1 error, 1 skipped" in again.stdout and "--retry" in again.stdout
-    assert losa("report", "runs", cwd=tmp_path).stdout.strip() == "runs/report.html"
+    assert losa("sweep", "report", "runs", cwd=tmp_path).stdout.strip() == "runs/report.html"
     assert "AssertionError: 3" in (tmp_path / "runs" / "report.html").read_text()
 
 
@@ -72,16 +72,16 @@ def test_a_sweep_of_one_cell_runs_fails_by_exit_code_and_is_reported(tmp_path):
     (("train", "run", "-s", "short_windw=3"), "unknown config field 'short_windw': did you mean 'short_window'?"),
     (("demo", "-s", "seed=3"), "seed is set by this command's own options"),
     (("demo", "-s", "rangs=short"), "unknown config field 'rangs': did you mean 'ranges'?"),
-    (("train", "run", "--config", GOLDEN / "../test_cli.py"), "is not JSON"),
+    (("train", "run", "--config", GOLDEN / "../test_config.py"), "is not JSON"),
     (("train", "run", "-s", "learning_rate=Infinity"), "learning_rate"),
     (("train", "run", "-s", "seed"), "--set takes field=value, got 'seed'"),
     (("train", "run", "-s", "annotations=none.json"), "none.json"),
-    (("predict", "nowhere"), "no run at nowhere; train one with `losa train nowhere`"),
-    (("report", "nowhere"), "no run lies under nowhere"),
-    (("sweep", "nowhere.ipynb", "--grid", "grid.yaml", "--out", "sweep"), "there is no notebook"),
+    (("test", "nowhere"), "no run at nowhere; train one with `losa train nowhere`"),
+    (("sweep", "report", "nowhere"), "no run lies under nowhere"),
+    (("sweep", "run", "nowhere.ipynb", "--grid", "grid.yaml", "--out", "sweep"), "there is no notebook"),
     (("study", "ablations", "--parts", "axis"), "no part is called axis; there are headline"),
-    (("prepare", "out"), "give either --world SIZE, or --videos FOLDER"),
-    (("prepare", "out", "--world", "huge"), "size 'huge' is unknown"),
+    (("data", "prepare", "out"), "Missing option '--videos'"),
+    (("world", "render", "out", "--size", "huge"), "size 'huge' is unknown"),
     (("train", "run", "--preset", "thumos_b"), "no preset is called 'thumos_b'; there are tiny, demo"),
     (("train", "run", "--post", "opentat"), "no post-processing is called 'opentat'; there are actionformer, opentad"),
     (("predict", "nothing.mp4", "--run", "nowhere"), "nothing.mp4"),
@@ -91,9 +91,9 @@ def test_a_sweep_of_one_cell_runs_fails_by_exit_code_and_is_reported(tmp_path):
       "--protocol", "activitnet"), "activitynet-dedup"),
     (("evaluate", GOLDEN / "predictions.json", "--ground-truth", GOLDEN / "ground_truth.json", "--subset", "test",
       "--test-set", "thumos-212"), "thumos14-212"),
-    (("extract", "-s", "annotations=none.json"), "none.json"),
-    (("playable", "none.avi", "copy.mp4"), "none.avi"),
-    (("playable", "none.avi", "copy.webm"), "expected a name that ends in .mp4"),
+    (("data", "extract", "-s", "annotations=none.json"), "none.json"),
+    (("data", "playable", "none.avi", "copy.mp4"), "none.avi"),
+    (("data", "playable", "none.avi", "copy.webm"), "expected a name that ends in .mp4"),
 ])
 def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
     done = losa(*words, cwd=tmp_path)
@@ -102,16 +102,18 @@ def test_bad_input_gets_one_error_and_no_traceback(words, message, tmp_path):
     assert not list(tmp_path.iterdir()), "nothing half-written"
 
 
-@pytest.mark.parametrize("command", ["demo", "prepare", "pretrain", "train", "predict", "evaluate", "sheet", "bench",
-                                     "study", "check", "extract", "compare", "fields", "playable"])
+@pytest.mark.parametrize("command", [
+    "demo", "train", "test", "predict", "evaluate", "compare", "fields", "data", "data check", "data prepare",
+    "data extract", "data playable", "sweep", "sweep run", "sweep report", "world", "world render", "world sheet",
+    "world pretrain", "bench", "study"])
 def test_every_command_explains_itself(command):
-    done = losa(command, "--help")
+    done = losa(*command.split(), "--help")
     assert done.returncode == 0 and len(done.stdout.split()) > 20
 
 
 def test_playable_makes_a_copy_that_browsers_show(tmp_path):
     given = write_video(tmp_path / "old.avi", 12, codec="mpeg4", options={})
-    assert losa("playable", given, "new.mp4", cwd=tmp_path).stdout.strip() == "new.mp4"
+    assert losa("data", "playable", given, "new.mp4", cwd=tmp_path).stdout.strip() == "new.mp4"
     with av.open(str(tmp_path / "new.mp4")) as container:
         assert container.streams.video[0].codec_context.codec.canonical_name == "h264"
         numbers = [read_number(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
@@ -121,7 +123,7 @@ def test_playable_makes_a_copy_that_browsers_show(tmp_path):
 def test_sheet_is_a_picture(tmp_path):
     from PIL import Image
 
-    assert losa("sheet", "--out", tmp_path / "new" / "sheet.png").returncode == 0
+    assert losa("world", "sheet", "--out", tmp_path / "new" / "sheet.png").returncode == 0
     with Image.open(tmp_path / "new" / "sheet.png") as picture:
         assert picture.width > 700 and picture.height > 1000
 
@@ -133,15 +135,15 @@ def test_own_videos_from_folder_and_csv_to_predictions(tiny, tmp_path):
         f"{name}.mp4,{a['label']},{a['segment'][0]},{a['segment'][1]}"
         for name, video in truth.items() for a in video["annotations"]]
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    steps = [("check", "labels.csv", "--videos", tiny / "world" / "videos"),
-             ("prepare", "data", "--videos", tiny / "world" / "videos", "--annotations", "labels.csv",
+    steps = [("data", "check", "labels.csv", "--videos", tiny / "world" / "videos"),
+             ("data", "prepare", "data", "--videos", tiny / "world" / "videos", "--annotations", "labels.csv",
               "--split", "0.5,0.25,0.25"),
              ("train", "run", "-s", "annotations=data/annotations.json", "-s", "cache=data/taps", "-s", "epochs=1",
               "-s", "warmup_epochs=1", "-s", "head_levels=3", "-s", "head_dim=16", "-s", "adapter_dim=8"),
-             ("extract", "--config", "run/config.json", "--export", "features"),
+             ("data", "extract", "--config", "run/config.json", "--export", "features"),
              ("predict", tiny / "world" / "videos", "--run", "run", "--out", "found"),
              ("compare", "run", "run/predictions.json"),
-             ("predict", "run", "--subset", "val"),
+             ("test", "run", "--subset", "val"),
              ("evaluate", "run/predictions_val.json", "--ground-truth", "data/annotations.json", "--subset", "val")]
     for words in steps:
         done = losa(*words, cwd=tmp_path)
@@ -162,19 +164,20 @@ def test_a_linter_that_found_something_says_so_by_its_exit_code(tmp_path):
     """What a spreadsheet and a tired person write: the clean copy is clean, the input untouched."""
     table = "video;label;start;end\na.mp4;jump;0:02;0:04,5\na.mp4;jump;0:02;0:04,5\na.mp4;Jump;9;7\nb.mp4;wave;1;2\n"
     (tmp_path / "labels.csv").write_text(table)
-    assert losa("check", "labels.csv", cwd=tmp_path).returncode == 1
-    found = losa("check", "labels.csv", "--fix", "clean.csv", cwd=tmp_path)
+    assert losa("data", "check", "labels.csv", cwd=tmp_path).returncode == 1
+    found = losa("data", "check", "labels.csv", "--fix", "clean.csv", cwd=tmp_path)
     assert found.returncode == 0, found.stdout
     assert all(word in found.stdout for word in ("'Jump'", "'jump'", "9", "7", "clean.csv")), found.stdout
     assert (tmp_path / "labels.csv").read_text() == table
-    assert losa("check", "clean.csv", cwd=tmp_path).returncode == 0, losa("check", "clean.csv", cwd=tmp_path).stdout
+    clean = losa("data", "check", "clean.csv", cwd=tmp_path)
+    assert clean.returncode == 0, clean.stdout
 
 
 def test_every_field_is_listed_with_its_value_and_choices():
     said = losa("fields", "--preset", "activitynet_b").stdout
     listed = [line.split("=")[0].strip() for line in said.splitlines() if line.startswith("  ")]
     assert set(Config.model_fields) <= set(listed)
-    assert "short | long | both" in said and "classifier_fusion=sqrt" in said and "frames_per_video=768" in said
+    assert '"short" | "long" | "both"' in said and "classifier_fusion=sqrt" in said and "frames_per_video=768" in said
 
 
 @pytest.mark.parametrize("subsets, said", [
@@ -229,7 +232,7 @@ def test_damaged_files_get_one_line(tiny, tmp_path):
 
 
 def test_an_interrupt_says_how_to_go_on(tiny, tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", "from losa.cli import main; main()", "train",
+    process = subprocess.Popen([sys.executable, "-c", "from losa.cli.main import main; main()", "train",
                                 str(tmp_path / "run"), "-s", f"annotations={tiny}/world/annotations.json",
                                 "-s", f"cache={tiny}/taps", "-s", "epochs=5000"], stderr=subprocess.PIPE, text=True)
     for _ in range(600):

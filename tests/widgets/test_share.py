@@ -83,7 +83,7 @@ def test_what_no_browser_shows_says_which_command_helps(video, tmp_path):
         source, data = share.video_source(path)
         assert source["kind"] == "none" and why in source["message"] and data == b""
         words = shlex.split(source["message"].partition("Make a copy that it plays: ")[2])
-        assert words == ["losa", "playable", str(path), path.stem + "_playable.mp4"]
+        assert words == ["losa", "data", "playable", str(path), path.stem + "_playable.mp4"]
     webm = write_video(tmp_path / "new.webm", num_frames=10, codec="libvpx-vp9", options={"cpu-used": "8"})
     assert share.video_source(webm)[0]["kind"] == "bytes"
     assert share.video_source(None) == ({"kind": "none", "path": "", "message": ""}, b"")

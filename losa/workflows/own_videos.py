@@ -1,0 +1,91 @@
+"""What `04_own_video.ipynb` does beside its story: finding the user's files, making an example, naming runs."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import pandas as pd
+
+from losa.annotations.dataset import load_annotations
+from losa.config import Config
+from losa.errors import OwnVideoError
+from losa.evaluation.targets import truth_of
+from losa.files import at_repository
+from losa.workflows.run import inputs_of
+from losa.world.mistyped_labels import mistype
+from losa.world.render import make_world
+
+
+class Inputs(NamedTuple):
+    """The files that a user gave, and where the results go. `new_videos` is None where none were given."""
+
+    videos: Path
+    labels: Path
+    new_videos: Path | None
+    out: Path
+    notebook_folder: Path
+    is_example: bool
+
+
+def find_inputs(*, videos: str, labels: str, new_videos: str, out: str,
+                size: str | Sequence[int] = (40, 0, 0)) -> Inputs:
+    """Find the user's files, or make an example where none are given, and change to the repository's root.
+
+    Relative paths count from the current folder where they exist there, else from the repository. `out` gets a
+    sub-folder for each file of labels. size: of the example, see `make_world`.
+
+    Raises OwnVideoError if only one of `videos` and `labels` is given, FileNotFoundError for what is nowhere.
+    """
+    here = Path.cwd()
+    root = at_repository()
+    if bool(videos) != bool(labels):
+        raise OwnVideoError(f"set the parameter `{'labels' if videos else 'videos'}`, too: `videos` is the folder of "
+                            "your videos, `labels` the CSV about them, and they go together")
+    paths = [Path(text).expanduser() if text else None for text in (videos, labels, new_videos)]
+    paths = [here / path if path and (here / path).exists() else path for path in paths]
+    lost = [str(path) for path in paths if path and not path.exists()]
+    if lost:
+        raise FileNotFoundError(f"{', '.join(lost)}: neither in {here} nor in {root}; give the whole path")
+    folder, table, new = paths
+    place = Path(out).expanduser() / (table.stem if table else "example")
+    if table is None:
+        folder, table = make_example(place, size)
+    return Inputs(folder, table, new, place, here, not videos)
+
+
+def make_example(out: Path, size: str | Sequence[int]) -> tuple[Path, Path]:
+    """Render videos and write a CSV of labels with a person's mistakes: (folder of videos, CSV).
+
+    The last video is cut off, as if it had not been copied completely.
+    """
+    world = load_annotations(make_world(out / "world", size))
+    truth = truth_of(world.videos, world.classes)
+    rows = [[video.path.name, *record["segment"], record["label"]] for video in world.videos
+            for record in truth[video.id]]
+    table = out / "world" / "labels.csv"
+    pd.DataFrame(mistype(rows), columns=["video", "start", "end", "label"]).to_csv(table, index=False)
+    last = world.videos[-1].path
+    last.write_bytes(last.read_bytes()[:9000])
+    return out / "world" / "videos", table
+
+
+def name_run(out: Path, config: Config) -> Path:
+    """Return a folder for a run of this config on these files: another one as soon as either changes."""
+    return out / f"run-{hashlib.sha256(str((config, inputs_of(config))).encode()).hexdigest()[:8]}"
+
+
+def print_warnings() -> None:
+    """Show every warning from here on as one plain line."""
+    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}")
+
+
+def link_to(page: Path, notebook_folder: Path):
+    """Return an IPython HTML link to a page, as seen from the folder that the notebook runs in."""
+    from IPython.display import HTML
+
+    address = quote(Path(os.path.relpath(page.resolve(), notebook_folder)).as_posix())
+    return HTML(f'<a href="{address}" target="_blank">open the page</a>, or {page.resolve()}')
