@@ -21,7 +21,7 @@ from losa.taps.open import open_source
 
 def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "", fields: dict | None = None,
          quiet: bool = False) -> dict:
-    """Predicts a subset with a trained run's model, writes predictions beside it and returns the evaluation.
+    """Predict a subset with a trained run's model, write the predictions beside it and return the evaluation.
 
     predictions.json holds the config's test subset as trained; anything else goes to predictions_<subset>....json.
     annotations: another annotation file than the run's own. post, fields: post-processing of a peer, and fields of
@@ -57,7 +57,7 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
 
 
 def run_card(config: Config, found: dict, source, videos: tuple[Video, ...], left_out: set[str], subset: str) -> dict:
-    """The protocol card of a run's result."""
+    """Return the protocol card of a run's result."""
     known = method_of(config.to_dict(), decode=source.decode_counts(videos))
     known["input"]["weights_sha256"] = source.recipe.describe().get("weights", "unknown")
     return make_card(found, subset=subset, test_set=config.test_set,

@@ -15,7 +15,7 @@ from losa.config import Config
 from losa.errors import OwnVideoError
 from losa.evaluation.targets import truth_of
 from losa.files import at_repository
-from losa.workflows.run import inputs_of
+from losa.workflows.run import hash_inputs
 from losa.world.mistyped_labels import mistype
 from losa.world.render import make_world
 
@@ -75,7 +75,7 @@ def make_example(out: Path, size: str | Sequence[int]) -> tuple[Path, Path]:
 
 def name_run(out: Path, config: Config) -> Path:
     """Return a folder for a run of this config on these files: another one as soon as either changes."""
-    return out / f"run-{hashlib.sha256(str((config, inputs_of(config))).encode()).hexdigest()[:8]}"
+    return out / f"run-{hashlib.sha256(str((config, hash_inputs(config))).encode()).hexdigest()[:8]}"
 
 
 def print_warnings() -> None:

@@ -28,18 +28,22 @@ from losa.world.render import SIZE
 
 
 def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
-    """The result, also written to `out`/result.json; a finished run is read back, an interrupted one continues.
+    """Train, predict the test subset and evaluate: return the result, which is also written to `out`/result.json.
 
-    Beside it: config.json, log.jsonl, model.safetensors, predictions.json, raw_predictions.npz.
+    A finished run is read back, an interrupted one continues. Beside the result lie config.json, log.jsonl,
+    model.safetensors, predictions.json and raw_predictions.npz. quiet: no progress bars.
+
+    Raises ConfigError before any expensive work for fields that cannot work together or with the data, and
+    TrainingError where `out` holds another run or the loss is no longer finite.
     """
     out, here = Path(out), launched()
-    inputs = on_main(lambda: inputs_of(config))  # times of files may differ between nodes
-    known = on_main(lambda: read_result(out))
-    if known.get("config") == config.to_dict() and known.get("inputs") == inputs:
-        return known
+    inputs = on_main(lambda: hash_inputs(config))  # times of files may differ between nodes
+    finished = on_main(lambda: read_result(out))
+    if finished.get("config") == config.to_dict() and finished.get("inputs") == inputs:
+        return finished
     began, quiet = time.monotonic(), quiet or not here.is_main_process
     annotations = load_annotations(config.annotations)
-    check_late(config, annotations)
+    check_before_training(config, annotations)
     on_main(lambda: fill_cache(config, annotations, quiet))
     seconds = {"taps": time.monotonic() - began}
     train(config, out, quiet=quiet)
@@ -47,43 +51,43 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
 
 
 def fill_cache(config: Config, annotations: Annotations, quiet: bool) -> None:
-    """Computes the taps of all subsets the run reads, where they are cached."""
+    """Compute the taps of all subsets that the run reads, if it has a cache."""
     needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
     open_source(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(),
                 quiet=quiet)
 
 
 def finish(config: Config, out: Path, inputs: dict, seconds: dict, quiet: bool) -> dict:
-    """The result of a run that is trained, also written to result.json."""
+    """Predict and evaluate with a trained run; return the result and write it to result.json."""
     log = [json.loads(row) for row in (out / "log.jsonl").read_text().splitlines()]
     seconds = {**seconds, "train": log[-1]["seconds"]}
     result = test(out, config.test_subset, quiet=quiet)
     seconds["predict"] = result.pop("predict_seconds")
     curves = {name: {str(row["epoch"]): row[name] for row in log if name in row} for name in ("val_map", "test_map")}
     result |= {"inputs": inputs, "peak_memory_mb": max(row["peak_memory_mb"] for row in log), "seed": config.seed,
-               "mode": config.mode, "seeds": seeds_of(config), "seconds": {k: round(v, 2) for k, v in seconds.items()},
-               "epochs": len(log), "late_gain": late_gain(curves["val_map"]), **curves}
+               "mode": config.mode, "seeds": read_seeds(config), "seconds": {k: round(v, 2) for k, v in seconds.items()},
+               "epochs": len(log), "late_gain": compute_late_gain(curves["val_map"]), **curves}
     write_json(out / "result.json", result)
     return result
 
 
-def late_gain(curve: dict[str, float]) -> float | None:
-    """Points of average mAP gained over the last quarter of the epochs; None where it was not measured before."""
+def compute_late_gain(curve: dict[str, float]) -> float | None:
+    """Return the points of average mAP gained over the last quarter of the epochs, None if not measured before it."""
     epochs = sorted(map(int, curve))
     before = [epoch for epoch in epochs if epoch <= 0.75 * epochs[-1]]
     return 100 * (curve[str(epochs[-1])] - curve[str(before[-1])]) if before else None
 
 
-def seeds_of(config: Config) -> dict[str, int | None]:
-    """Seeds of the embedded world's data, of its backbone's pretraining and of training; None where it is unknown."""
+def read_seeds(config: Config) -> dict[str, int | None]:
+    """Return the seeds of data (embedded world), backbone (its pretraining) and training; None where unknown."""
     world = read_object(Path(config.annotations).parent / "world.json")
     weights = Path(config.weights) if config.weights else WEIGHTS / f"world_{config.backbone}.safetensors"
-    backbone = None if config.features else card_of(weights).get("seed")
+    backbone = None if config.features else read_weights_card(weights).get("seed")
     return {"data": world.get("seed"), "backbone": backbone, "training": config.seed}
 
 
-def card_of(weights: Path) -> dict:
-    """What weights say about themselves, inside or in a .json beside them; empty where nothing is said."""
+def read_weights_card(weights: Path) -> dict:
+    """Read the card of a weights file, from its metadata or the .json beside it; empty if there is none."""
     try:
         with safe_open(weights, framework="pt") as file:
             inside = json.loads((file.metadata() or {}).get("card", "{}"))
@@ -93,23 +97,26 @@ def card_of(weights: Path) -> dict:
 
 
 def read_result(out: str | Path) -> dict:
-    """What a finished run wrote to result.json; empty where there is none, or none that can be read."""
+    """Read the result.json of a finished run; empty if there is none that can be read."""
     return read_object(Path(out) / "result.json")
 
 
-def check_late(config: Config, labelled: Annotations) -> None:
-    """Nothing; raises the error that a field of prediction or evaluation would cause only after training."""
+def check_before_training(config: Config, labelled: Annotations) -> None:
+    """Check before training what is used only after it: protocol, ground truth, classifier, start.
+
+    Raises ConfigError, EvaluationError or ClassifierError.
+    """
     if config.protocol not in PROTOCOLS:
         raise ConfigError(f"protocol={config.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
     truth_for(config, labelled, config.test_subset)
     check_beginning(config)
     if config.classifier:
         read_scores(config.classifier, labelled.classes)
-    tell_toy_backbone(config, labelled)
+    warn_of_toy_backbone(config, labelled)
 
 
-def tell_toy_backbone(config: Config, labelled: Annotations) -> None:
-    """Warns where a backbone that has only ever seen drawings is to look at other videos."""
+def warn_of_toy_backbone(config: Config, labelled: Annotations) -> None:
+    """Warn if a backbone of the embedded world, which has only seen drawings, is used on other videos."""
     path = next((video.path for video in labelled.videos if video.path), None)
     if config.features or config.backbone not in ("gap", "covered") or path is None:
         return
@@ -120,10 +127,10 @@ def tell_toy_backbone(config: Config, labelled: Annotations) -> None:
                       stacklevel=2)
 
 
-def inputs_of(config: Config) -> dict[str, str]:
-    """What the files that a result depends on hold, by field."""
+def hash_inputs(config: Config) -> dict[str, str]:
+    """Return checksums of the files that a result depends on, by field."""
     found = {"annotations": file_id(config.annotations)}
-    for name in {*list_fields(Mark.FILE)} - {"annotations", "start", "adapter"}:
+    for name in (name for name in list_fields(Mark.FILE) if name not in ("annotations", "start", "adapter")):
         path = Path(getattr(config, name) or "random")
         if path.is_file():
             found[name] = content_id(str(path))
@@ -137,6 +144,6 @@ def inputs_of(config: Config) -> dict[str, str]:
 
 
 def checksum_of_listing(folder: Path) -> str:
-    """sha256 over names, sizes and times of change of a folder's files."""
+    """Return a sha256 over names, sizes and modification times of a folder's files."""
     rows = sorted((str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in folder.rglob("*"))
     return hashlib.sha256(repr(rows).encode()).hexdigest()

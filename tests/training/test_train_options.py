@@ -15,7 +15,7 @@ from losa.training.optimiser import make_optimiser
 from losa.training.state import warm_start
 from losa.training.train import train
 from losa.training.validation import watched
-from losa.workflows.run import late_gain, run, seeds_of
+from losa.workflows.run import compute_late_gain, read_seeds, run
 
 
 def tiny_config(tiny, **fields):
@@ -148,23 +148,23 @@ def test_the_tracked_test_set_is_the_one_that_is_judged(tiny, tmp_path):
 
 
 def test_gain_of_the_last_quarter():
-    assert late_gain({"5": 0.1, "10": 0.40, "15": 0.50, "20": 0.51}) == pytest.approx(1.0)
-    assert late_gain({}) is None and late_gain({"4": 0.3}) is None
+    assert compute_late_gain({"5": 0.1, "10": 0.40, "15": 0.50, "20": 0.51}) == pytest.approx(1.0)
+    assert compute_late_gain({}) is None and compute_late_gain({"4": 0.3}) is None
 
 
 def test_seeds_come_from_the_world_and_from_the_weights(tmp_path):
     config = Config.make(annotations=str(tmp_path / "annotations.json"), seed=7)
-    assert seeds_of(config) == {"data": None, "backbone": 0, "training": 7}
+    assert read_seeds(config) == {"data": None, "backbone": 0, "training": 7}
     (tmp_path / "world.json").write_text('{"seed": 103}')
     weights = tmp_path / "w.safetensors"
     save_file({"a": torch.zeros(1)}, weights, {"card": '{"seed": 5}'})
-    assert seeds_of(config.replace(weights=str(weights))) == {"data": 103, "backbone": 5, "training": 7}
+    assert read_seeds(config.replace(weights=str(weights))) == {"data": 103, "backbone": 5, "training": 7}
     save_file({"a": torch.zeros(1)}, weights)
-    assert seeds_of(config.replace(weights=str(weights)))["backbone"] is None
+    assert read_seeds(config.replace(weights=str(weights)))["backbone"] is None
     weights.with_suffix(".json").write_text('{"seed": 6}')
-    assert seeds_of(config.replace(weights=str(weights)))["backbone"] == 6
-    assert seeds_of(config.replace(backbone="videomae_b", weights="random"))["backbone"] is None
-    assert seeds_of(config.replace(features=str(tmp_path), taps="none", mode="head_only"))["backbone"] is None
+    assert read_seeds(config.replace(weights=str(weights)))["backbone"] == 6
+    assert read_seeds(config.replace(backbone="videomae_b", weights="random"))["backbone"] is None
+    assert read_seeds(config.replace(features=str(tmp_path), taps="none", mode="head_only"))["backbone"] is None
 
 
 def test_whether_a_run_is_finished_is_for_the_main_process_to_say(tmp_path, monkeypatch):
