@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
     from losa.annotations.check import check as check
     from losa.annotations.dataset import load_annotations as load_annotations
     from losa.annotations.prepare import prepare as prepare
+    from losa.annotations.repair import fix as fix
     from losa.config import Config as Config
     from losa.errors import LosaError as LosaError
     from losa.evaluation.average_precision import evaluate as evaluate
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
     from losa.presets import preset as preset
     from losa.reports.sweep_report import report as report
     from losa.sweeps.collect import collect as collect
+    from losa.sweeps.collect import collect_parts as collect_parts
     from losa.sweeps.statistics import compare_groups as compare_groups
     from losa.sweeps.sweep import sweep as sweep
     from losa.training.train import train as train
@@ -41,16 +43,16 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
 
 PLACES = {
     # files in
-    "load_annotations": "annotations.dataset", "check": "annotations.check", "prepare": "annotations.prepare",
-    "make_world": "world.render",
+    "load_annotations": "annotations.dataset", "check": "annotations.check", "fix": "annotations.repair",
+    "prepare": "annotations.prepare", "make_world": "world.render",
     # a run, from its config to predictions
     "Config": "config", "preset": "presets", "train": "training.train", "run": "workflows.run",
     "test": "workflows.evaluate_run", "predict_videos": "workflows.predict_videos",
     # numbers
     "evaluate": "evaluation.average_precision", "diagnose": "evaluation.diagnose",
     # many runs
-    "sweep": "sweeps.sweep", "collect": "sweeps.collect", "compare_groups": "sweeps.statistics",
-    "report": "reports.sweep_report",
+    "sweep": "sweeps.sweep", "collect": "sweeps.collect", "collect_parts": "sweeps.collect",
+    "compare_groups": "sweeps.statistics", "report": "reports.sweep_report",
     # to look at
     "find_runs": "inspection.run_folder", "open_run": "inspection.run_folder", "explore": "inspection.explore",
     # the paper

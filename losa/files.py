@@ -111,13 +111,18 @@ def is_left(path: str | Path, pid: int) -> bool:
     return True
 
 
-def at_repository() -> Path:
+def at_repository(needed: str | Path = "") -> Path:
     """Change to the root of the repository that the current folder lies in, and return it.
 
     Relative paths such as `runs/demo` then mean the same in Jupyter, VS Code and papermill, whatever folder these
     start a notebook in. Outside of a clone nothing changes.
+
+    needed: a file of the demo that the notebook reads. Raises FileNotFoundError, which says how to make it, where it
+    is missing.
     """
     here = Path.cwd()
     root = next((folder for folder in (here, *here.parents) if (folder / "losa" / "config.py").is_file()), here)
     os.chdir(root)
+    if needed and not Path(needed).exists():
+        raise FileNotFoundError(f"{Path(needed).resolve()} is missing: run `make demo` (or `losa demo`) first")
     return root

@@ -40,3 +40,5 @@ def test_at_repository_goes_to_the_root_from_anywhere_inside(monkeypatch, tmp_pa
     assert losa.at_repository() == ROOT and os.getcwd() == str(ROOT)
     monkeypatch.chdir(tmp_path)
     assert losa.at_repository() == tmp_path and os.getcwd() == str(tmp_path)
+    with pytest.raises(FileNotFoundError, match="result.json is missing: run `make demo`"):
+        losa.at_repository("runs/demo/result.json")

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from losa.annotations.dataset import load_annotations
+from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.errors import OwnVideoError
+from losa.evaluation.records import read_predictions
 from losa.evaluation.targets import truth_of
 from losa.files import at_repository
 from losa.workflows.run import hash_inputs
@@ -71,6 +72,33 @@ def make_example(out: Path, size: str | Sequence[int]) -> tuple[Path, Path]:
     last = world.videos[-1].path
     last.write_bytes(last.read_bytes()[:9000])
     return out / "world" / "videos", table
+
+
+def choose_new_videos(given: Inputs, data: Annotations, size: str | Sequence[int]) -> tuple[Path, Annotations]:
+    """Return the videos to find actions in, and labels that are known of videos among them.
+
+    The user's `new_videos`, of which nothing is known; else the user's labelled videos once more; for the example, new
+    ones are rendered.
+    """
+    if given.new_videos is not None:
+        return given.new_videos, Annotations(data.classes, ())
+    if not given.is_example:
+        return given.videos, data
+    made = make_world(given.out / "new", size if size == "tiny" else [0, 0, 3], seed=1)
+    return given.out / "new" / "videos", load_annotations(made)
+
+
+def list_lanes(found: dict, folder: Path, labelled: Annotations, most: int = 4) -> dict[str, dict[str, list[dict]]]:
+    """Return the lanes of a timeline for a few videos, test videos first: {video: {"what happens", "found": records}}.
+
+    found: what `predict_videos` returned; folder: where it wrote. "what happens" is there where labels are.
+    """
+    truth = truth_of(labelled.videos, labelled.classes)
+    tested = {video.id for video in labelled.videos if video.subset == "test"}
+    records = read_predictions(folder / "predictions.json")
+    shown = sorted(found["videos"], key=lambda name: name not in tested)[:most]
+    return {name: {**({"what happens": truth[name]} if name in truth else {}), "found": records[name]}
+            for name in shown}
 
 
 def name_run(out: Path, config: Config) -> Path:

@@ -65,8 +65,9 @@ def finish(config: Config, out: Path, inputs: dict, seconds: dict, quiet: bool) 
     seconds["predict"] = result.pop("predict_seconds")
     curves = {name: {str(row["epoch"]): row[name] for row in log if name in row} for name in ("val_map", "test_map")}
     result |= {"inputs": inputs, "peak_memory_mb": max(row["peak_memory_mb"] for row in log), "seed": config.seed,
-               "mode": config.mode, "seeds": read_seeds(config), "seconds": {k: round(v, 2) for k, v in seconds.items()},
-               "epochs": len(log), "late_gain": compute_late_gain(curves["val_map"]), **curves}
+               "mode": config.mode, "seeds": read_seeds(config), "epochs": len(log),
+               "seconds": {phase: round(value, 2) for phase, value in seconds.items()},
+               "late_gain": compute_late_gain(curves["val_map"]), **curves}
     write_json(out / "result.json", result)
     return result
 
