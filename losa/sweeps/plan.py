@@ -71,14 +71,17 @@ def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: st
     return list(runs.values())
 
 
-def read_notebook(path: Path):
-    """The notebook, in today's format."""
+def read_notebook(path: str | Path):
+    """Read a notebook in today's format. Raises SweepError if it is missing or is no notebook."""
     import nbformat
+
+    path = Path(path).absolute()
 
     try:
         return nbformat.read(path, as_version=4)
     except FileNotFoundError:
-        raise SweepError(f"there is no notebook {path}") from None
+        raise SweepError(f"there is no notebook {path}; those of losa lie in its repository: go to a clone of it, or "
+                         "give the path of a notebook (`losa study` and `losa bench`: --notebook)") from None
     except (OSError, ValueError, nbformat.ValidationError) as error:
         raise SweepError(f"{path} cannot be read as a notebook ({error})") from None
 

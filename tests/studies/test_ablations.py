@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
+from losa.errors import SweepError
 from losa.evaluation.targets import truth_of
 from losa.presets import PRESETS, widened_head
 from losa.studies import ablations as study
 from losa.studies.folds import leave_one_out
 from losa.world.motions import CLASSES
 
+TRAIN = ROOT / "notebooks" / "02_train.ipynb"
 SMALL = dict(epochs=1, warmup_epochs=0, head_dim=16, head_levels=3, adapter_dim=8, val_every=1, window=96)
 
 
@@ -54,11 +57,11 @@ def worlds(tiny, tmp_path):
 
 def test_every_planned_config_is_valid_and_parts_share_runs(tmp_path):
     runs = {name: study.planned(tmp_path, name) for name in study.PARTS if name not in study.DEPENDENT}
-    keys = {name: [study.key_of(run.parameters) for run in of_part] for name, of_part in runs.items()}
+    keys = {name: [study.identify(run.parameters) for run in of_part] for name, of_part in runs.items()}
     assert len(keys["headline"]) == len(set(keys["headline"])) == 2 * 5 * 2
     assert len(keys["ranges"]) == 4 * 5 and len({*keys["ranges"]} - {*keys["headline"]}) == 2 * 5
-    label = {run.label: study.key_of(run.parameters) for run in runs["axes"] if run.data_seed == 102}
-    control = {run.label: study.key_of(run.parameters) for run in runs["controls"] if run.data_seed == 102}
+    label = {run.label: study.identify(run.parameters) for run in runs["axes"] if run.data_seed == 102}
+    control = {run.label: study.identify(run.parameters) for run in runs["controls"] if run.data_seed == 102}
     assert label["taps=last"] != control["last_block"]  # the axes are shorter, beside a default of their own
     assert control["both"] in keys["headline"]
     todo = study.missing(tmp_path, [run for of_part in runs.values() for run in of_part])
@@ -76,8 +79,8 @@ def test_wide_head_control_is_the_next_width_up(tmp_path):
 
 def test_a_run_is_known_by_its_config_whatever_its_paths_look_like(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert study.key_of({"annotations": "a.json"}) == study.key_of({"annotations": str(tmp_path / "a.json")})
-    assert study.key_of({"annotations": "a.json"}) != study.key_of({"annotations": "a.json", "seed": 1})
+    assert study.identify({"annotations": "a.json"}) == study.identify({"annotations": str(tmp_path / "a.json")})
+    assert study.identify({"annotations": "a.json"}) != study.identify({"annotations": "a.json", "seed": 1})
 
 
 def test_the_table_pairs_seeds_averages_backbones_first_and_names_what_is_missing(worlds):
@@ -87,7 +90,7 @@ def test_the_table_pairs_seeds_averages_backbones_first_and_names_what_is_missin
                          + (run.label == "both") * (noise[run.data_seed] + (run.backbone == "gap_1")))
     runs = [*study.planned(worlds, "headline"), *study.planned(worlds, "ranges")]
     pretend(worlds, [r for r in runs if (r.label, r.data_seed, r.backbone) != ("long", 105, "gap")], score)
-    table = study.tell(worlds)
+    table = study.write_tables(worlds)
     values = np.array([6.5 + noise[seed] for seed in study.FIVE])
     low, high = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
     row = next(line for line in table.splitlines() if line.startswith("| both"))
@@ -119,16 +122,19 @@ def test_modes_start_from_the_same_run_and_val_chooses_the_rate(worlds):
 def test_a_part_runs_through_the_notebook_once(tmp_path, monkeypatch):
     part = study.Part("Ranges", {"short": {"ranges": "short"}}, "head_only", seeds=(5,))
     monkeypatch.setitem(study.PARTS, "headline", part)
-    table = study.ablations(tmp_path, ("headline",), size="tiny", jobs=1, quiet=True, **SMALL)
+    table = study.ablations(tmp_path, ("headline",), size="tiny", jobs=1, quiet=True, notebook=TRAIN, fields=SMALL)
     assert "| short |" in table and "missing" not in table
     results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/result.json")]
     assert [(r["mode"], r["config"]["ranges"]) for r in results] == [("losa", "short")]
     monkeypatch.setattr(study, "sweep", None)  # a second call runs nothing
-    assert study.ablations(tmp_path, ("headline",), size="tiny", quiet=True, **SMALL) == table
+    assert study.ablations(tmp_path, ("headline",), size="tiny", quiet=True, notebook=TRAIN, fields=SMALL) == table
     with pytest.raises(study.StudyError, match=r"world_5/world holds \(6, 3, 3\) videos .* means \(80, 20, 40\)"):
-        study.ablations(tmp_path, ("headline",), size="demo", quiet=True, **SMALL)
+        study.ablations(tmp_path, ("headline",), size="demo", quiet=True, notebook=TRAIN, fields=SMALL)
     with pytest.raises(study.StudyError, match="no part is called axis; there are headline"):
-        study.ablations(tmp_path, ("axis",))
+        study.ablations(tmp_path, ("axis",), notebook=TRAIN)
+    with pytest.raises(SweepError, match="no notebook .*nowhere.ipynb.*--notebook"):
+        study.ablations(tmp_path / "other", ("headline",), notebook=tmp_path / "nowhere.ipynb")
+    assert not (tmp_path / "other").exists()
 
 
 def test_leave_one_out_pools_every_video_once(tiny, tmp_path):
@@ -159,6 +165,6 @@ def test_settings_without_a_finished_run_are_left_out_and_an_unknown_gain_is_no_
     pretend(worlds, runs, lambda run: 50.0)
     for path in (worlds / "runs").glob("*/result.json"):
         write(path, {**json.loads(path.read_text()), "late_gain": None})  # validated once
-    table = study.tell(worlds)
+    table = study.write_tables(worlds)
     assert "6 of 12 runs are missing" in table and "| short" not in table and "nan" not in table
     assert "| unknown |" in table
