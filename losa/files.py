@@ -42,7 +42,7 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
-def write_json(path: str | Path, content: dict) -> Path:
+def write_json(path: str | Path, content: dict | list) -> Path:
     """Write a JSON file as a whole (see `replacing`) and return its path."""
     return write_text(path, json.dumps(content, indent=1))
 

@@ -87,7 +87,7 @@ def finished(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MPLBACKEND", raising=False)  # notebooks bring their own
-        demos.demo(out, size="tiny")
+        demos.demo(out, notebook=ROOT / "notebooks" / "00_quickstart.ipynb", size="tiny")
     return out
 
 

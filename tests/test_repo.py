@@ -34,8 +34,8 @@ ROOMS = {  # room: the rooms it may use
     "inference": {"errors", "files", "segments", "config", "annotations", "taps", "model"},
     "training": {"errors", "files", "machine", "adapter_file", "config", "annotations", "taps", "model", "inference",
                  "evaluation"},
-    "world": {"files", "backbones"}, "sweeps": {"errors", "files", "adapter_file", "config", "annotations", "taps",
-                                       "evaluation"},
+    "world": {"errors", "files", "backbones"},
+    "sweeps": {"errors", "files", "adapter_file", "config", "annotations", "taps", "evaluation"},
     # what people look at
     "reports": {"files", "config", "world", "sweeps"},
     "inspection": {"errors", "files", "machine", "config", "annotations", "video", "taps", "model", "evaluation",

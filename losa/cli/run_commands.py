@@ -140,8 +140,11 @@ def fields(config: ConfigFile = None, preset: Preset = "", data: Folder = Path("
 def demo(out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("runs/demo"),
          size: Annotated[str, typer.Option(help="demo (minutes) or tiny (seconds, learns nothing).")] = "demo",
          seed: Annotated[int, typer.Option(help="Seed of the data and of training.")] = 0,
+         notebook: Annotated[Path, typer.Option(help="The notebook to execute on the result, if it is there.")]
+         = Path("notebooks/00_quickstart.ipynb"),
          fields: Set = None) -> None:
     """Render videos, train head-only and LoSA, predict, evaluate, write a page. Stopped, it continues."""
     from losa.workflows.demo import demo
 
-    interruptible(demo, out, size=size, seed=seed, **parse_fields(fields, taken=("seed", "annotations", "cache")))
+    interruptible(demo, out, notebook=notebook, size=size, seed=seed,
+                  **parse_fields(fields, taken=("seed", "annotations", "cache")))

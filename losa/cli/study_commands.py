@@ -9,6 +9,9 @@ import typer
 from losa.cli.options import Set, interruptible, parse_fields
 from losa.config import Config
 
+Notebook = Annotated[Path, typer.Option(help="The training notebook that every run executes.")]
+TRAINING = Path("notebooks/02_train.ipynb")
+
 bench_app = typer.Typer(no_args_is_help=True, help="Measure what the ways of adapting cost on this machine.")
 study_app = typer.Typer(no_args_is_help=True, help="Make the tables of the README.")
 
@@ -36,11 +39,12 @@ def ablations(out: Annotated[Path, typer.Option(help="Folder of worlds, backbone
               parts: Annotated[str, typer.Option(help="Parts to run, with commas; default: all.")] = "",
               jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time, one thread each.")] = 2,
               pictures: Annotated[Path | None, typer.Option(help="Folder for both figures; default: OUT.")] = None,
-              ) -> None:
+              notebook: Notebook = TRAINING) -> None:
     """Ranges, windows, taps, gates and modes on the embedded world, over seeds. Stopped, it continues."""
     from losa.studies.ablations import ablations
 
-    print(interruptible(ablations, out, parts=tuple(filter(None, parts.split(","))), jobs=jobs, pictures=pictures))
+    print(interruptible(ablations, out, parts=tuple(filter(None, parts.split(","))), notebook=notebook, jobs=jobs,
+                        pictures=pictures))
 
 
 @study_app.command()
@@ -78,11 +82,12 @@ def bench_sweep(out: Annotated[Path, typer.Argument(help="New folder for world, 
                 size: Annotated[str, typer.Option(help="Size of the world.")] = "demo",
                 runs: Annotated[int, typer.Option(min=2, help="Runs in the sweep.")] = 4,
                 epochs: Annotated[int, typer.Option(min=1, help="Epochs of each, after one of warm-up.")] = 6,
+                notebook: Notebook = TRAINING,
                 format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
     """A sweep with 2 jobs against the same one after the other, and what a run costs beyond training."""
     from losa.studies.sweep_speed import sweep_speed, sweep_speed_table
 
-    found = sweep_speed(out, size=size, num_runs=runs, epochs=epochs)
+    found = sweep_speed(out, notebook=notebook, size=size, num_runs=runs, epochs=epochs)
     print(json.dumps(found) if format == "json" else sweep_speed_table(found))
 
 

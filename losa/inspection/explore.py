@@ -1,4 +1,4 @@
-"""A browser of runs: choose run, second run, class and video; timeline, errors, gates and features follow."""
+"""A browser of runs: choose a run, a second run, a class and a video; see timeline, errors, gates and features."""
 
 import html
 from functools import lru_cache
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import ipywidgets as w
 
+from losa.errors import RunError
 from losa.files import read_object
 from losa.inspection import model_internals, timeline
-from losa.inspection.run_folder import find_runs, folder_of, open_run
+from losa.inspection.run_folder import Run, find_folder, find_runs, open_run
 from widgets.base import Quiet, link
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
@@ -22,20 +23,20 @@ TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features}
 
 
 class Explore(w.VBox):
-    """Controls, a timeline and tabs; a tab is computed when it is opened. Python may set the controls' `value`, too.
+    """Controls, a timeline and tabs; a tab is computed when it is opened. Python may also set the controls' `value`.
 
-    root: a folder with runs at or below it. run, second, video: what to begin with, by default the best run. Raises
-    ValueError for none such.
-    controls: {"run", "compare", "class", "sort", "video"}; tabs. run, second: the open runs (second may be None).
-    timeline, diagnosis, gates, features: the widgets, None before they are shown. message: what went wrong, or "".
+    root: a folder with runs at or below it. run, second, video: what is shown first, by default the best run. Raises
+    RunError where one of them is not there.
+    Attributes. controls: {"run", "compare", "class", "sort", "video"}. tabs. run, second: the open runs (second may be
+    None). timeline, diagnosis, gates, features: the widgets, None before they are shown. message: what went wrong, "".
     """
 
     def __init__(self, root: str | Path = "runs/", *, run: str = "", second: str = "", video: str = "") -> None:
-        root = folder_of(root)
+        root = find_folder(root)
         paths, self._busy, self._keys = find_runs(root), True, {}
         if not paths or {run, second} - {*paths, ""}:
-            raise ValueError(f"asked for {[run, second]}; finished below {root}: {', '.join(paths) or 'no run'}; take "
-                             "one of these, go on with one that has begun, or make some with `make demo`")
+            raise RunError(f"asked for {[run, second]}; finished below {root}: {', '.join(paths) or 'no run'}; take "
+                           "one of these, go on with one that has begun, or make some with `make demo`")
         best = max(paths, key=lambda name: read_object(paths[name] / "result.json").get("average_map") or 0)
         begun = [path.parent for path in sorted(root.rglob("config.json")) if path.parent not in paths.values()]
         paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
@@ -62,7 +63,7 @@ class Explore(w.VBox):
             self.run.video(video)
 
     def _update(self, _change: dict | None = None) -> None:
-        """Shows what the controls say, or in words why not: an error in a callback would be seen by nobody."""
+        """Show what the controls say, or why that is not possible: nobody would see an error in a callback."""
         if self._busy:
             return
         part, self._busy, self.message, self._said.value = self._place, True, "", "<i>working ...</i>"
@@ -76,13 +77,13 @@ class Explore(w.VBox):
         self._busy, self._said.value = False, f'<p role="alert">{html.escape(self.message)}</p>' if self.message else ""
 
     def _choose(self) -> None:
-        """Opens the runs, lists the classes of the first and, in the chosen order, the videos that have the class."""
+        """Open the runs, list the first one's classes and, in the chosen order, the videos that have the class."""
         first, second, label, order, video = (control.value for control in self.controls.values())
         self.run, self.second = self._opened(first), None if second in (ALONE, first) else self._opened(second)
         label = label if label in self.run.classes else ALL
         names = [v for v in self.run.videos if label in (ALL, *(r["label"] for r in self.run.truth.get(v, [])))]
         if not names:
-            raise ValueError(f"no test video of {first} has {label!r}; choose another class")
+            raise RunError(f"no test video of {first} has {label!r}; choose another class")
         rows = [(v, v) for v in names]
         if ORDERS[order]:
             table = self._table(self.run).loc[names]
@@ -92,6 +93,7 @@ class Explore(w.VBox):
         self.controls["class"].value, self.controls["video"].value = label, video if video in names else rows[0][1]
 
     def _show(self) -> None:
+        """Show the video in the timeline; with two runs in one that compares them."""
         runs, shown = {run.name: run for run in (self.run, self.second) if run}, self.timeline
         label, video = self.controls["class"].value, self.controls["video"].value
         if self._keys.get("timeline") != (wanted := (*runs.values(), video)):
@@ -114,7 +116,7 @@ class Explore(w.VBox):
             shown.close()
 
     def _fill(self, page: w.VBox) -> None:
-        """Computes what the open tab shows, unless it is there."""
+        """Compute what the open tab shows, unless it is there."""
         name, run, video = [*TABS][self.tabs.selected_index or 0], self.run, self.controls["video"].value
         wanted, view = (run, name == "diagnosis" or video, name == "gates" and self.profiled.value), getattr(self, name)
         if self._keys.get(name) != wanted:
@@ -127,21 +129,23 @@ class Explore(w.VBox):
             view.span, self._keys[name] = list(self.timeline.span), wanted  # as it is zoomed
         page.children = [self.profiled, view] if name == "gates" else [view]
 
-    def _given(self, name: str, run: object, video: str) -> dict:
+    def _given(self, name: str, run: Run, video: str) -> dict:
+        """Return the keywords of a tab's widget."""
         from losa.evaluation.diagnose import diagnose
 
         if name != "diagnosis":
             return model_internals.features_view(run, video) if name == "features" else model_internals.gates_view(
                 run, video, self._profile(run) if self.profiled.value else None)
         seconds = {v.id: float(v.duration) for v in run.videos.values()}
-        found = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
-                         min_score=self.timeline.min_score, durations=seconds if {*seconds} >= {*run.truth} else None)
+        diagnosis = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
+                             min_score=self.timeline.min_score,
+                             durations=seconds if {*seconds} >= {*run.truth} else None)
         show = lambda v, times: timeline.frames(run.video(v).path, [run.video(v).start + t for t in times])  # noqa: E731
-        return {"diagnosis": found, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
+        return {"diagnosis": diagnosis, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
                 "frames": show if any(v.path for v in run.videos.values()) else None, "title": run.name}
 
     def _go(self, change: dict) -> None:
-        """Shows a segment that was chosen in the diagnosis: its video, 15 s around it, the playhead at its start."""
+        """Show a segment chosen in the diagnosis: its video, 15 s around it, the playhead at its start."""
         if (at := change["new"]).get("video") not in self.run.videos:
             return
         self._busy, self.controls["class"].value, self.controls["video"].options = True, ALL, [at["video"]]
@@ -152,8 +156,8 @@ class Explore(w.VBox):
         shown, kind, place = self.timeline, at["kind"] == "prediction", lambda r: (r["label"], *r["segment"])
         track, record = shown.lanes[kind], (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
         same = [i for i, r in enumerate(shown.tracks[track]) if place(r) == place(record)]  # another sigma: elsewhere
-        found, (start, end) = min(same, key=lambda i: abs(i - at["index"]), default=None), record["segment"]
-        shown.selected = None if found is None else [track, found]
+        index, (start, end) = min(same, key=lambda i: abs(i - at["index"]), default=None), record["segment"]
+        shown.selected = None if index is None else [track, index]
         shown.min_score = min(shown.min_score, (shown.selected_record or record).get("score", 1.0))
         shown.span, shown.current_time = [max(start - 15, 0.0), min(end + 15, shown.duration)], start
 

@@ -1,4 +1,4 @@
-"""Look inside a trained model on one video: gates, and features before and after fusion."""
+"""Look inside a trained model on one video: its gates, and its features before and after fusion."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,30 +10,30 @@ from losa.annotations.dataset import Video
 from losa.evaluation.average_precision import LENGTHS
 from losa.evaluation.thresholds import counted
 from losa.inference.predict import Window, windows_of
-from losa.inspection.run_folder import Run
+from losa.inspection.run_data import RunData
 from losa.machine import best_device
 from losa.model.adapters import spans
 from losa.model.fusion import GatedFusion
 from losa.taps.batch import padded
 
 
-def looked_into(run: Run, video: Video) -> Iterator[dict]:
-    """Window by window, as they are predicted from: what the model has at each snippet (n) that the window answers for.
+def look_inside(run: RunData, video: Video) -> Iterator[dict]:
+    """Yield what the model computes in each window of a video, at the n snippets that are predicted from this window.
 
-    times (n,) s; taps (K, C, n), averaged over space, and last (C, n), both standardised; adapted (K, R, C, n), what
-    the adapters add; gates (K, R, n) or None; fused (C, n). Tensors without gradient.
+    times (n,) in seconds; taps (K, C, n), averaged over space, and last (C, n), both standardised; adapted
+    (K, R, C, n), the output of the adapters; gates (K, R, n) or None; fused (C, n). Tensors without gradient.
     """
     source = run.source(video)
     for window in windows_of(source, video, run.config):
         at = window.start + torch.arange(window.features[1].shape[1])
-        mine = ((at >= window.first) & (at < window.last)).nonzero()[:, 0]
-        yield {"times": window.grid.to_seconds(at[mine].double())} | {
-            name: None if x is None else x[0].cpu()[..., mine] for name, x in _inside(run, window).items()}
+        inner = ((at >= window.first) & (at < window.last)).nonzero()[:, 0]
+        yield {"times": window.grid.to_seconds(at[inner].double())} | {
+            name: None if x is None else x[0].cpu()[..., inner] for name, x in _inside(run, window).items()}
 
 
 @torch.no_grad()
-def _inside(run: Run, window: Window) -> dict[str, Tensor | None]:
-    """What the model has in one window, each with a batch dimension and padded."""
+def _inside(run: RunData, window: Window) -> dict[str, Tensor | None]:
+    """Return what the model computes in one window, with a batch dimension and padding."""
     model, (taps, last, mask) = run.model, padded([window.features], best_device())
     taps, last = model.standardised(taps, last)
     adapted = model.adapted(taps, last, mask)
@@ -43,38 +43,38 @@ def _inside(run: Run, window: Window) -> dict[str, Tensor | None]:
     return {"taps": taps.mean((4, 5)), "last": last, "adapted": adapted, "gates": gates, "fused": fused}
 
 
-def gates_view(run: Run, video_id: str, profile: dict | None = None) -> dict:
-    """The keywords of a view of one video's gates (K, R, T) and of how much the adapters would add (K, R, T).
+def gates_view(run: RunData, video_id: str, profile: dict | None = None) -> dict:
+    """Return the keywords of the Gates widget for one video: gates and norms, both (K, R, T).
 
-    norms: the length of an adapter's output over that of the standardised last layer, at each snippet.
-    gates is None where the model has none. profile: `gate_profile` of the run, to be shown beside it.
+    norms: the norm of an adapter's output divided by that of the standardised last layer, at each snippet. gates is
+    None where the model has none. profile: `gate_profile` of the run, to be shown beside them.
     """
-    video, found = run.video(video_id), []
-    for window in looked_into(run, video):
+    video, windows = run.video(video_id), []
+    for window in look_inside(run, video):
         norms = window["adapted"].norm(dim=2) / window["last"].norm(dim=0).clamp(min=1e-6)
-        found.append((window["times"], norms, window["gates"]))
-    times, norms = (torch.cat([row[i] for row in found], -1).numpy() for i in (0, 1))
-    gates = None if found[0][2] is None else torch.cat([row[2] for row in found], -1).numpy()
+        windows.append((window["times"], norms, window["gates"]))
+    times, norms = (torch.cat([row[i] for row in windows], -1).numpy() for i in (0, 1))
+    gates = None if windows[0][2] is None else torch.cat([row[2] for row in windows], -1).numpy()
     fusion = run.model.fusion
-    return {"gates": gates, "norms": norms, "times": times, "layers": layers_of(run, video),
+    return {"gates": gates, "norms": norms, "times": times, "layers": tapped_layers(run, video),
             "ranges": list(spans(run.config.ranges)), "duration": float(video.duration),
             "static": isinstance(fusion, GatedFusion) and fusion.kind != "sigmoid", "title": f"{run.name}: {video_id}",
             "profile": profile, "classes": list(run.classes), "lengths": list(LENGTHS)}
 
 
-def layers_of(run: Run, video: Video) -> list[int]:
-    """The backbone's blocks that the model taps."""
+def tapped_layers(run: RunData, video: Video) -> list[int]:
+    """Return the indices of the backbone's blocks that the model taps."""
     return list(getattr(run.source(video).recipe, "layers", ()))
 
 
-def gate_profile(run: Run, videos: Sequence[str] | None = None, progress: Callable | None = None) -> dict | None:
-    """How open the gates are and how much comes through them, by class and by length of the action; None without gates.
+def gate_profile(run: RunData, videos: Sequence[str] | None = None, progress: Callable | None = None) -> dict | None:
+    """Return the mean gates and contributions by class and by length of the action; None for a model without gates.
 
     {"classes" (A), "lengths" (names of `LENGTHS`), "layers" (K), "ranges" (R), "by_class": {"gate" (A, K, R),
     "contribution" (A, K, R)}, "by_length": the same with lengths, "background": {"gate" (K, R), "contribution"},
-    "snippets": {"by_class": [A], "by_length": [...], "background": [number]}}, as lists: means over the snippets that
-    lie inside such instances, None where there are none; contribution is |gate| x norm as in `gates_view`.
-    videos: ids, by default all test videos; progress(done, total) is called after each.
+    "snippets": {"by_class": [A], "by_length": [...], "background": [number]}}, as lists: means over the snippets
+    inside such instances, None where there are none; contribution is |gate| x norm, see `gates_view`. videos: ids, by
+    default all test videos. progress(done, total) is called after each.
     """
     names = {"by_class": list(run.classes), "by_length": list(LENGTHS), "background": [""]}
     sums, counts = {name: 0.0 for name in names}, {name: np.zeros(len(rows)) for name, rows in names.items()}
@@ -90,17 +90,17 @@ def gate_profile(run: Run, videos: Sequence[str] | None = None, progress: Callab
             counts[name] += rows.sum(1)
         if progress is not None:
             progress(done, len(chosen))
-    found = {"classes": names["by_class"], "lengths": names["by_length"]} | {k: view[k] for k in ("layers", "ranges")}
+    profile = {"classes": names["by_class"], "lengths": names["by_length"]} | {k: view[k] for k in ("layers", "ranges")}
     for name in names:
         gate, contribution = ([(row / count).tolist() if count else None for row, count in zip(rows, counts[name],
                               strict=True)] for rows in sums[name])
-        found[name] = {"gate": gate, "contribution": contribution}
-    found["background"] = {kind: rows[0] for kind, rows in found["background"].items()}
-    return found | {"snippets": {name: count.astype(int).tolist() for name, count in counts.items()}}
+        profile[name] = {"gate": gate, "contribution": contribution}
+    profile["background"] = {kind: rows[0] for kind, rows in profile["background"].items()}
+    return profile | {"snippets": {name: count.astype(int).tolist() for name, count in counts.items()}}
 
 
-def _snippets_inside(run: Run, video_id: str, times: np.ndarray) -> dict[str, np.ndarray]:
-    """How many instances of each class, and of each length, every snippet's centre lies in (rows, T); background."""
+def _snippets_inside(run: RunData, video_id: str, times: np.ndarray) -> dict[str, np.ndarray]:
+    """Count the instances of each class and of each length at every snippet's centre, (rows, T); and background."""
     by_class, by_length = np.zeros((len(run.classes), len(times))), np.zeros((len(LENGTHS), len(times)))
     for record in counted(run.truth.get(video_id, []), run.config.protocol):
         start, end = record["segment"]
@@ -111,36 +111,36 @@ def _snippets_inside(run: Run, video_id: str, times: np.ndarray) -> dict[str, np
     return {"by_class": by_class, "by_length": by_length, "background": (by_length.sum(0) == 0)[None].astype(float)}
 
 
-def features_view(run: Run, video_id: str, num: int = 200) -> dict:
-    """The keywords of a view of what the model sees in one video, at `num` snippets at most, evenly spaced.
+def features_view(run: RunData, video_id: str, num: int = 200) -> dict:
+    """Return the keywords of the Features widget for one video, at `num` evenly spaced snippets at most.
 
-    taps: for each tap, the last layer and the fused features, all standardised as the model does: {"name",
+    taps: for each tap, the last layer and the fused features, all standardised as in the model: {"name",
     "similarity" (N, N): (1 + cosine) / 2, "xy" (N, 2): the first two principal components, "explained": their shares
     of the variance}. labels (N): the ground truth's class at each snippet, "" for background.
     """
     video, parts = run.video(video_id), []
     total = run.source(video).num_snippets(video)
     chosen, begin = np.unique(np.linspace(0, total - 1, min(num, total)).round().astype(int)), 0
-    for window in looked_into(run, video):
+    for window in look_inside(run, video):
         count = len(window["times"])
-        here = chosen[(chosen >= begin) & (chosen < begin + count)] - begin
+        inner = chosen[(chosen >= begin) & (chosen < begin + count)] - begin
         begin += count
-        every = torch.cat([window["taps"], window["last"][None], window["fused"][None]])
-        parts.append((window["times"][here], every[..., here]))
+        features = torch.cat([window["taps"], window["last"][None], window["fused"][None]])
+        parts.append((window["times"][inner], features[..., inner]))
     times, features = (torch.cat([part[i] for part in parts], -1).numpy() for i in (0, 1))  # (N,), (K + 2, C, N)
-    names = [*(f"block {layer}" for layer in layers_of(run, video)), "last layer", "fused"]
+    names = [*(f"block {layer}" for layer in tapped_layers(run, video)), "last layer", "fused"]
     labels = [""] * len(times)
-    known = counted(run.truth.get(video_id, []), run.config.protocol)
-    for record in sorted(known, key=lambda r: r["segment"][0] - r["segment"][1]):
+    instances = counted(run.truth.get(video_id, []), run.config.protocol)
+    for record in sorted(instances, key=lambda r: r["segment"][0] - r["segment"][1]):
         for i in ((times >= record["segment"][0]) & (times < record["segment"][1])).nonzero()[0]:
             labels[i] = record["label"]
-    return {"taps": [{"name": name, **_compared(x.T)} for name, x in zip(names, features, strict=True)],
+    return {"taps": [{"name": name, **_compare_rows(x.T)} for name, x in zip(names, features, strict=True)],
             "times": times, "labels": labels, "duration": float(video.duration), "classes": list(run.classes),
             "title": f"{run.name}: {video_id}"}
 
 
-def _compared(x: np.ndarray) -> dict:
-    """Similarity of all rows of x (N, C), their place along the two directions in which they differ most, its share."""
+def _compare_rows(x: np.ndarray) -> dict:
+    """Return the similarity of all rows of x (N, C), their first two principal components, and the explained shares."""
     unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
     xy = (u * s)[:, :2]

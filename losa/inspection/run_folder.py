@@ -1,116 +1,92 @@
-"""Finished runs, read back from their folders: videos, truth, predictions, model, and mAP at every score threshold."""
+"""Finished runs on disk: find them, open one, and look at its curves, timeline and gates."""
 
-import warnings
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+import json
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
-from zipfile import BadZipFile
 
-import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
-from losa.annotations.dataset import Annotations, Video, load_annotations
+from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.errors import AnnotationError, ConfigError, RunError
-from losa.evaluation.records import Records, read_predictions
-from losa.evaluation.targets import judged_by, seen_by, truth_for
-from losa.evaluation.thresholds import ap_table, counted
+from losa.evaluation.records import read_predictions
+from losa.evaluation.targets import judged_by, truth_for
+from losa.evaluation.thresholds import counted
 from losa.files import read_object
-from losa.inference.candidates import Raw, load_raw
-from losa.machine import best_device
-from losa.model.checkpoint import load_model
-from losa.model.losa import LoSA
-from losa.taps.open import open_source
+from losa.inspection.model_internals import gates_view
+from losa.inspection.run_data import RunData
+from losa.inspection.timeline import timeline_view, video_table
+from widgets.figures import training_curves
+from widgets.gates import Gates
+from widgets.timeline import Timeline
 
 FILES = ("annotations", "cache", "features", "weights", "ground_truth", "block_list", "classifier")  # fields with paths
 
 
-@dataclass(eq=False)
-class Run:
-    """A finished run: its test videos, what happens in them and what was predicted, per video; model on demand.
+class Run(RunData):
+    """A finished run as `open_run` returns it, with the views that notebooks show first."""
 
-    truth: of each video first the instances that count by the run's protocol (`counted`), then the others.
-    """
+    def curves(self) -> Figure:
+        """Draw the losses and the val mAP (%) over the epochs, and the test mAP where the run tracked it.
 
-    name: str
-    path: Path
-    config: Config = field(repr=False)
-    labelled: Annotations = field(repr=False)
-    classes: tuple[str, ...] = field(repr=False)
-    videos: dict[str, Video] = field(repr=False)
-    truth: Records = field(repr=False)
-    predictions: Records = field(repr=False)
-    result: dict = field(repr=False)
-
-    @cached_property
-    def raw(self) -> tuple[dict[str, Raw], tuple[str, ...]] | None:
-        """(candidates before suppression per video, the model's classes); None where they were not kept."""
-        path = self.path / "raw_predictions.npz"
+        Raises RunError where the run has no log.jsonl.
+        """
+        path = self.path / "log.jsonl"
         try:
-            return load_raw(path) if path.is_file() else None
-        except (BadZipFile, ValueError, KeyError, EOFError) as error:
-            raise RunError(f"{path} is damaged ({error}); make it again with `losa test {self.path}`, or remove it: "
-                           "soft-NMS then cannot be tried anew") from error
+            rows = [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}), so there are no curves; train the run anew for them"
+                           ) from None
+        figure = training_curves({self.name: rows})
+        tracked = [row for row in rows if row.get("test_map") is not None]
+        if tracked:
+            axis = figure.axes[1]
+            axis.plot([row["epoch"] for row in tracked], [100 * row["test_map"] for row in tracked], "s--",
+                      color="#888888", markersize=4, label="test, never chosen by")
+            axis.set_title("validation and test")
+            axis.legend(frameon=False, fontsize=8)
+        return figure
 
-    @cached_property
-    def table(self) -> dict:
-        """The `ap_table` of all videos; warns where it is not what the run was told when it ended."""
-        table = ap_table(self.truth, self.predictions, self.config.tiou, self.config.protocol)
-        now, told = np.mean([row[0] for row in table["average"].values()] or [0.0]), self.result.get("average_map")
-        if told is not None and abs(now - told) > 1e-3:
-            warnings.warn(f"{self.name}: average mAP is {100 * now:.2f}, result.json says {100 * told:.2f}: "
-                          "annotations or predictions have changed since; put back those it was made with, or train "
-                          "anew", stacklevel=2)
-        return table
+    def timeline(self, video_id: str, *, min_score: float = 0.25) -> Timeline:
+        """Return a clickable timeline of a test video: its ground truth and this run's predictions.
 
-    @cached_property
-    def model(self) -> LoSA:
-        """The trained model in eval mode, on the best device."""
-        known = seen_by(self.config, self.labelled).classes
-        return load_model(self.path, classes=known)[0].to(best_device())
+        min_score: predictions below it are hidden at first. Raises RunError for an unknown video.
+        """
+        return Timeline(**timeline_view({self.name: self}, video_id), min_score=min_score)
 
-    def source(self, video: Video):
-        """What the model's features of a video come from: the run's cache, completed where it lacks the video."""
-        source = self.__dict__.get("_source")
-        inner = getattr(source, "source", source)
-        if source is None or (hasattr(inner, "has") and not inner.has(video)):
-            needed = tuple(self.videos.values()) if self.config.features else (video,)
-            needed = () if self.config.mode in ("inside", "full") else needed  # then no frames stay in memory
-            self._source = open_source(self.config, needed, device=best_device(), quiet=True, run=self.path)
-        return self._source
+    def gates(self, video_id: str) -> Gates:
+        """Return the gates of this run's model over a test video. Raises RunError for an unknown video."""
+        return Gates(**gates_view(self, video_id))
 
-    def video(self, video_id: str) -> Video:
-        """The test video of this id. Raises RunError where there is none."""
-        if video_id not in self.videos:
-            raise RunError(f"{self.name} has no test video {video_id!r}; choose one of {len(self.videos)}: "
-                           f"{', '.join(list(self.videos)[:5])}, ...")
-        return self.videos[video_id]
-
-
-# --- runs on disk ---------------------------------------------------------------------------------------------------
+    def video_table(self, *, min_score: float = 0.25) -> pd.DataFrame:
+        """Return a row per test video with its mAP and errors, see `losa.inspection.timeline.video_table`."""
+        return video_table(self, min_score=min_score)
 
 
 def find_runs(folder: str | Path) -> dict[str, Path]:
-    """Every finished run at or below a folder, by its path below it. Raises RunError where there is no such folder."""
-    folder = folder_of(folder)
+    """Return every finished run at or below a folder, by its path below it. Raises RunError for a missing folder."""
+    folder = find_folder(folder)
     places = sorted(path.parent for path in folder.rglob("result.json"))
     return {place.relative_to(folder).as_posix() if place != folder else folder.resolve().name: place
-            for place in places if not lacking(place)}
+            for place in places if not why_unfinished(place)}
 
 
-def folder_of(folder: str | Path) -> Path:
-    """The folder, a relative one from here or from the nearest folder above: notebooks lie beside runs, not above.
+def find_folder(folder: str | Path) -> Path:
+    """Return a folder, looked for in the current folder and those above it: notebooks lie beside runs, not above.
 
     Raises RunError where there is none.
     """
-    places = [place / folder for place in (Path(), *Path.cwd().parents)]
-    if found := next((place for place in places if place.is_dir()), None):
-        return found
+    for place in (Path(), *Path.cwd().parents):
+        if (place / folder).is_dir():
+            return place / folder
     raise RunError(f"{folder} is no folder (looked for in {Path.cwd()} and above); give one with runs in it, or make "
                    "some with `make demo`")
 
 
-def lacking(path: Path) -> str:
-    """What a folder lacks to be a finished run; empty where it is one."""
+def why_unfinished(path: Path) -> str:
+    """Return why a folder is no finished run; "" where it is one."""
     missing = [name for name in ("config.json", "result.json", "predictions.json") if not (path / name).is_file()]
     if missing:
         return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there"
@@ -121,42 +97,57 @@ def lacking(path: Path) -> str:
 
 
 def open_run(path: str | Path, name: str = "") -> Run:
-    """The finished run in a folder; `name` is what it is called in pictures, its folder's name by default.
+    """Open the finished run in a folder; `name` is what pictures call it, by default its folder's name.
 
-    Relative paths in its config are looked for here, then in the folders above the run.
-    Raises RunError where there is no run, it has not ended, or its annotations or videos have moved.
+    Relative paths in its config are looked for in the current folder, then in the folders above the run.
+    Raises RunError where there is no run, it has not ended, another version of losa wrote it in a way that this one
+    cannot read, or its annotations have moved.
     """
     path = Path(path)
     if not (path / "config.json").is_file():
         raise RunError(f"there is no run at {path} (no config.json); give the folder of one, such as runs/demo/losa "
                        "after `make demo`")
-    why = lacking(path)
+    why = why_unfinished(path)
     if why:
         raise RunError(f"the run at {path} is not finished: {why}; go on with it by `losa train {path}`, as it was "
                        "begun")
-    config = located(Config.load(path / "config.json"), path)
     try:
-        labelled = annotations_of(config.annotations, Path(config.annotations).stat().st_mtime_ns)
+        config = Config.load(path / "config.json")
+    except ConfigError as error:
+        raise RunError(f"the run at {path} cannot be opened: {error}. {explain_version(path)}") from error
+    config = find_files(config, path)
+    try:
+        labelled = read_annotations(config.annotations, Path(config.annotations).stat().st_mtime_ns)
         truth, left_out = truth_for(config, labelled, config.test_subset)
     except (AnnotationError, ConfigError, FileNotFoundError) as error:
         raise RunError(f"the data of the run at {path} are not as they were: {error}") from error
     videos = {v.id: v for v in labelled.subset(config.test_subset) if v.id not in left_out}
     for video_id, records in truth.items():
         first = counted(records, config.protocol)
-        known = set(map(id, first))
-        truth[video_id] = first + [r for r in records if id(r) not in known]
+        counts = set(map(id, first))
+        truth[video_id] = first + [r for r in records if id(r) not in counts]
     return Run(name or path.resolve().name, path, config, labelled, judged_by(config, labelled).classes, videos, truth,
                read_predictions(path / "predictions.json"), read_object(path / "result.json"))
 
 
 @lru_cache(maxsize=4)
-def annotations_of(path: str, changed: int) -> Annotations:
-    """The checked content of an annotation file that was changed at this time."""
+def read_annotations(path: str, changed: int) -> Annotations:
+    """Read an annotation file; `changed`, its time of change, is part of the cache's key."""
     return load_annotations(path)
 
 
-def located(config: Config, path: Path) -> Config:
-    """The config with paths that lead from here to its files, wherever above the run they start."""
+def explain_version(path: Path) -> str:
+    """Return a sentence on which version of losa wrote a run, as far as known, and what to do."""
+    wrote = read_object(path / "status.json").get("version")
+    writer = f"losa {wrote}" if wrote else "a version of losa that it does not name"
+    return f"It was written by {writer}, this is losa {version('losa')}: open it with that version, or train it anew"
+
+
+def find_files(config: Config, path: Path) -> Config:
+    """Return the config with paths that lead to its files from the current folder, wherever above the run they start.
+
+    Raises RunError where the annotations are not found.
+    """
     for base in (Path(), *path.resolve().parents):
         if (base / config.annotations).exists():
             moved = {name: str(base / value) for name in FILES if (value := getattr(config, name))
@@ -164,6 +155,3 @@ def located(config: Config, path: Path) -> Config:
             return config.replace(**moved)
     raise RunError(f"the run at {path} names annotations at {config.annotations}, which are not there: looked for in "
                    f"{Path.cwd()} and above the run; work in the folder it was trained from, or put them back")
-
-
-# --- average precision at every threshold -----------------------------------------------------------------------------

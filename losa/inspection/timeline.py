@@ -1,6 +1,6 @@
-"""What widgets show of finished runs, as plain dicts, lists and arrays: segments, live mAP, gates, features, pictures.
+"""What a timeline shows of finished runs: segments, live mAP, pictures and a table of videos, as plain data.
 
-Nothing here knows a widget: `timeline_view`, `gates_view` and `features_view` return the keywords of one.
+Nothing here knows a widget: `timeline_view` returns the keywords of one.
 """
 
 import io
@@ -21,7 +21,7 @@ from losa.evaluation.records import Records
 from losa.evaluation.thresholds import ap_table, counted
 from losa.inference.postprocess import suppress
 from losa.inference.video_classifier import fuse, read_scores
-from losa.inspection.run_folder import Run
+from losa.inspection.run_data import RunData
 from losa.video.probe import probe
 from losa.video.reader import opened
 
@@ -32,13 +32,13 @@ TRUTH = "ground truth"  # name of the first track
 # --- segments --------------------------------------------------------------------------------------------------------
 
 
-def timeline_view(runs: Mapping[str, Run], video_id: str, live: bool = True) -> dict:
-    """The keywords of a timeline of one video: its ground truth and what each run predicted, with live mAP.
+def timeline_view(runs: Mapping[str, RunData], video_id: str, live: bool = True) -> dict:
+    """Return the keywords of a timeline of one video: its ground truth and each run's predictions, with live mAP.
 
-    live: with `rescore`, which suppresses each run's candidates anew; without, for pages that have no Python.
-    The video is None where its file is not there, or is only a stretch of a longer file. Ground truth is what counts
-    by the first run's protocol and, where that forgives what touches them, its ambiguous stretches. Raises RunError
-    where another run was to find actions of other names there.
+    live: add `rescore`, which applies non-maximum suppression anew; False for pages that have no Python. The video is
+    None where its file is missing or is a longer file of which it is only a part. Ground truth is what counts by the
+    first run's protocol and, where that protocol forgives detections on them, the ambiguous stretches. Raises RunError
+    where the runs were to find different actions.
     """
     names = list(runs)
     first = runs[names[0]]
@@ -59,42 +59,43 @@ def timeline_view(runs: Mapping[str, Run], video_id: str, live: bool = True) -> 
             "classes": list(first.classes), "title": f"{video_id}: {', '.join(names)}", "sigma": first.config.nms_sigma,
             "ap": {name: {"video": video_ap(run, video_id, run.predictions), "data": run.table}
                    for name, run in runs.items()},
-            "rescore": {name: rescore_of(run) for name, run in runs.items() if live and run.raw} or None,
-            "frames": pictures_of(video) if there else None,
+            "rescore": {name: make_rescore(run) for name, run in runs.items() if live and run.raw} or None,
+            "frames": make_pictures(video) if there else None,
             "video_id": video_id}
 
 
-def _same_task(run: Run, other: Run, video_id: str, truth: Callable) -> bool:
-    """Whether both runs know the same classes and actions in this video, to half a second."""
-    one, two = (sorted((r["label"], *r["segment"]) for r in truth(each)) for each in (run, other))
+def _same_task(run: RunData, other: RunData, video_id: str, truth: Callable) -> bool:
+    """Tell whether both runs have the same classes and the same actions in this video, to half a second."""
+    one, two = (sorted((r["label"], *r["segment"]) for r in truth(side)) for side in (run, other))
     return set(run.classes) == set(other.classes) and [r[0] for r in one] == [r[0] for r in two] and np.allclose(
         [r[1:] for r in one], [r[1:] for r in two], rtol=0, atol=0.5)
 
 
 def _records(records: Iterable[dict]) -> list[dict]:
+    """Return the records, each with a score: ground truth has 1."""
     return [{"score": 1.0, **record} for record in records]
 
 
-def video_ap(run: Run, video_id: str, predictions: Records) -> dict:
-    """The `ap_table` of one video."""
+def video_ap(run: RunData, video_id: str, predictions: Records) -> dict:
+    """Return the `ap_table` of one video."""
     return ap_table({video_id: run.truth.get(video_id, [])}, {video_id: predictions.get(video_id, [])},
                     run.config.tiou, run.config.protocol)
 
 
-def rescore_of(run: Run) -> Callable:
-    """f(sigma, video_id) -> {"records", "table"} of one video after soft-NMS with another sigma, all else as the run.
+def make_rescore(run: RunData) -> Callable:
+    """Return f(sigma, video_id) -> {"records", "table"}: one video after soft-NMS with another sigma.
 
-    With video_id None all videos are done: {"table"}; progress(done, total) is called after each.
+    With video_id None all videos are done and f returns {"table"}; progress(done, total) is called after each video.
     """
     def rescore(sigma: Number, video_id: str | None = None, progress: Callable | None = None) -> dict:
         chosen = list(run.videos) if video_id is None else [run.video(video_id).id]
         config, records = run.config.replace(nms_sigma=sigma, classifier=""), {}
         (raw, classes), scores = run.raw, _scores(run.config.classifier, run.labelled.classes)
         for done, name in enumerate(chosen, start=1):
-            found = suppress({name: raw[name]} if name in raw else {}, config, classes)
+            detections = suppress({name: raw[name]} if name in raw else {}, config, classes)
             if scores is not None:
-                found = fuse(found, scores, config.classifier_topk, config.classifier_fusion)
-            records |= found
+                detections = fuse(detections, scores, config.classifier_topk, config.classifier_fusion)
+            records |= detections
             if progress is not None:
                 progress(done, len(chosen))
         if video_id is None:
@@ -109,8 +110,8 @@ def _scores(path: str, classes: tuple[str, ...]):
     return read_scores(path, classes) if path else None
 
 
-def pictures_of(video: Video) -> Callable:
-    """f(times in seconds of the video) -> JPEG bytes of its `frames`; none where the file is damaged."""
+def make_pictures(video: Video) -> Callable:
+    """Return f(times in seconds of the video) -> its `frames` as JPEG bytes; an empty list for a damaged file."""
     def pictures(times_s: Sequence[Number]) -> list[bytes]:
         try:
             return frames(video.path, [video.start + t for t in times_s])
@@ -121,7 +122,7 @@ def pictures_of(video: Video) -> Callable:
 
 
 def frames(path: str | Path, times_s: Sequence[Number], height: int = 96) -> list[bytes]:
-    """A JPEG, `height` pixels high, of what a video file shows at each of these times (seconds)."""
+    """Return a JPEG, `height` pixels high, of what a video file shows at each of these times (seconds)."""
     reader, pictures = opened(str(path)), []
     starts = reader.timestamps
     for time_s in times_s:
@@ -133,24 +134,21 @@ def frames(path: str | Path, times_s: Sequence[Number], height: int = 96) -> lis
     return pictures
 
 
-def video_table(run: Run, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.DataFrame:
-    """A row per test video: video, duration (s), num_truth, average_map, missed, wrong, and a count per verdict.
+def video_table(run: RunData, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.DataFrame:
+    """Return a row per test video: video, duration (s), num_truth, average_map, missed, wrong, a count per verdict.
 
     average_map is of all predictions (NaN without an instance), the counts of those with at least `min_score`.
     """
-    found = diagnose(run.truth, run.predictions, tiou, run.config.protocol, thresholds=(tiou,), min_score=min_score,
-                     top=1)
+    diagnosis = diagnose(run.truth, run.predictions, tiou, run.config.protocol, thresholds=(tiou,), min_score=min_score,
+                         top=1)
     rows = []
     for name, video in run.videos.items():
         truth, given = {name: run.truth.get(name, [])}, {name: run.predictions.get(name, [])}
         clear = counted(truth[name], run.config.protocol)
-        counts = Counter(found["predictions"].get(name, {"verdict": ()})["verdict"])
+        counts = Counter(diagnosis["predictions"].get(name, {"verdict": ()})["verdict"])
         average = evaluate(truth, given, tuple(run.config.tiou), run.config.protocol).average_map if clear else np.nan
         rows.append({"video": name, "duration": float(video.duration), "num_truth": len(clear), "average_map": average,
-                     "missed": found["truth"].get(name, {"verdict": []})["verdict"].count("missed"),
+                     "missed": diagnosis["truth"].get(name, {"verdict": []})["verdict"].count("missed"),
                      "wrong": sum(counts[kind] for kind in KINDS[1:LEFT_OUT])}
                     | {kind: counts[kind] for kind in KINDS[:LEFT_OUT]})
     return pd.DataFrame(rows)
-
-
-# --- inside the model -----------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""The finding: which runs answer what LoSA's ranges, windows, taps and gates are worth on the embedded world.
+"""The ablation study: what LoSA's ranges, windows, taps, gates and modes gain on the embedded world, over seeds.
 
-A part is one question and its settings; its runs are notebooks/02_train.ipynb with other parameters, done by
-`losa.sweeps.sweep` and put into words by `ablation_table`. A data seed is a world of its own (videos nobody looked at
-while choosing anything) and the seed of training; all settings share both, so differences are paired. The last epoch is
-the result.
+A part is one question with its settings. Its runs are notebooks/02_train.ipynb with other parameters, executed by
+`losa.sweeps.sweep` and put into tables by `ablation_table`. A data seed is a world of its own (videos nobody looked at
+while choosing anything) and also the seed of training; all settings share both, so differences are paired. The last
+epoch is the result.
 """
 
 import json
@@ -21,12 +21,13 @@ from losa.files import write_text
 from losa.model.losa import build
 from losa.presets import head_only, widened_head
 from losa.studies.ablation_table import conclude
+from losa.sweeps.plan import read_notebook
 from losa.sweeps.sweep import sweep
 from losa.world.pretrain import pretrain
 from losa.world.render import SIZES, make_world
 from losa.world.storyboard import SPLITS
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "02_train.ipynb"
+NOTEBOOK = "notebooks/02_train.ipynb"  # what every run executes
 FIVE, THREE = (101, 102, 103, 104, 105), (101, 102, 103)  # data seeds, never used for a choice
 CHOOSING = 0  # the data seed on whose val videos learning rates are chosen
 RANGES = {"head_only": {"mode": "head_only"}, "short": {"ranges": "short"}, "long": {"ranges": "long"}, "both": {}}
@@ -67,8 +68,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of a part: what the notebook is given, and what it stands for."""
+class StudyRun:
+    """One run of a part: its setting's label, data seed and backbone, and the parameters of the notebook."""
 
     part: str
     label: str
@@ -78,7 +79,7 @@ class Run:
 
 
 def axis_settings() -> dict[str, dict]:
-    """One axis at a time around the default."""
+    """Return the default and every value of `AXES`, one axis changed at a time."""
     return {"default": {}, **{f"{name}={value}": {name: value} for name, values in AXES.items() for value in values}}
 
 
@@ -111,113 +112,131 @@ PARTS = {  # in the order of importance
 DEPENDENT = ("tries", "modes")  # their parameters need results of the parts before
 
 
-def ablations(out: str | Path, parts: Sequence[str] = (), *, jobs: int = 2, size: str = "demo",
-              pictures: str | Path | None = None, quiet: bool = False, **fields) -> str:
-    """The finding of some parts (none named: all) as markdown and ablation_table.md, with two figures, in `pictures`.
+def ablations(out: str | Path, parts: Sequence[str] = (), *, notebook: str | Path = NOTEBOOK, jobs: int = 2,
+              size: str = "demo", pictures: str | Path | None = None, quiet: bool = False,
+              fields: dict | None = None) -> str:
+    """Run some parts of the study (none named: all) and return their tables as markdown.
 
-    Continues where it was stopped: videos, backbones, taps and runs that are there are used. `fields` replace those
-    of every run, `size` is that of the worlds. Runs that failed are named in the table and tried again by a new call.
+    Writes ablation_table.md and two figures to `pictures` (default: `out`). Continues where it was stopped: videos,
+    backbones, taps and runs that are there are used again; runs that failed are named in the table and tried again.
+    notebook: the path of 02_train.ipynb. size: of the worlds. fields: config fields to replace in every run.
+    Raises SweepError where the notebook is missing, StudyError for an unknown part or worlds of another size.
     """
     out, parts = Path(out), parts or tuple(PARTS)
     if unknown := [name for name in parts if name not in PARTS]:
         raise StudyError(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    read_notebook(notebook)  # before anything is rendered or pretrained
     first = [name for name in PARTS if name in parts and name not in DEPENDENT]
     stages = [[*first, *(["warm"] if {*parts} & {*DEPENDENT} and "warm" not in first else [])]]
     stages += [["tries"]] * bool({*parts} & {*DEPENDENT}) + [["modes"]] * ("modes" in parts)
     try:
         for stage in stages:
-            runs = [run for name in stage for run in planned(out, name, **fields)]
+            runs = [run for name in stage for run in planned(out, name, fields=fields)]
             prepare(out, runs, size, jobs)
             todo = missing(out, runs)
             if todo:
-                sweep(NOTEBOOK, todo, out / "runs", jobs=jobs, retry=True, threads=1, quiet=quiet)
-    except StudyError:  # what a later stage builds on failed; the rest is told
-        tell(out, pictures, **fields)
+                sweep(notebook, todo, out / "runs", jobs=jobs, retry=True, threads=1, quiet=quiet)
+    except StudyError:  # what a later stage builds on has failed: write what there is first
+        write_tables(out, pictures, fields=fields)
         raise
-    return tell(out, pictures, **fields)
+    return write_tables(out, pictures, fields=fields)
 
 
-def tell(out: str | Path, pictures: str | Path | None = None, **fields) -> str:
-    """The table of whatever has been run so far; nothing is computed. It and the figures go to `pictures`, or `out`."""
-    out, found, rows = Path(out), finished(Path(out)), []
+def write_tables(out: str | Path, pictures: str | Path | None = None, *, fields: dict | None = None) -> str:
+    """Return the tables of the runs finished so far, without running anything.
+
+    Writes ablation_table.md and the figures to `pictures` (default: `out`).
+    """
+    out, done, rows = Path(out), finished(Path(out)), []
     for name in PARTS:
         try:
-            runs = planned(out, name, found, **fields)
-        except StudyError:
+            runs = planned(out, name, done, fields=fields)
+        except StudyError:  # it builds on runs that are not there
             continue
         rows += [{"part": name, "label": run.label, "data_seed": run.data_seed, "backbone": run.backbone,
-                  "folder": found.get(key_of(run.parameters))} for run in runs]
+                  "folder": done.get(identify(run.parameters))} for run in runs]
     table = conclude(rows, {name: (part.title, part.baseline) for name, part in PARTS.items()},
-                     Path(pictures or out), chosen={m: choose(out, m, found, **fields) for m in TRIES})
+                     Path(pictures or out), chosen={m: choose(out, m, done, fields=fields) for m in TRIES})
     write_text(Path(pictures or out) / "ablation_table.md", table)
     return table
 
 
-def planned(out: Path, name: str, found: dict | None = None, **fields) -> list[Run]:
-    """The runs of a part. Raises StudyError where the results it builds on are missing."""
-    part, runs = PARTS[name], []
-    found = finished(out) if found is None and name in DEPENDENT else found or {}
-    for label, own in settings_of(out, name, found, **fields).items():
+def planned(out: Path, name: str, done: dict[str, Path] | None = None, *, fields: dict | None = None
+            ) -> list[StudyRun]:
+    """Return the runs of a part. Raises StudyError where the runs it builds on are missing.
+
+    done: the runs finished so far, see `finished`. fields: config fields to replace in every run.
+    """
+    part, runs, fields = PARTS[name], [], fields or {}
+    if done is None:
+        done = finished(out) if name in DEPENDENT else {}
+    for label, setting in settings_of_part(out, name, done, fields=fields).items():
         for seed in part.seeds:  # neighbours differ in world and backbone, so that they fill different taps
             for backbone in part.backbones:
-                given = {**common(out, part.kind, seed, backbone), **fields}
-                parameters = {**given, **part.budget, **fields, **own}
+                given = {**common_parameters(out, part.kind, seed, backbone), **fields}
+                parameters = {**given, **part.budget, **fields, **setting}
                 if part.warm:
-                    start = folder_of(found, {**given, **RANGES["head_only"]}, "warm")
-                    parameters = {**parameters, "start": start, **own}
-                if own.get("head_dim") == 0:
-                    parameters["head_dim"] = width_of(Config.make(**given))
-                runs.append(Run(name, label, seed, backbone, parameters))
+                    start = find_run(done, {**given, **RANGES["head_only"]}, "warm")
+                    parameters = {**parameters, "start": start, **setting}
+                if setting.get("head_dim") == 0:
+                    parameters["head_dim"] = matching_head_dim(Config.make(**given))
+                runs.append(StudyRun(name, label, seed, backbone, parameters))
     return runs
 
 
-def settings_of(out: Path, name: str, found: dict, **fields) -> dict[str, dict]:
-    """The settings of a part; those of the modes from the tries that val chose."""
+def settings_of_part(out: Path, name: str, done: dict[str, Path], *, fields: dict | None = None) -> dict[str, dict]:
+    """Return the settings of a part by label; those of "modes" use the learning rates that val chose.
+
+    Raises StudyError where these are not known yet.
+    """
     if name == "tries":
-        return {f"{mode} {i + 1}": {"mode": mode, **each} for mode, tries in TRIES.items()
-                for i, each in enumerate(tries)}
+        return {f"{mode} {i + 1}": {"mode": mode, **rate} for mode, tries in TRIES.items()
+                for i, rate in enumerate(tries)}
     if name != "modes":
         return PARTS[name].settings
-    best = {mode: choose(out, mode, found, **fields) for mode in TRIES}
-    if undone := [mode for mode, each in best.items() if each is None]:
+    best = {mode: choose(out, mode, done, fields=fields) for mode in TRIES}
+    if undone := [mode for mode, rate in best.items() if rate is None]:
         raise StudyError(f"the tries of {', '.join(undone)} are not all done; run the part 'tries' first")
-    return {mode: {"mode": mode, **each} for mode, each in best.items()}
+    return {mode: {"mode": mode, **rate} for mode, rate in best.items()}
 
 
-def choose(out: Path, mode: str, found: dict, **fields) -> dict | None:
-    """The try of a mode with the higher last val mAP; None unless all were run."""
+def choose(out: Path, mode: str, done: dict[str, Path], *, fields: dict | None = None) -> dict | None:
+    """Return the try of a mode with the higher val mAP in the last epoch; None unless all were run."""
     try:
-        runs = [run for run in planned(out, "tries", found, **fields) if run.label.rsplit(" ", 1)[0] == mode]
-        folders = [folder_of(found, run.parameters, "tries") for run in runs]
+        runs = [run for run in planned(out, "tries", done, fields=fields) if run.label.rsplit(" ", 1)[0] == mode]
+        folders = [find_run(done, run.parameters, "tries") for run in runs]
     except StudyError:
         return None
     scores = [list(json.loads((Path(f) / "result.json").read_text())["val_map"].values())[-1] for f in folders]
     return TRIES[mode][scores.index(max(scores))]
 
 
-def common(out: Path, kind: str, seed: int, backbone: str) -> dict:
-    """The parameters that a world, its seed and a backbone stand for."""
+def common_parameters(out: Path, kind: str, seed: int, backbone: str) -> dict:
+    """Return the notebook's parameters for a world, its seed and a backbone."""
     preset, pretraining = BACKBONES[backbone]
     weights = str(out / "backbones" / backbone / f"world_{preset}.safetensors") if pretraining else ""
-    return {"annotations": str(world_of(out, kind, seed) / "annotations.json"), "cache": str(out / "taps"),
+    return {"annotations": str(world_folder(out, kind, seed) / "annotations.json"), "cache": str(out / "taps"),
             "backbone": preset, "weights": weights, "seed": seed, "val_every": 3}
 
 
-def world_of(out: Path, kind: str, seed: int) -> Path:
+def world_folder(out: Path, kind: str, seed: int) -> Path:
     return out / f"{'world' if kind == 'plain' else kind}_{seed}" / "world"
 
 
-def prepare(out: Path, runs: Sequence[Run], size: str, jobs: int) -> None:
-    """Renders the worlds and pretrains the backbones that the runs need and that are not there yet."""
+def prepare(out: Path, runs: Sequence[StudyRun], size: str, jobs: int) -> None:
+    """Render the worlds and pretrain the backbones that the runs need and that are not there yet.
+
+    Raises StudyError where a folder holds a world of another size.
+    """
     for kind, seed in dict.fromkeys((PARTS[run.part].kind, run.data_seed) for run in runs):
         counts = (160, 20, 40) if (kind, size) == ("context", "demo") else size
-        folder = world_of(out, kind, seed)
+        folder = world_folder(out, kind, seed)
         if not (folder / "annotations.json").exists():
             make_world(folder, counts, seed=seed, num_workers=jobs, **({} if kind == "plain" else {"kind": kind}))
         wanted = tuple(SIZES.get(counts, counts) if isinstance(counts, str) else counts)
         labelled = load_annotations(folder / "annotations.json")
-        if (there := tuple(len(labelled.subset(split)) for split in SPLITS)) != wanted:
-            raise StudyError(f"{folder} holds {there} videos (train, val, test), size {size!r} means {wanted}; give "
+        if (present := tuple(len(labelled.subset(split)) for split in SPLITS)) != wanted:
+            raise StudyError(f"{folder} holds {present} videos (train, val, test), size {size!r} means {wanted}; give "
                              "another folder, or delete that one")
     for backbone in dict.fromkeys(run.backbone for run in runs):
         preset, pretraining = BACKBONES[backbone]
@@ -227,29 +246,29 @@ def prepare(out: Path, runs: Sequence[Run], size: str, jobs: int) -> None:
 
 
 def num_parameters(config: Config, dim: int = 96, num_classes: int = 10) -> int:
-    """Trainable parameters of the model on a world backbone (6 blocks)."""
+    """Count the trainable parameters of the model on a world backbone (6 blocks)."""
     taps = {"all": 6, "half": 3, "last": 1, "none": 0}[config.tapped]
     with torch.device("meta"):
         model = build(config, dim=dim, num_taps=taps, num_classes=num_classes, clip_snippets=8)
     return sum(p.numel() for p in model.parameters())
 
 
-def width_of(config: Config) -> int:
-    """The head width at which the head alone has as many trainable parameters as LoSA, or a few more."""
+def matching_head_dim(config: Config) -> int:
+    """Return the least head width at which the head alone has at least as many trainable parameters as LoSA."""
     target, width = num_parameters(config), config.head_dim
     while num_parameters(widened_head(head_only(config), width)) < target:
         width += config.head_heads
     return width
 
 
-def missing(out: Path, runs: Iterable[Run]) -> list[dict]:
-    """The parameters of runs that are not finished, each once: parts share runs."""
-    found = finished(out)
-    return list({key: run.parameters for run in runs if (key := key_of(run.parameters)) not in found}.values())
+def missing(out: Path, runs: Iterable[StudyRun]) -> list[dict]:
+    """Return the parameters of the runs that are not finished, each once: parts share runs."""
+    done = finished(out)
+    return list({key: run.parameters for run in runs if (key := identify(run.parameters)) not in done}.values())
 
 
-def key_of(parameters: dict) -> str:
-    """What tells runs apart: the whole config, its paths absolute."""
+def identify(parameters: dict) -> str:
+    """Return what tells runs apart: the whole config as JSON, its paths absolute."""
     config = Config.make(**parameters).to_dict()
     paths = {name: os.path.abspath(config[name]) for name in ("annotations", "cache", "start") if config[name]}
     weights = {"weights": os.path.abspath(config["weights"])} if "/" in config["weights"] else {}
@@ -257,18 +276,18 @@ def key_of(parameters: dict) -> str:
 
 
 def finished(out: Path) -> dict[str, Path]:
-    """Folders of the finished runs in `out`/runs by `key_of`; of two with the same config the later one."""
-    found = {}
+    """Return the folders of the finished runs in `out`/runs by `identify`; of two with the same config the later."""
+    folders = {}
     for path in sorted((out / "runs").glob("*/status.json"), key=lambda p: p.stat().st_mtime):
         if json.loads(path.read_text())["status"] == "ok":
             config = json.loads((path.parent / "result.json").read_text())["config"]
-            found[key_of(config)] = path.parent
-    return found
+            folders[identify(config)] = path.parent
+    return folders
 
 
-def folder_of(found: dict[str, Path], parameters: dict, part: str) -> str:
-    """The folder of a finished run. Raises StudyError that names the part to run."""
-    folder = found.get(key_of(parameters))
+def find_run(done: dict[str, Path], parameters: dict, part: str) -> str:
+    """Return the folder of a finished run. Raises StudyError that names the part to run first."""
+    folder = done.get(identify(parameters))
     if folder is None:
         raise StudyError(f"a run of part {part!r} is missing or failed (data seed {parameters['seed']}); run that "
                          "part first")

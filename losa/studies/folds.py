@@ -1,6 +1,6 @@
-"""Leave-one-out on a handful of videos of one's own: a small grid of ranges and windows, beside two kinds of chance.
+"""Leave-one-video-out on a few videos of the user's own: some ranges and windows, beside two kinds of chance.
 
-With few instances this shows that the path works on real input and what chance looks like; it cannot show a gain.
+With few instances this shows that everything works on real input and what chance looks like; it cannot show a gain.
 """
 
 import json
@@ -16,7 +16,7 @@ import torch
 
 from losa.annotations.dataset import Annotations, load_annotations, save_annotations
 from losa.config import Config
-from losa.errors import AnnotationError
+from losa.errors import AnnotationError, StudyError
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_predictions
 from losa.evaluation.targets import truth_of
@@ -27,7 +27,7 @@ from losa.taps.cached import CachedTaps
 from losa.taps.open import open_taps
 from losa.workflows.run import run
 
-MODES = {  # what each replaces in the config
+MODES = {  # config fields that each mode replaces
     "head_only": {"mode": "head_only"}, "short": {"ranges": "short"}, "long": {"ranges": "long"}, "losa": {},
     "window_1": {"short_window": 1}, "window_16": {"short_window": 16}, "last_block": {"taps": "last"},
     # the head alone, to see chance
@@ -37,26 +37,27 @@ MODES = {  # what each replaces in the config
 
 def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (0, 1, 2),
                   modes: Sequence[str] = tuple(MODES), num_processes: int = 2) -> str:
-    """The table as markdown, also in `out`/folds.md and .json: each video is the test of one fold.
+    """Test every video once, with a model trained on the others; return the results as a markdown table.
 
-    All folds' predictions of a seed are pooled before AP. `config.annotations` names the prepared videos (their
-    subsets are ignored), `config.cache` the folder of taps. noise_features: head_only on Gaussian noise in
-    place of the features; shuffled_labels: head_only trained with the labels of the training segments permuted.
-    Raises AnnotationError for a video without an instance, which can be no fold.
+    The table and its rows are also written to `out`/folds.md and folds.json. All folds' predictions of a seed are
+    pooled before AP. config.annotations: the prepared videos (subsets are ignored). config.cache: the folder of taps.
+    Modes: see `MODES`; noise_features is head_only on Gaussian noise in place of the features, shuffled_labels is
+    head_only trained with the labels of the training segments permuted. Raises StudyError for an unknown mode,
+    AnnotationError for a video without an instance, which cannot be a fold.
     """
     out, annotations = Path(out), load_annotations(config.annotations)
     if unknown := [mode for mode in modes if mode not in MODES]:
-        raise ValueError(f"unknown {', '.join(unknown)}; choose from {', '.join(MODES)}")
+        raise StudyError(f"no mode is called {', '.join(unknown)}; choose from {', '.join(MODES)}")
     empty = [video.id for video in annotations.videos if not len(video.labels)]
     if empty:
-        raise AnnotationError(f"{config.annotations}: {empty} have no instance and can be no fold; leave them out")
+        raise AnnotationError(f"{config.annotations}: {empty} have no instance and cannot be folds; leave them out")
     cache = open_taps(config, annotations.videos, device=best_device())
-    noise = noise_cache(cache, annotations, out / "noise")
-    jobs = [(fold_config(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
+    noise = write_noise_cache(cache, annotations, out / "noise")
+    jobs = [(write_fold(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
             for mode in modes for seed in seeds for k in range(len(annotations.videos))]
     with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn"), initializer=one_thread) as pool:
         list(pool.map(run_quietly, jobs))
-    rows = [{"mode": mode, "seed": seed, **pooled(annotations, out, mode, seed, config)}
+    rows = [{"mode": mode, "seed": seed, **evaluate_pooled(annotations, out, mode, seed, config)}
             for mode in modes for seed in seeds]
     write_json(out / "folds.json", rows)
     table = folds_table(rows, annotations)
@@ -64,9 +65,9 @@ def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (
     return table
 
 
-def fold_config(config: Config, annotations: Annotations, mode: str, seed: int, held_out: int, out: Path,
-                noise: Path) -> Config:
-    """The config of one fold after writing its annotation file: one video tests, all others train."""
+def write_fold(config: Config, annotations: Annotations, mode: str, seed: int, held_out: int, out: Path,
+               noise: Path) -> Config:
+    """Write the annotation file of one fold and return its config: one video tests, all others train."""
     rng = np.random.default_rng([seed, held_out])
     videos = [replace(v, subset="test" if i == held_out else "train") for i, v in enumerate(annotations.videos)]
     if mode == "shuffled_labels":
@@ -81,8 +82,8 @@ def fold_config(config: Config, annotations: Annotations, mode: str, seed: int, 
     return config.replace(**MODES[mode], **({"cache": str(noise)} if mode == "noise_features" else {}))
 
 
-def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Path:
-    """A folder of taps in the cache's format and names that hold Gaussian noise, fixed per video."""
+def write_noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Path:
+    """Write a folder of taps with the cache's format and names that hold Gaussian noise, fixed per video."""
     folder.mkdir(parents=True, exist_ok=True)
     for video in annotations.videos:
         card, name = cache.card(video), cache.path(video).name
@@ -93,38 +94,41 @@ def noise_cache(cache: CachedTaps, annotations: Annotations, folder: Path) -> Pa
     return folder
 
 
-def pooled(annotations: Annotations, out: Path, mode: str, seed: int, config: Config) -> dict:
-    """AP over all videos together, each predicted by the fold that did not train on it."""
+def evaluate_pooled(annotations: Annotations, out: Path, mode: str, seed: int, config: Config) -> dict:
+    """Return AP over all videos together, each predicted by the fold that did not train on it."""
     records = {}
     for k in range(len(annotations.videos)):
         records |= read_predictions(out / f"{mode}_{seed}_{k}" / "predictions.json")
-    found = evaluate(truth_of(annotations.videos, annotations.classes), records, tuple(config.tiou))
-    return {"average_map": found.average_map, "map": found.map, "num_ground_truth": found.num_ground_truth}
+    result = evaluate(truth_of(annotations.videos, annotations.classes), records, tuple(config.tiou))
+    return {"average_map": result.average_map, "map": result.map, "num_ground_truth": result.num_ground_truth}
 
 
 def folds_table(rows: list[dict], annotations: Annotations) -> str:
+    """Return a markdown table with one row per mode: mAP of each seed, its mean, and the difference to head_only."""
     lines = [f"{len(annotations.videos)} folds, {rows[0]['num_ground_truth']} instances pooled before AP, "
              f"{len({r['seed'] for r in rows})} seeds", "", "| mode | average mAP per seed | mean | minus head_only |",
              "|---|---|---|---|"]
     scores = {mode: np.array([100 * r["average_map"] for r in rows if r["mode"] == mode])
               for mode in dict.fromkeys(r["mode"] for r in rows)}
     for mode, values in scores.items():
-        gain = "" if mode == "head_only" or "head_only" not in scores else difference(values - scores["head_only"])
+        gain = "" if mode == "head_only" or "head_only" not in scores else difference_text(values - scores["head_only"])
         lines.append(f"| {mode} | {' / '.join(f'{v:.1f}' for v in values)} | {np.mean(values):.1f} | {gain} |")
     return "\n".join(lines)
 
 
-def difference(values: np.ndarray) -> str:
-    """Mean and t-interval over seeds, which are the same videos: how training varies, no more."""
-    found = paired_interval(values)
-    return f"{found.mean:+.1f}" + (f" ± {found.half:.1f}" if len(values) > 1 else "")
+def difference_text(values: np.ndarray) -> str:
+    """Return mean and t-interval over training seeds; the videos are the same, so it shows how training varies."""
+    gain = paired_interval(values)
+    return f"{gain.mean:+.1f}" + (f" ± {gain.half:.1f}" if len(values) > 1 else "")
 
 
 def one_thread() -> None:
+    """Limit torch to one thread, at the start of each process."""
     torch.set_num_threads(1)
 
 
 def run_quietly(job: tuple[Config, Path]) -> dict:
+    """Train and evaluate one fold; print its mAP and return its result."""
     config, path = job
     result = json.loads(json.dumps(run(config, path, quiet=True)))
     print(f"{path.name}: {100 * result['average_map']:.1f}", flush=True)

@@ -1,6 +1,6 @@
-"""What each way of adapting costs, measured: bytes saved for backward, and on a GPU peak memory and step time.
+"""Measure what each way of adapting costs: bytes saved for backward, and on a GPU peak memory and step time.
 
-head_only, losa and side_tokens run the backbone without gradient; through it, inside and full send it back.
+head_only, losa and side_tokens run the backbone without gradient; inside and full send the gradient through it.
 """
 
 import platform
@@ -22,6 +22,8 @@ ROWS = {**{mode: (mode, False) for mode in MODES},
 
 
 class Parts(NamedTuple):
+    """A backbone and the model beside it, ready for a training step."""
+
     backbone: nn.Module
     model: LoSA
     layers: tuple[int, ...]
@@ -29,13 +31,13 @@ class Parts(NamedTuple):
     tuned: nn.Module | None  # what trains in the backbone
 
     def trained(self) -> list[nn.Parameter]:
-        """Parameters that learn."""
+        """Return the parameters that are trained."""
         return [*self.model.parameters(), *(self.tuned.parameters() if self.tuned is not None else ())]
 
 
 def make_parts(mode: str, size: str, input_size: int, device: str, checkpointing: bool = False,
                dtype: torch.dtype = torch.float32) -> Parts:
-    """A randomly initialised backbone of a VideoMAE size and the model of one mode for it.
+    """Return a randomly initialised backbone of a VideoMAE size with the model of one mode.
 
     dtype: of weights that stay frozen.
     """
@@ -51,7 +53,7 @@ def make_parts(mode: str, size: str, input_size: int, device: str, checkpointing
 
 
 def forward(parts: Parts, frames: Tensor, chunk: int) -> Tensor:
-    """A loss on one window; where the backbone is frozen it runs chunk by chunk without a graph."""
+    """Return a loss on one window of frames (F, 3, H, W); a frozen backbone runs in chunks of clips without a graph."""
     run = backbones.taps if parts.tuned is None else backbones.taps_with_gradient
     tapped, last = (x[None] for x in run(parts.backbone, frames, parts.layers, grid=parts.grid, chunk=chunk))
     mask = torch.ones(1, last.shape[2], dtype=torch.bool, device=last.device)
@@ -60,7 +62,7 @@ def forward(parts: Parts, frames: Tensor, chunk: int) -> Tensor:
 
 
 def saved_mib(loss_of, weights: set[int]) -> float:
-    """MiB that autograd keeps for backward: each storage once, parameters not counted."""
+    """Return the MiB that autograd saves for backward while `loss_of()` runs: each storage once, without parameters."""
     kept = {}
 
     def count(x: Tensor) -> Tensor:
@@ -75,10 +77,10 @@ def saved_mib(loss_of, weights: set[int]) -> float:
 
 
 def memory(num_clips: int = 4, size: str = "videomae_b", input_size: int = 224) -> dict:
-    """Saved-for-backward MiB and trainable parameters of every mode on CPU; ratios to head_only.
+    """Return MiB saved for backward and trainable parameters of every mode on CPU, and the ratio to head_only.
 
-    The last two with and without checkpointing. Where there is a GPU, the key "gpu" adds peak memory and step time for
-    ViT-g.
+    inside and full are measured with and without checkpointing. Where there is a GPU, the key "gpu" adds peak memory
+    and step time for ViT-g.
     """
     frames = torch.randint(0, 256, (16 * num_clips, 3, input_size, input_size), dtype=torch.uint8)
     rows = {}
@@ -95,7 +97,7 @@ def memory(num_clips: int = 4, size: str = "videomae_b", input_size: int = 224) 
 
 
 def gpu_memory(num_clips: int = 48, size: str = "videomae_g", input_size: int = 224, steps: int = 5) -> dict:
-    """Peak GPU memory and seconds per training step of each mode; a mode that does not fit says so."""
+    """Return peak GPU memory and seconds per training step of each mode; {"out_of_memory": True} if it does not fit."""
     rows = {}
     for name, (mode, checkpointing) in ROWS.items():
         try:
@@ -108,6 +110,7 @@ def gpu_memory(num_clips: int = 48, size: str = "videomae_g", input_size: int = 
 
 
 def gpu_step(mode: str, checkpointing: bool, size: str, input_size: int, num_clips: int, steps: int) -> dict:
+    """Return peak GiB and seconds per training step of one mode, after one step to warm up."""
     parts = make_parts(mode, size, input_size, "cuda", checkpointing, torch.bfloat16)
     frames = torch.randint(0, 256, (16 * num_clips, 3, input_size, input_size), dtype=torch.uint8)
     optimiser = torch.optim.AdamW(parts.trained(), lr=1e-5)

@@ -1,7 +1,7 @@
-"""How quick the parts around the network are, as ratios inside one run: mAP, soft-NMS, decoding, extraction.
+"""Measure the speed of the parts around the network: mAP, soft-NMS, decoding, extraction (`losa bench speed`).
 
-Each pair is measured in turns, so that a machine that slows down slows both. The plain loops that serve as
-yardsticks are here too; the tests use them as oracles.
+Each is compared with a plain loop in turns, so that a machine that slows down slows both. The tests use the plain loops
+as oracles.
 """
 
 import statistics
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from losa.errors import CacheError, EvaluationError
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import Records, read_ground_truth, read_predictions
 from losa.inference.nms import soft_nms
@@ -21,7 +22,7 @@ Number = int | float
 
 
 def interleaved(functions: dict[str, Callable], repeats: int) -> dict[str, float]:
-    """Median seconds of each function over so many rounds, in each of which all are called in turn."""
+    """Return the median seconds of each function over `repeats` rounds; each round calls all of them in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
@@ -35,13 +36,13 @@ def interleaved(functions: dict[str, Callable], repeats: int) -> dict[str, float
 
 
 def plain_map(truth: Records, predictions: Records, tiou: Sequence[Number]) -> dict[str, list[float]]:
-    """label -> AP per threshold by ActivityNet's rules, one class, one prediction, one ground truth at a time."""
+    """Return {label: AP per threshold} by ActivityNet's rules, computed in plain loops."""
     labels = sorted({r["label"] for items in truth.values() for r in items})
     return {label: [plain_ap(truth, predictions, label, threshold) for threshold in tiou] for label in labels}
 
 
 def plain_ap(truth: Records, predictions: Records, label: str, threshold: Number) -> float:
-    """AP of one class at one threshold; see `plain_map`."""
+    """Return the AP of one class at one tIoU threshold; see `plain_map`."""
     wanted = {v: [r["segment"] for r in items if r["label"] == label] for v, items in truth.items()}
     listed = [(r["score"], v, r["segment"]) for v, items in predictions.items() for r in items if r["label"] == label]
     taken, right = set(), []
@@ -56,26 +57,26 @@ def plain_ap(truth: Records, predictions: Records, label: str, threshold: Number
                 best, best_tiou = (video, j), value
         taken.add(best)
         right.append(best is not None)
-    area, found, best_precision = 0.0, sum(right), 0.0
+    area, num_right, best_precision = 0.0, sum(right), 0.0
     for seen in range(len(right), 0, -1):
-        best_precision = max(best_precision, found / seen)
+        best_precision = max(best_precision, num_right / seen)
         if right[seen - 1]:
-            area, found = area + best_precision, found - 1
+            area, num_right = area + best_precision, num_right - 1
     return area / sum(map(len, wanted.values()))
 
 
 def map_speed(truth: Records | None = None, predictions: Records | None = None,
               tiou: Sequence[Number] = (0.3, 0.4, 0.5, 0.6, 0.7), repeats: int = 3) -> dict:
-    """Seconds of `evaluate` and of `plain_map`, their ratio, and how far their numbers are apart."""
+    """Return the seconds of `evaluate` and `plain_map`, their ratio, and the largest difference of their APs."""
     if truth is None or predictions is None:
         truth, predictions = random_detections(200, 16, 150)
-    found = {}
+    aps = {}
     seconds = interleaved({
-        "evaluate": lambda: found.update(ours=evaluate(truth, predictions, tiou).per_class),
-        "plain": lambda: found.update(plain=plain_map(truth, predictions, tiou)),
+        "evaluate": lambda: aps.update(evaluate=evaluate(truth, predictions, tiou).per_class),
+        "plain": lambda: aps.update(plain=plain_map(truth, predictions, tiou)),
     }, repeats)  # fmt: skip
-    apart = max(abs(a - b) for label, aps in found["plain"].items()
-                for a, b in zip(aps, found["ours"][label], strict=True))  # fmt: skip
+    apart = max(abs(a - b) for label, plain in aps["plain"].items()
+                for a, b in zip(plain, aps["evaluate"][label], strict=True))  # fmt: skip
     return {"num_predictions": sum(map(len, predictions.values())), "num_thresholds": len(tiou),
             "seconds": round(seconds["evaluate"], 4), "plain_seconds": round(seconds["plain"], 3),
             "times_faster": round(seconds["plain"] / seconds["evaluate"], 1), "largest_difference": apart}  # fmt: skip
@@ -83,7 +84,7 @@ def map_speed(truth: Records | None = None, predictions: Records | None = None,
 
 def random_detections(num_videos: int, num_truth: int, num_predictions: int, num_classes: int = 20,
                       seed: int = 0) -> tuple[Records, Records]:
-    """Truth and predictions of so many videos, each mostly of one class, made up."""
+    """Return made-up ground truth and predictions; most actions of a video are of one class."""
     rng, truth, predictions = np.random.default_rng(seed), {}, {}
     for v in range(num_videos):
         labels = rng.choice(num_classes, 2)
@@ -101,7 +102,7 @@ def random_detections(num_videos: int, num_truth: int, num_predictions: int, num
 
 
 def nms_speed(num_classes: int = 20, num_candidates: int = 2000, repeats: int = 3) -> dict:
-    """Seconds of soft-NMS on one thread, keeping 200 and all candidates of each class.
+    """Return the seconds of soft-NMS on one thread, keeping 200 and all candidates of each class.
 
     Candidates lie far apart, the slowest case: nothing is suppressed away early.
     """
@@ -124,7 +125,7 @@ def nms_speed(num_classes: int = 20, num_candidates: int = 2000, repeats: int = 
 
 
 def decode_speed(path: str | Path, num_windows: int = 8, window_frames: int = 64, repeats: int = 5) -> dict:
-    """Seconds to read random windows of a video with `losa.video.reader.Reader` and with plain decord, and their ratio.
+    """Compare reading random windows of a video with `losa.video.reader.Reader` and with plain decord.
 
     Both open the file once a round and read the same frames on one thread.
     """
@@ -156,7 +157,10 @@ def decode_speed(path: str | Path, num_windows: int = 8, window_frames: int = 64
 
 def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "", input_size: int | None = None,
                      num_workers: int = 1) -> dict:
-    """Shares of an extraction's time in the backbone and waiting for decoded frames; one video, one read-ahead."""
+    """Return the shares of an extraction's time in the backbone and waiting for decoded frames, on one video.
+
+    Raises CacheError where nothing could be extracted.
+    """
     from losa.annotations.dataset import Video
     from losa.backbones.vit import load_backbone
     from losa.config import Config
@@ -174,13 +178,13 @@ def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "",
     recipe = TapRecipe.make(config, network)
     with tempfile.TemporaryDirectory() as folder:
         cache = CachedTaps(folder, recipe)
-        found = extract(cache, LiveTaps(network, recipe), [video], num_workers=num_workers, quiet=True)
-    if found.failed:
-        raise RuntimeError(f"{path}: nothing could be extracted ({'; '.join(found.failed.values())})")
+        done = extract(cache, LiveTaps(network, recipe), [video], num_workers=num_workers, quiet=True)
+    if done.failed:
+        raise CacheError(f"{path}: nothing could be extracted ({'; '.join(done.failed.values())})")
     return {"file": Path(path).name, "backbone": backbone, "device": best_device(), "num_workers": num_workers,
-            "num_frames": found.num_frames, "frames_per_second": round(found.num_frames / found.seconds, 1),
-            "share_in_backbone": round(found.computing, 3),
-            "share_waiting_for_frames": round(found.waiting, 3)}  # fmt: skip
+            "num_frames": done.num_frames, "frames_per_second": round(done.num_frames / done.seconds, 1),
+            "share_in_backbone": round(done.computing, 3),
+            "share_waiting_for_frames": round(done.waiting, 3)}  # fmt: skip
 
 
 # --- all of it --------------------------------------------------------------------------------------------
@@ -188,9 +192,12 @@ def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "",
 
 def speed(predictions: str | Path | None = None, ground_truth: str | Path | None = None, subset: str = "Test",
           video: str | Path | None = None) -> dict:
-    """All measurements of this file; made-up detections and a rendered video where none are given."""
+    """Return all measurements of this file, on made-up detections and a rendered video where none are given.
+
+    Raises EvaluationError where only one of predictions and ground truth is given.
+    """
     if (predictions is None) != (ground_truth is None):
-        raise ValueError("give both predictions and their ground truth, or neither")
+        raise EvaluationError("give both predictions and their ground truth, or neither")
     records = (read_ground_truth(ground_truth, subset), read_predictions(predictions)) if predictions else (None, None)
     with tempfile.TemporaryDirectory() as folder:
         if video is None:
@@ -202,9 +209,9 @@ def speed(predictions: str | Path | None = None, ground_truth: str | Path | None
     return {"map": map_speed(*records), "nms": nms_speed(), "decode": decoding, "extraction": extraction}
 
 
-def speed_table(found: dict) -> str:
-    """What `speed` found, a line each."""
-    m, n, d, e = (found[name] for name in ("map", "nms", "decode", "extraction"))
+def speed_table(measured: dict) -> str:
+    """Return what `speed` measured as text, a line each."""
+    m, n, d, e = (measured[name] for name in ("map", "nms", "decode", "extraction"))
     kept = ", ".join(f"{s:.3f} s keeping {k}" for k, s in n["seconds_by_kept_per_class"].items())
     return (
         f"mAP         {m['seconds']:.3f} s, plain loop {m['plain_seconds']:.2f} s: {m['times_faster']} times faster "

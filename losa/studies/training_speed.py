@@ -1,7 +1,7 @@
-"""How long training takes from a warm cache, by the adapters' ranges, in turns inside one run.
+"""Measure how long training takes from a warm cache, by the adapters' ranges (`losa bench train`).
 
-The cache holds made-up taps of videos as long as the demo's, so that nothing has to be rendered or extracted: what
-numbers stand there does not change how long a step takes.
+The variants are trained in turns. The cache holds made-up taps of videos as long as the demo's, so that nothing has to
+be rendered or extracted; the values do not change how long a step takes.
 """
 
 import json
@@ -36,16 +36,16 @@ PHASES = ("read and pad", "adapters and fusion", "head", "targets and loss", "ba
 
 def train_speed(num_videos: int = 80, epochs: int = 2, repeats: int = 3, profile_steps: int = 10,
                 epochs_in_all: int = 40, seconds: tuple[int, int] = (44, 63)) -> dict:
-    """Median seconds per epoch of `train` for each of `VARIANTS` on one thread, its ratio to head_only, and phases.
+    """Return the median seconds per epoch of `VARIANTS` on one thread, the ratio to head_only, and shares of `PHASES`.
 
-    Each round trains every variant for so many `epochs`; `epochs_in_all` epochs are told from the median.
-    seconds: how long videos are, at least and at most.
+    Each of `repeats` rounds trains every variant for `epochs`; the time of `epochs_in_all` epochs follows from the
+    median. seconds: the least and the greatest length of the videos.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            config = made_up(Path(folder), num_videos, seconds)
+            config = make_data(Path(folder), num_videos, seconds)
             configs = {name: config.replace(epochs=epochs, **fields) for name, fields in VARIANTS.items()}
             taken: dict[str, list[float]] = {name: [] for name in configs}
             for i in range(repeats):
@@ -62,8 +62,8 @@ def train_speed(num_videos: int = 80, epochs: int = 2, repeats: int = 3, profile
         for name, median in medians.items()}}
 
 
-def made_up(folder: Path, num_videos: int, seconds: tuple[int, int]) -> Config:
-    """The demo's config on annotations, video files (some bytes) and a full cache that are all made up."""
+def make_data(folder: Path, num_videos: int, seconds: tuple[int, int]) -> Config:
+    """Write made-up annotations, video files (some bytes) and a full cache, and return the demo's config for them."""
     rng, database = np.random.default_rng(0), {}
     (folder / "videos").mkdir()
     for i in range(num_videos):
@@ -89,14 +89,14 @@ def made_up(folder: Path, num_videos: int, seconds: tuple[int, int]) -> Config:
 
 
 def epoch_seconds(config: Config, out: Path) -> list[float]:
-    """Seconds of each epoch of a whole training."""
+    """Train once and return the seconds of each epoch."""
     train(config, out, quiet=True)
     ends = [json.loads(row)["seconds"] for row in (out / "log.jsonl").read_text().splitlines()]
     return [b - a for a, b in zip([0.0, *ends[:-1]], ends, strict=True)]
 
 
 def phase_seconds(config: Config, num_steps: int) -> dict[str, float]:
-    """Median seconds of each of `PHASES` over so many training steps."""
+    """Return the median seconds of each of `PHASES` over `num_steps` training steps."""
     annotations = load_annotations(config.annotations)
     cache, _ = backbone_taps(config)
     recipe = cache.recipe
@@ -134,15 +134,15 @@ def phase_seconds(config: Config, num_steps: int) -> dict[str, float]:
     return dict(zip(PHASES, np.median(rows[1:] or rows, 0).tolist(), strict=True))
 
 
-def train_speed_table(found: dict) -> str:
-    """What `train_speed` found: seconds per variant, and the share of each phase."""
+def train_speed_table(measured: dict) -> str:
+    """Return what `train_speed` measured as text: seconds per variant, and the share of each phase."""
     width = max(map(len, PHASES))
-    head = f"{'':{width}}" + "".join(f"{name:>11}" for name in found["variants"])
-    rows = [(f"s per epoch of {found['num_videos']} videos", "seconds_per_epoch", "{:>11.2f}"),
-            (f"s, {found['epochs_in_all']} epochs", "seconds_in_all", "{:>11.0f}"),
+    head = f"{'':{width}}" + "".join(f"{name:>11}" for name in measured["variants"])
+    rows = [(f"s per epoch of {measured['num_videos']} videos", "seconds_per_epoch", "{:>11.2f}"),
+            (f"s, {measured['epochs_in_all']} epochs", "seconds_in_all", "{:>11.0f}"),
             ("times head_only", "times_head_only", "{:>11.2f}")]
-    lines = [f"{name:{width}}" + "".join(text.format(v[key]) for v in found["variants"].values())
+    lines = [f"{name:{width}}" + "".join(text.format(v[key]) for v in measured["variants"].values())
              for name, key, text in rows]
-    shares = [f"{phase:{width}}" + "".join(f"{v['phases'][phase]:>11.1%}" for v in found["variants"].values())
+    shares = [f"{phase:{width}}" + "".join(f"{v['phases'][phase]:>11.1%}" for v in measured["variants"].values())
               for phase in PHASES]
     return "\n".join([head, *lines, *shares])

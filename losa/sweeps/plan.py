@@ -1,4 +1,4 @@
-"""What a sweep is going to run: a notebook's parameters, the combinations of a grid, and everything refused at once."""
+"""Plan a sweep: read a notebook's parameters, expand the grid, and refuse at once whatever could not run."""
 
 import ast
 import hashlib
@@ -19,36 +19,36 @@ from losa.config import Config, Mark, list_fields
 from losa.errors import CacheError, ConfigError, SweepError
 from losa.taps.cache_files import check_cache
 
-TRAINING = {"annotations", "epochs"}  # parameters by which a notebook is known to take a Config and write result.json
+TRAINING = {"annotations", "epochs"}  # a notebook with these parameters takes a Config and writes a result.json
 INPUTS = list_fields(Mark.FILE)
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One combination, ready to be executed wherever this object is sent."""
 
     folder: str  # absolute; its name is the run's
-    parameters: dict  # given ones, paths absolute
-    notebook: str  # absolute path, to tell where it comes from
+    parameters: dict  # those the grid gives, paths absolute
+    notebook: str  # absolute path, for the status
     source: str  # the notebook itself as it was when the sweep began
     cwd: str
     threads: int | None
     timeout_s: int | float | None
-    trains: bool  # then it must leave a result.json
-    own: tuple[str, ...] = ()  # an adapter of one's own and its code, as it was when the sweep began
+    trains: bool  # whether it must leave a result.json
+    own_adapter: tuple[str, ...] = ()  # FILE.py:NAME of a user's adapter and its code when the sweep began
 
 
 def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: str | Path, *,
-         timeout_s: int | float | None = None, threads: int | None = None) -> list[Run]:
-    """The runs of a sweep. Raises SweepError for anything that would make one of them fail from the start.
+         timeout_s: int | float | None = None, threads: int | None = None) -> list[PlannedRun]:
+    """Return the runs of a sweep. Raises SweepError for anything that would make one of them fail from the start.
 
     grid: a dict whose lists are multiplied, a list of such dicts, or a YAML or JSON file with either. A list is always
-    an axis: a list as a value stands in another, `taps: [[1, 3]]`. Paths are meant from the current folder: the
-    config's fields that name a file or folder, and parameters whose default in the notebook has a slash.
+    an axis; to give a list as one value put it into another, `taps: [[1, 3]]`. Paths are relative to the current
+    folder: config fields that name a file or folder, and parameters whose default in the notebook has a slash.
     """
     notebook, out = Path(notebook).absolute(), Path(out).absolute()
     book = read_notebook(notebook)
-    defaults = parameters_of(book, notebook)
+    defaults = read_parameters(book, notebook)
     if "out" not in defaults:
         raise SweepError(f"{notebook} has no parameter `out`, the folder a run writes into; add e.g. "
                          'out = "runs/notebook" to its parameters cell')
@@ -56,55 +56,61 @@ def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: st
     runs, trains = {}, defaults.keys() >= TRAINING
     for given in expand(grid):
         check_names(given, defaults, notebook)
-        given = with_paths(checked(given, defaults) if trains else given, defaults)
-        named = {key: from_folder(out, value) if is_path(key, defaults) else value for key, value in given.items()}
-        own = own_code({**defaults, **given}.get("adapter"))
-        name = hashlib.sha256(json.dumps([code, {**defaults, **named, "out": ""}, version("losa"), *own[1:]],
+        given = absolute_paths(validate(given, defaults) if trains else given, defaults)
+        movable = {key: relative_to(out, value) if is_path(key, defaults) else value for key, value in given.items()}
+        adapter = read_own_adapter({**defaults, **given}.get("adapter"))
+        name = hashlib.sha256(json.dumps([code, {**defaults, **movable, "out": ""}, version("losa"), *adapter[1:]],
                                          sort_keys=True).encode()).hexdigest()[:12]
         if name in runs:
             raise SweepError(f"the grid has the same run twice: {given} and {runs[name].parameters}; leave one out")
-        runs[name] = Run(str(out / name), given, str(notebook), json.dumps(book), os.getcwd(), threads,
-                         timeout_s, trains, own)
+        runs[name] = PlannedRun(str(out / name), given, str(notebook), json.dumps(book), os.getcwd(), threads,
+                                timeout_s, trains, adapter)
     if trains:
         check_caches({run.parameters.get("cache", defaults.get("cache", "")) for run in runs.values()})
     check_writable(out)
     return list(runs.values())
 
 
-def read_notebook(path: Path):
-    """The notebook, in today's format."""
+def read_notebook(path: str | Path):
+    """Read a notebook in today's format. Raises SweepError if it is missing or is no notebook."""
     import nbformat
+
+    path = Path(path).absolute()
 
     try:
         return nbformat.read(path, as_version=4)
     except FileNotFoundError:
-        raise SweepError(f"there is no notebook {path}") from None
+        raise SweepError(f"there is no notebook {path}; those of losa lie in its repository: go to a clone of it, or "
+                         "give the path of a notebook (`losa study` and `losa bench`: --notebook)") from None
     except (OSError, ValueError, nbformat.ValidationError) as error:
         raise SweepError(f"{path} cannot be read as a notebook ({error})") from None
 
 
-def parameters_of(book, path: Path) -> dict:
-    """Names and default values in the notebook's parameters cell, as JSON has them."""
+def read_parameters(book, path: Path) -> dict:
+    """Return the names and default values in a notebook's parameters cell, as JSON has them.
+
+    Raises SweepError if there is no such cell or it holds anything but plain values.
+    """
     cell = next((c for c in book.cells if c.cell_type == "code" and "parameters" in c.metadata.get("tags", [])), None)
     if cell is None:
         raise SweepError(f"{path} has no cell tagged `parameters`; give the cell with its settings that tag (in "
                          "JupyterLab: property inspector at the right, Common Tools, Cell Tags)")
-    found = {}
+    parameters = {}
     try:
         for node in ast.parse(cell.source).body:
             target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
             if isinstance(target, ast.Name) and node.value is not None:
-                found[target.id] = plain(ast.literal_eval(node.value))
+                parameters[target.id] = as_json(ast.literal_eval(node.value))
     except (SyntaxError, ValueError) as error:
         raise SweepError(f"the parameters cell of {path} holds more than plain values, one NAME = VALUE a line "
                          f"({error})") from None
-    return found
+    return parameters
 
 
-def own_code(adapter: object) -> tuple[str, ...]:
-    """An adapter of one's own and the code in its file, () for another: changed code makes a new run.
+def read_own_adapter(adapter: object) -> tuple[str, ...]:
+    """Return a user's adapter FILE.py:NAME and the code of its file, () for one of losa: changed code makes a new run.
 
-    Raises SweepError for a file that cannot be read or that no class of that name can come from.
+    Raises SweepError if the file cannot be read or has no such name.
     """
     name = own_adapter(adapter)[1]
     if not name:
@@ -120,26 +126,29 @@ def own_code(adapter: object) -> tuple[str, ...]:
 
 
 def expand(grid: dict | Sequence[dict] | str | Path) -> list[dict]:
-    """Every combination of a grid, see `plan`."""
+    """Return every combination of a grid, see `plan`. Raises SweepError for an empty or malformed grid."""
     if isinstance(grid, str | Path):
         grid = read_grid(Path(grid))
     tables = [grid] if isinstance(grid, dict) else grid
     if not isinstance(tables, Sequence) or not all(isinstance(table, dict) for table in tables):
         raise SweepError(f"a grid is a dict of lists, or a list of such dicts; this is {grid!r}")
-    found = []
+    combinations = []
     for table in tables:
-        axes = {name: plain(value) for name, value in table.items()}
+        axes = {name: as_json(value) for name, value in table.items()}
         axes = {name: value if isinstance(value, list) else [value] for name, value in axes.items()}
-        found += [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    if not found or grid == {}:
-        empty = [name for table in tables for name, value in table.items() if plain(value) == []]
+        combinations += [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    if not combinations or grid == {}:
+        empty = [name for table in tables for name, value in table.items() if as_json(value) == []]
         raise SweepError(f"the grid is empty{f': {empty} have no values' if empty else ''}; expected e.g. "
                          '{"ranges": ["short", "long"], "seed": [0, 1, 2]}')
-    return found
+    return combinations
 
 
-def plain(value: object) -> object:
-    """A value as JSON has it: tuples and ranges become lists, numpy's numbers Python's, paths strings."""
+def as_json(value: object) -> object:
+    """Return a value as JSON has it: tuples and ranges become lists, numpy numbers Python's, paths strings.
+
+    Raises SweepError for a value that JSON does not know.
+    """
     if isinstance(value, range):
         value = list(value)
     try:
@@ -149,14 +158,14 @@ def plain(value: object) -> object:
 
 
 def read_grid(path: Path) -> object:
-    """What a YAML or JSON file holds. Raises SweepError if it cannot be read or names a key twice."""
+    """Read a grid from a YAML or JSON file. Raises SweepError if it cannot be read or names a key twice."""
     import yaml
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node, deep=False):
-            return once(self.construct_pairs(node, deep=True))
+            return without_repeats(self.construct_pairs(node, deep=True))
 
-    def once(pairs):
+    def without_repeats(pairs):
         twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
         if twice:
             raise SweepError(f"{path} names {', '.join(map(repr, twice))} twice; put all its values in one list")
@@ -166,7 +175,7 @@ def read_grid(path: Path) -> object:
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
-            return json.loads(text, object_pairs_hook=once)
+            return json.loads(text, object_pairs_hook=without_repeats)
         return yaml.load(text, Loader)  # a safe loader
     except OSError as error:
         raise SweepError(f"the grid {path} cannot be read: {error.strerror}") from None
@@ -175,7 +184,7 @@ def read_grid(path: Path) -> object:
 
 
 def check_names(given: dict, defaults: dict, notebook: Path) -> None:
-    """Nothing; raises SweepError for a parameter that the notebook does not have, or the sweep sets itself."""
+    """Raise SweepError for a parameter that the notebook does not have, or that the sweep sets itself."""
     if "out" in given:
         raise SweepError("the grid sets `out`; the sweep gives every run a folder of its own, leave it out")
     for name in given.keys() - defaults.keys():
@@ -184,8 +193,8 @@ def check_names(given: dict, defaults: dict, notebook: Path) -> None:
                          + (f"did you mean {near[0]!r}?" if near else f"it has {', '.join(defaults)}"))
 
 
-def checked(given: dict, defaults: dict) -> dict:
-    """The parameters as the config reads them. Raises SweepError if it refuses one."""
+def validate(given: dict, defaults: dict) -> dict:
+    """Return the parameters as the config reads them. Raises SweepError if the config refuses one."""
     try:
         config = Config.make(**{k: v for k, v in {**defaults, **given}.items() if k in Config.model_fields})
     except ConfigError as error:
@@ -195,30 +204,30 @@ def checked(given: dict, defaults: dict) -> dict:
 
 
 def is_path(name: str, defaults: dict) -> bool:
-    """Whether a parameter names a file or folder."""
+    """Tell whether a parameter names a file or folder."""
     if name in Config.model_fields:
         return name in (*INPUTS, "cache")
     return isinstance(defaults[name], str) and "/" in defaults[name]
 
 
-def with_paths(given: dict, defaults: dict) -> dict:
-    """The parameters with absolute paths. Raises SweepError for an input that is not there."""
-    found = dict(given)
+def absolute_paths(given: dict, defaults: dict) -> dict:
+    """Return the parameters with absolute paths. Raises SweepError for an input that does not exist."""
+    absolute = dict(given)
     for name, value in given.items():
         if not is_path(name, defaults) or not isinstance(value, str):
             continue
-        path, own = own_adapter(value) if name == "adapter" else (value, "")
+        path, class_name = own_adapter(value) if name == "adapter" else (value, "")
         if path in ("", "random"):
             continue
         path = os.path.abspath(os.path.expanduser(path))
-        found[name] = f"{path}:{own}" if own else path
+        absolute[name] = f"{path}:{class_name}" if class_name else path
         if name in INPUTS and not Path(path).exists():
             raise SweepError(f"{name}={value!r}: there is no {path}; give a path from the current folder")
-    return found
+    return absolute
 
 
-def from_folder(out: Path, value: object) -> object:
-    """An absolute path as seen from `out`, so that a run keeps its name when all is moved; other values unchanged."""
+def relative_to(out: Path, value: object) -> object:
+    """Return an absolute path relative to `out`, so that a run keeps its name when all is moved; others unchanged."""
     try:
         return os.path.relpath(value, out) if isinstance(value, str) and os.path.isabs(value) else value
     except ValueError:  # another drive
@@ -226,7 +235,7 @@ def from_folder(out: Path, value: object) -> object:
 
 
 def check_caches(folders: set[str]) -> None:
-    """Nothing; raises SweepError for a cache of taps that another version of the package wrote."""
+    """Raise SweepError for a cache of taps that another version of the package wrote."""
     for folder in sorted(filter(None, folders)):
         try:
             check_cache(folder)
@@ -235,7 +244,7 @@ def check_caches(folders: set[str]) -> None:
 
 
 def check_writable(out: Path) -> None:
-    """Nothing; makes the folder. Raises SweepError if nothing can be written there."""
+    """Make the folder. Raises SweepError if nothing can be written there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

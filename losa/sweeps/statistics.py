@@ -1,7 +1,7 @@
-"""What a difference between runs is worth: over seeds, over test videos, and against what it costs.
+"""Compare runs: intervals over seeds and over test videos, convergence, and Pareto fronts of mAP against cost.
 
-Two kinds of uncertainty are told apart and never mixed: a t-interval over seeds (other data, other training) and a
-bootstrap over test videos (the same models, other videos). Nothing here chooses an epoch or a run.
+Two kinds of uncertainty stand side by side and are never mixed: a t-interval over seeds (other data, other training)
+and a bootstrap over test videos (the same models, other videos). Nothing here chooses an epoch or a run.
 """
 
 import functools
@@ -18,23 +18,24 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from losa.config import Config, Role, list_fields
+from losa.errors import SweepError
 from losa.evaluation.average_precision import ClassMatches, match_classes, rules_of
 from losa.evaluation.protocols import Protocol, check_tiou, interpolated_area
 from losa.evaluation.records import Records
 from losa.sweeps.collect import SEEDS, Judged, read_judged
 
 Number = int | float
-AT_ONCE = 1 << 22  # weights of predictions held in memory
+AT_ONCE = 1 << 22  # weights of predictions held in memory at a time
 CONVERGED = 0.3  # points of val mAP that the last quarter of the epochs may still win
 TOGETHER = {"adapters": {"mode", "ranges"}, "mode": {"ranges"}, "backbone": {"weights", "backbone_seed"},
             "weights": {"backbone_seed"}}  # columns that change with another one
 NO_SETTING = {*list_fields(Role.SEED, Role.RUNNING)}  # fields that two settings may differ in and stay the same one
-GIVEN = ("annotations", "weights")  # as well as its seed; what is compared must share them
+GIVEN = ("annotations", "weights")  # runs that are compared must share these, as they share their seeds
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the interval it lies in; low and high are NaN where `n` values tell no spread."""
+    """The mean of `n` values and its confidence interval; low and high are NaN for fewer than two values."""
 
     mean: float
     low: float
@@ -49,32 +50,33 @@ class Interval:
 
 # ------------------------------------------------------------------------------------------ over seeds
 def interval(values: Sequence[Number] | np.ndarray, confidence: Number = 0.95) -> Interval:
-    """Mean and Student's t-interval of values that are independent, one per seed; NaN (failed runs) are left out."""
-    known = np.asarray(values, np.float64)
-    known = known[~np.isnan(known)]
-    if len(known) < 2:
-        return Interval(float(known[0]) if len(known) else np.nan, np.nan, np.nan, len(known))
-    mean = float(known.mean())
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
-    return Interval(mean, mean - half, mean + half, len(known))
+    """Return mean and Student's t-interval of independent values, one per seed; NaN (failed runs) are left out."""
+    numbers = np.asarray(values, np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    n = len(numbers)
+    if n < 2:
+        return Interval(float(numbers[0]) if n else np.nan, np.nan, np.nan, n)
+    mean = float(numbers.mean())
+    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1) * numbers.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
 
 
 def paired_interval(differences: Sequence[Number] | np.ndarray, confidence: Number = 0.95) -> Interval:
-    """The same of the differences between two settings, each taken on one seed that both share."""
+    """Return `interval` of the differences between two settings, one for each seed that both share."""
     return interval(differences, confidence)
 
 
 # ------------------------------------------------------------------------------------------ over test videos
 def video_draws(num_videos: int, num_draws: int, seed: int) -> Int[np.ndarray, "draws videos"]:
-    """How often each video is in each draw of as many videos with replacement."""
+    """Return how often each video occurs in each draw of `num_videos` videos with replacement."""
     return np.random.default_rng(seed).multinomial(num_videos, np.full(num_videos, 1 / num_videos), num_draws)
 
 
 def bootstrap_scores(truth: Records, predictions: Records, tiou: Sequence[Number], protocol: str = "activitynet", *,
                      seed: int = 0, num_draws: int = 1000) -> Float[np.ndarray, " draws"]:
-    """Average mAP on draws of the videos of the truth; runs with the same truth and seed are given the same draws.
+    """Return the average mAP on draws of the videos in `truth`; NaN for a draw without any instance.
 
-    NaN where a draw has no instance at all.
+    Runs with the same truth and seed are given the same draws.
     """
     draws = video_draws(len(truth), num_draws, seed)
     return weighted_map(truth, predictions, draws, tiou, protocol).mean(axis=1)
@@ -82,10 +84,10 @@ def bootstrap_scores(truth: Records, predictions: Records, tiou: Sequence[Number
 
 def weighted_map(truth: Records, predictions: Records, weights: Int[np.ndarray, "draws videos"],
                  tiou: Sequence[Number], protocol: str = "activitynet") -> Float[np.ndarray, "draws thresholds"]:
-    """mAP per draw and threshold where each video, in the alphabet of the truth's ids, counts `weights` times.
+    """Return mAP per draw and threshold where each video of `truth`, sorted by id, counts `weights` times.
 
-    What `evaluate` says of a truth with so many copies of every video; predictions are matched once. Those of videos
-    outside the truth count once in each draw.
+    Equals `evaluate` on that many copies of every video, but matches predictions only once. Predictions on videos
+    outside `truth` count once in each draw.
     """
     tiou, rules = check_tiou(tiou), rules_of(protocol)
     classes = match_classes(truth, predictions, tiou, protocol)
@@ -102,8 +104,8 @@ def weighted_map(truth: Records, predictions: Records, weights: Int[np.ndarray, 
 
 
 def _weighted_ap(matches: ClassMatches, weights: np.ndarray, num_truth: np.ndarray, rules: Protocol) -> np.ndarray:
-    """AP of one class (draws, thresholds)."""
-    found = np.empty((len(weights), len(matches.matched)))
+    """Return the AP of one class, (draws, thresholds)."""
+    ap = np.empty((len(weights), len(matches.matched)))
     step = max(1, AT_ONCE // max(1, len(matches.score)))
     for begin in range(0, len(weights), step):
         part = slice(begin, begin + step)
@@ -111,19 +113,20 @@ def _weighted_ap(matches: ClassMatches, weights: np.ndarray, num_truth: np.ndarr
         counted = np.cumsum(given, axis=1)
         for column, row in enumerate(matches.matched):
             if rules.area is interpolated_area:
-                found[part, column] = _interpolated(given, counted, row, num_truth[part])
+                ap[part, column] = _interpolated_ap(given, counted, row, num_truth[part])
             else:
-                kept = row != -2
+                kept = row != -2  # -2: a prediction that is left out
                 right = row[kept] >= 0
-                found[part, column] = [rules.area(np.repeat(right, times[kept]), int(num))
-                                       for times, num in zip(given, num_truth[part], strict=True)]
-    return found
+                ap[part, column] = [rules.area(np.repeat(right, times[kept]), int(num))
+                                    for times, num in zip(given, num_truth[part], strict=True)]
+    return ap
 
 
-def _interpolated(given: np.ndarray, counted: np.ndarray, row: np.ndarray, num_truth: np.ndarray) -> np.ndarray:
-    """`interpolated_area` with predictions (P,) repeated `given` (draws, P) times, `counted` up to each.
+def _interpolated_ap(given: np.ndarray, counted: np.ndarray, row: np.ndarray, num_truth: np.ndarray) -> np.ndarray:
+    """Return `interpolated_area` per draw, (draws,), with predictions (P,) repeated `given` (draws, P) times.
 
-    Copies of a right prediction follow each other, so the best precision from any of them on is that after the last.
+    counted: (draws, P), how many predictions there are up to each. Copies of a right prediction follow each other, so
+    the best precision from any of them on is the one after the last copy.
     """
     right = np.flatnonzero(row >= 0)
     if (row == -2).any():
@@ -136,60 +139,60 @@ def _interpolated(given: np.ndarray, counted: np.ndarray, row: np.ndarray, num_t
 
 def bootstrap_difference(ours: Sequence[Judged], theirs: Sequence[Judged] = (), *, confidence: Number = 0.95,
                          num_draws: int = 1000, seed: int = 0) -> Interval:
-    """Mean average mAP of our runs less that of theirs (none: ours alone) and its percentile interval over videos.
+    """Return average mAP of `ours` minus that of `theirs` (none: ours alone) with its percentile interval over videos.
 
-    Runs on the same videos see the same draws of them. n is the number of different videos, `mean` the difference on
-    the videos as they are, all as fractions.
+    Each side is averaged over its runs. Runs on the same videos see the same draws. `mean` is the difference on the
+    videos as they are, `n` the number of different videos; mAP is a fraction.
     """
     draws, exact = np.zeros(num_draws), 0.0
     for sign, runs in ((1, ours), (-1, theirs)):
         for run in runs:
-            draws += sign * run_draws(run, num_draws, seed) / len(runs)
+            draws += sign * draw_run(run, num_draws, seed) / len(runs)
             exact += sign * float(weighted_map(run.truth, run.predictions, np.ones((1, len(run.truth)), np.int64),
                                                run.tiou, run.protocol).mean()) / len(runs)
     low, high = np.nanpercentile(draws, (50 - 50 * confidence, 50 + 50 * confidence))
-    videos = {(truth_id(run.truth), video) for run in (*ours, *theirs) for video in run.truth}
+    videos = {(hash_truth(run.truth), video) for run in (*ours, *theirs) for video in run.truth}
     return Interval(exact, float(low), float(high), len(videos))
 
 
-def run_draws(run: Judged, num_draws: int = 1000, seed: int = 0) -> Float[np.ndarray, " draws"]:
-    """`bootstrap_scores` with draws that depend on the truth and the seed alone: other videos are drawn otherwise."""
+def draw_run(run: Judged, num_draws: int = 1000, seed: int = 0) -> Float[np.ndarray, " draws"]:
+    """Return `bootstrap_scores` of a run; the draws depend only on its ground truth and the seed."""
     return bootstrap_scores(run.truth, run.predictions, run.tiou, run.protocol, num_draws=num_draws,
-                            seed=truth_id(run.truth) + seed)
+                            seed=hash_truth(run.truth) + seed)
 
 
-def truth_id(truth: Records) -> int:
-    """A number for these videos with these instances."""
+def hash_truth(truth: Records) -> int:
+    """Return a checksum of the videos and their instances."""
     return zlib.crc32(json.dumps({video: truth[video] for video in sorted(truth)}, sort_keys=True).encode())
 
 
 @functools.lru_cache(maxsize=4096)
-def _draws_of(path: str, changed: int, num_draws: int) -> np.ndarray:
-    """`run_draws` of a run's folder; `changed` is when its predictions were written."""
-    return run_draws(read_judged(path), num_draws)
+def _draw_folder(path: str, changed: int, num_draws: int) -> np.ndarray:
+    """Return `draw_run` of a run's folder; `changed`, when its predictions were written, is part of the cache's key."""
+    return draw_run(read_judged(path), num_draws)
 
 
 # ------------------------------------------------------------------------------------------ comparing settings
 def compare_groups(frame: pd.DataFrame, axis: str, baseline: object, *, value: str = "average_map",
                    videos: bool = True, num_draws: int = 1000) -> pd.DataFrame:
-    """A row per setting of a column of `collect`'s frame but the baseline, which each is compared with.
+    """Compare every setting in a column of `collect`'s table with a baseline setting; return a row per setting.
 
-    A run is compared with those of the baseline that share its seeds and all other settings; where there are none,
-    with those that share seeds, data and weights, and `also_differs` names what else is not the same. Differences are
-    averaged over everything but the unit: data seeds, or where all data is the same training seeds, else those of the
-    backbone.
-    Columns, in percent and points: setting, n (units), unit, runs, mean and baseline_mean of the runs compared,
-    difference, seeds_low and seeds_high (95 % paired t), videos_low and videos_high (95 % bootstrap over test
-    videos; only of average_map), late_gain, also_differs. What cannot be told is NaN.
-    Raises ValueError for an unknown column or baseline.
+    A run is paired with the baseline's runs that share its seeds and all other settings; where there are none, with
+    those that share seeds, data and weights, and `also_differs` names what else differs. Differences are averaged over
+    everything but the unit: the data seed, or where all data is the same the training seed, else the backbone's.
+
+    Columns, in percent and points: setting, n (number of units), unit, runs, mean and baseline_mean of the runs
+    compared, difference, seeds_low and seeds_high (95 % paired t-interval), videos_low and videos_high (95 % bootstrap
+    over test videos; only of average_map), late_gain, also_differs. NaN where something cannot be computed.
+    Raises SweepError for an unknown column or baseline.
     """
     if axis not in frame or value not in frame:
-        raise ValueError(f"no column {axis if axis not in frame else value!r}; there are {', '.join(map(str, frame))}")
+        raise SweepError(f"no column {axis if axis not in frame else value!r}; there are {', '.join(map(str, frame))}")
     groups: dict[str, list[dict]] = {key(setting): [] for setting in frame[axis]}
     if key(baseline) not in groups:
-        raise ValueError(f"{axis}={baseline!r} is in no run; there are {', '.join(groups)}")
-    known, moved = frame[frame[value].notna()], {axis} | TOGETHER.get(axis, set())
-    for row in known.to_dict("records"):
+        raise SweepError(f"{axis}={baseline!r} is in no run; there are {', '.join(groups)}")
+    scored, moved = frame[frame[value].notna()], {axis} | TOGETHER.get(axis, set())
+    for row in scored.to_dict("records"):
         groups[key(row[axis])].append(row)
     others = [c for c in frame if c in {*Config.model_fields, "version"} - moved - NO_SETTING]
     seeds = [c for c in (*SEEDS, *GIVEN) if c in frame and c not in moved]
@@ -197,47 +200,47 @@ def compare_groups(frame: pd.DataFrame, axis: str, baseline: object, *, value: s
     if all(isinstance(v, int | float) for v in settings):
         settings = sorted(settings)
     units = [n for n in ("data_seed", "training_seed", "backbone_seed") if n in frame]
-    unit = next((n for n in units if len({key(v) for v in known[n]}) > 1), units[0] if units else "run")
+    unit = next((n for n in units if len({key(v) for v in scored[n]}) > 1), units[0] if units else "run")
     draws = num_draws if videos and value == "average_map" else 0
     theirs = groups[key(baseline)]
-    return pd.DataFrame([{"setting": v, **_compared(groups[key(v)], theirs, seeds, others, unit, value, draws)}
+    return pd.DataFrame([{"setting": v, **_compare_setting(groups[key(v)], theirs, seeds, others, unit, value, draws)}
                          for v in settings])
 
 
-def _compared(ours: list[dict], theirs: list[dict], seeds: list[str], others: list[str], unit: str, value: str,
-              num_draws: int) -> dict:
-    """One row of `compare_groups`."""
+def _compare_setting(ours: list[dict], theirs: list[dict], seeds: list[str], others: list[str], unit: str, value: str,
+                     num_draws: int) -> dict:
+    """Return one row of `compare_groups` for the runs of a setting and those of the baseline."""
     pairs, differs = [], []
     for names in ([*seeds, *others], seeds):
         shared = lambda row: tuple(key(row.get(name)) for name in names)  # noqa: B023, E731
-        partners: dict[tuple, list[dict]] = {}
+        baselines: dict[tuple, list[dict]] = {}
         for row in theirs:
-            partners.setdefault(shared(row), []).append(row)
-        pairs = [(row, partners[shared(row)]) for row in ours if shared(row) in partners]
+            baselines.setdefault(shared(row), []).append(row)
+        pairs = [(row, baselines[shared(row)]) for row in ours if shared(row) in baselines]
         if pairs:
-            differs = [n for n in others if any(key(a[n]) != key(b[n]) for a, found in pairs for b in found)]
+            differs = [n for n in others if any(key(a[n]) != key(b[n]) for a, partners in pairs for b in partners)]
             break
     by_unit: dict[str, list] = {}
-    for row, found in pairs:
-        by_unit.setdefault(key(row.get(unit)), []).append((row, found))
-    means, baselines = ([100 * _mean([score(pair) for pair in each]) for each in by_unit.values()]
-                        for score in (lambda p: p[0][value], lambda p: _mean([b[value] for b in p[1]])))
-    over_seeds = paired_interval(np.subtract(means, baselines))
-    low, high = _over_videos(list(by_unit.values()), num_draws) if pairs and num_draws else (np.nan, np.nan)
+    for row, partners in pairs:
+        by_unit.setdefault(key(row.get(unit)), []).append((row, partners))
+    means, baseline_means = ([100 * _mean([score(pair) for pair in of_unit]) for of_unit in by_unit.values()]
+                             for score in (lambda p: p[0][value], lambda p: _mean([b[value] for b in p[1]])))
+    over_seeds = paired_interval(np.subtract(means, baseline_means))
+    low, high = _interval_over_videos(list(by_unit.values()), num_draws) if pairs and num_draws else (np.nan, np.nan)
     return {"n": over_seeds.n, "unit": unit, "runs": len(pairs), "mean": float(_mean(means)),
-            "baseline_mean": float(_mean(baselines)), "difference": over_seeds.mean, "seeds_low": over_seeds.low,
+            "baseline_mean": float(_mean(baseline_means)), "difference": over_seeds.mean, "seeds_low": over_seeds.low,
             "seeds_high": over_seeds.high, "videos_low": low, "videos_high": high,
             "late_gain": float(_mean([a.get("late_gain", np.nan) for a, _ in pairs])),
             "also_differs": ", ".join(differs)}
 
 
-def _over_videos(units: list[list], num_draws: int) -> tuple[float, float]:
-    """Percentile interval of the units' mean difference, in points; NaN where what was judged is gone."""
+def _interval_over_videos(units: list[list], num_draws: int) -> tuple[float, float]:
+    """Return the percentile interval of the units' mean difference, in points; NaN where a run's files are gone."""
     def scores(row: dict) -> np.ndarray:
-        return _draws_of(row["path"], os.stat(Path(row["path"]) / "predictions.json").st_mtime_ns, num_draws)
+        return _draw_folder(row["path"], os.stat(Path(row["path"]) / "predictions.json").st_mtime_ns, num_draws)
 
     try:
-        draws = _mean([_mean([scores(row) - _mean([scores(b) for b in found]) for row, found in pairs])
+        draws = _mean([_mean([scores(row) - _mean([scores(b) for b in partners]) for row, partners in pairs])
                        for pairs in units])
     except (OSError, KeyError):  # predictions or annotations were deleted, or the frame has no paths
         return np.nan, np.nan
@@ -246,12 +249,12 @@ def _over_videos(units: list[list], num_draws: int) -> tuple[float, float]:
 
 
 def _mean(values: Sequence) -> np.ndarray | Number:
-    """The mean over the first axis; NaN of nothing."""
+    """Return the mean over the first axis; NaN of an empty list."""
     return np.mean(values, axis=0) if len(values) else np.nan
 
 
 def key(value: object) -> str:
-    """What equal settings share: 4 and 4.0, a list and its JSON, None and NaN."""
+    """Return a text that equal settings share: 4 and 4.0, a list and its JSON, None and NaN."""
     if value is None or value != value:
         return "None"
     if isinstance(value, list | tuple | dict):
@@ -261,14 +264,14 @@ def key(value: object) -> str:
 
 # ------------------------------------------------------------------------------------------ judging runs
 def converged(late_gain: Number, most: Number = CONVERGED) -> bool:
-    """Whether val average mAP won less than `most` points over the last quarter of the epochs; not if unknown."""
+    """Tell whether val average mAP won less than `most` points in the last quarter of the epochs; False if unknown."""
     return bool(late_gain < most)
 
 
 def optimism(log: Sequence[dict] | str | Path) -> float:
-    """How much the best test epoch promises over the last one, as a fraction; NaN where test was not tracked.
+    """Return how much the best test epoch exceeds the last one, as a fraction of mAP; NaN if test was not tracked.
 
-    log: the rows of log.jsonl, or its path. This exposes a habit; it never chooses.
+    log: the rows of log.jsonl, or its path. This shows what choosing an epoch by test would claim; nothing is chosen.
     """
     if not isinstance(log, Sequence) or isinstance(log, str):
         log = [json.loads(line) for line in Path(log).read_text(encoding="utf-8").splitlines()]
@@ -277,7 +280,7 @@ def optimism(log: Sequence[dict] | str | Path) -> float:
 
 
 def pareto(frame: pd.DataFrame, x: str, y: str) -> Bool[np.ndarray, " rows"]:
-    """Which rows no other beats: none costs (x) at most as much and scores (y) at least as much, one of them better."""
+    """Mark the rows that no other beats: lower or equal cost (x), higher or equal score (y), and one of them better."""
     cost, score = frame[x].to_numpy(np.float64), frame[y].to_numpy(np.float64)
     with np.errstate(invalid="ignore"):
         better = (cost[None] <= cost[:, None]) & (score[None] >= score[:, None])

@@ -1,7 +1,7 @@
-"""A sweep: one notebook, executed once for every combination of parameters, each in a kernel and a folder of its own.
+"""Run a sweep: execute one notebook for every combination of parameters, each in its own kernel and folder.
 
-A run's folder is named after the notebook's code, its parameters and the package's version, so the same call later
-finds what is there: finished runs are skipped, an interrupted sweep goes on. A run has ended once its folder holds
+A run's folder is named after the notebook's code, its parameters and the package's version, so that the same call
+finds it again: finished runs are skipped and an interrupted sweep continues. A run has ended once its folder holds
 status.json, which is written last.
 """
 
@@ -20,9 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from losa.errors import SweepError
-from losa.files import write_json
+from losa.files import read_object, write_json
 from losa.sweeps.kernels import Leash, private_kernels
-from losa.sweeps.plan import Run, own_code, plan
+from losa.sweeps.plan import PlannedRun, plan, read_own_adapter
 
 STATES = ("ok", "error", "timeout", "dead")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -32,10 +32,13 @@ OWN_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend", "Se
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How the runs of a sweep ended. `skipped` were ok already; earlier failures count as what they are."""
+    """How the runs of a sweep ended. `skipped` were ok already; earlier failures count as what they are.
+
+    runs: a row per run in the grid's order: run (the name of its folder), parameters, status, seconds, error, ...
+    """
 
     out: Path
-    runs: list[dict]  # of each run, in the grid's order: run (its folder's name), parameters, status, seconds, error
+    runs: list[dict]
     ok: int
     error: int
     timeout: int
@@ -44,7 +47,7 @@ class SweepResult:
 
     @property
     def names(self) -> list[str]:
-        """The runs' folders, as seen from `out`; others there are of other sweeps."""
+        """The folders of this sweep's runs below `out`, which may also hold runs of other sweeps."""
         return [row["run"] for row in self.runs]
 
     @property
@@ -60,17 +63,18 @@ class SweepResult:
 def sweep(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: str | Path, *, jobs: int = 1,
           retry: bool = False, timeout_s: int | float | None = None, threads: int | None = None,
           quiet: bool = False) -> SweepResult:
-    """The runs' ends; everything else is in `out`/<run>/, see `plan` for what is refused before the first one.
+    """Execute the notebook for every combination of the grid and return how each run ended; files go to `out`/<run>/.
 
-    Executes `jobs` runs at a time, or as many as the cluster has workers inside `joblib.parallel_config(backend=
-    "dask")`. retry: failed runs once more. timeout_s: of one run. threads: of one run; default: OMP_NUM_THREADS where
-    it is set, else the cores divided by `jobs`.
+    grid: see `plan`, which refuses whatever could not run before anything starts. Executes `jobs` runs at a time, or
+    as many as the cluster has workers inside `joblib.parallel_config(backend="dask")`. retry: run failed runs once
+    more. timeout_s: seconds after which a run is stopped. threads: per run; default: OMP_NUM_THREADS where it is set,
+    else the cores divided by `jobs`. Raises SweepError.
     """
     if jobs < 1:
         raise SweepError(f"jobs={jobs}: at least one run at a time")
     runs = plan(notebook, grid, out, timeout_s=timeout_s, threads=threads)
     out, before = Path(out).absolute(), {}
-    with only_sweep(out):
+    with lock_folder(out):
         for run in runs:
             status = read_status(run.folder)
             if status.get("status") == "ok" or status and not retry:
@@ -78,27 +82,27 @@ def sweep(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: s
         check_annotations([run for run in runs if run.folder in before])
         todo = [run for run in runs if run.folder not in before]
         ended = execute_all(todo, jobs, quiet)
-    found = {**before, **ended}
-    rows = [{"run": Path(r.folder).name, "parameters": r.parameters, **found[r.folder]} for r in runs]
-    counts = Counter("skipped" if s["status"] == "ok" and f in before else s["status"] for f, s in found.items())
+    statuses = {**before, **ended}
+    rows = [{"run": Path(r.folder).name, "parameters": r.parameters, **statuses[r.folder]} for r in runs]
+    counts = Counter("skipped" if s["status"] == "ok" and f in before else s["status"] for f, s in statuses.items())
     result = SweepResult(out, rows, **{name: counts[name] for name in (*STATES, "skipped")})
     if not quiet:
-        tell(result, before)
+        print_summary(result, before)
     return result
 
 
-def tell(result: SweepResult, before: dict[str, dict]) -> None:
-    """Prints the counts, and what had failed before this call (the others were told as they failed)."""
+def print_summary(result: SweepResult, before: dict[str, dict]) -> None:
+    """Print the counts, and the runs that had failed before this call (others were printed as they failed)."""
     print(result)
-    left = [(folder, status) for folder, status in before.items() if status["status"] != "ok"]
-    for folder, status in left:
+    failed = [(folder, status) for folder, status in before.items() if status["status"] != "ok"]
+    for folder, status in failed:
         print(f"  {Path(folder).name} {status['status']}: {status['error']}")
-    if left:
+    if failed:
         print("  these failed before this call and were left as they are; --retry (retry=True) runs them again")
 
 
-def only_sweep(out: Path):
-    """A lock on the folder, which the system takes back from a killed process. Raises SweepError if it is held."""
+def lock_folder(out: Path):
+    """Lock a folder for one sweep; a killed process loses its lock. Raises SweepError if it is held."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(out / ".sweep.lock")
@@ -108,24 +112,24 @@ def only_sweep(out: Path):
         raise SweepError(f"another sweep is writing into {out}; wait for it, or give another folder") from None
 
 
-def check_annotations(runs: list[Run]) -> None:
-    """Nothing; raises SweepError where a finished run learnt from other annotations than those that are there now."""
+def check_annotations(runs: list[PlannedRun]) -> None:
+    """Raise SweepError where a finished run was trained on other annotations than those that are there now."""
     digests: dict[str, str] = {}
     for run in runs:
         try:
-            result = json.loads((Path(run.folder) / "result.json").read_text(encoding="utf-8"))
-            path, known = result["config"]["annotations"], result["inputs"]["annotations"]
+            result = read_object(Path(run.folder) / "result.json")
+            path, trained_on = result["config"]["annotations"], result["inputs"]["annotations"]
             if path not in digests:
                 digests[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        except (OSError, ValueError, TypeError, KeyError):  # no training, failed, or its data is gone
+        except (OSError, TypeError, KeyError):  # no training, failed, or its data is gone
             continue
-        if digests[path] != known:
+        if digests[path] != trained_on:
             raise SweepError(f"{path} has changed since {run.folder} was run; old and new numbers cannot stand in one "
                              "table. Give another folder as --out, or delete that one")
 
 
-def execute_all(runs: list[Run], jobs: int, quiet: bool) -> dict[str, dict]:
-    """folder -> status of runs that have ended. Interrupted, it ends their kernels first."""
+def execute_all(runs: list[PlannedRun], jobs: int, quiet: bool) -> dict[str, dict]:
+    """Execute the runs and return {folder: status}. When interrupted, kills their kernels first."""
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
     from tqdm.auto import tqdm
@@ -149,27 +153,27 @@ def execute_all(runs: list[Run], jobs: int, quiet: bool) -> dict[str, dict]:
     return ended
 
 
-def execute(run: Run, jobs: int, stop: Leash) -> tuple[str, dict]:
-    """The run's folder and its status, also written to status.json there as the last of its files."""
+def execute(run: PlannedRun, jobs: int, stop: Leash) -> tuple[str, dict]:
+    """Execute one run and return its folder and status, which is also written to status.json as its last file."""
     from filelock import FileLock
 
     folder = Path(run.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # a cluster may start a lost run again while the first one still ends
-        known = read_status(folder)
-        if known.get("status") == "ok":
-            return run.folder, known
+        before = read_status(folder)
+        if before.get("status") == "ok":
+            return run.folder, before
         for name in ("status.json", "result.json", "result.failed.json"):
             (folder / name).unlink(missing_ok=True)
         write_json(folder / "params.json", run.parameters)
         started, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-        status = changed(run) or run_notebook(run, jobs, stop)
+        status = check_adapter_unchanged(run) or run_notebook(run, jobs, stop)
         if stop.pulled:
             return run.folder, {"status": "dead", "error": "the sweep was interrupted", "seconds": 0.0}
         result = folder / "result.json"
         if status["status"] == "ok" and run.trains and not result.exists():
             status = {"status": "error", "error": "the notebook ended without a result.json in `out`", "cell": None}
-        if status["status"] != "ok" and result.exists():  # never a number
+        if status["status"] != "ok" and result.exists():  # a failed run must never count as a number
             os.replace(result, folder / "result.failed.json")
         status |= {"seconds": round(time.monotonic() - began, 2), "started": started, "host": socket.gethostname(),
                    "notebook": run.notebook, "version": version("losa")}  # fmt: skip
@@ -177,17 +181,21 @@ def execute(run: Run, jobs: int, stop: Leash) -> tuple[str, dict]:
     return run.folder, status
 
 
-def changed(run: Run) -> dict:
-    """The status of a run whose adapter was edited since the sweep began, empty where it may begin."""
+def check_adapter_unchanged(run: PlannedRun) -> dict:
+    """Return the error status of a run whose own adapter was edited since the sweep began, {} for one that may run."""
+    if not run.own_adapter:
+        return {}
     try:
-        why = "" if run.own == own_code(*run.own[:1] or [""]) else f"{run.own[0]} was edited since the sweep began"
+        why = f"{run.own_adapter[0]} was edited since the sweep began"
+        if read_own_adapter(run.own_adapter[0]) == run.own_adapter:
+            return {}
     except SweepError as error:
         why = str(error)
-    return {"status": "error", "error": f"{why}; begin the sweep again", "cell": None} if why else {}
+    return {"status": "error", "error": f"{why}; begin the sweep again", "cell": None}
 
 
-def run_notebook(run: Run, jobs: int, stop: Leash) -> dict:
-    """status, error and cell of one execution; the executed notebook is the folder's run.ipynb."""
+def run_notebook(run: PlannedRun, jobs: int, stop: Leash) -> dict:
+    """Execute the notebook into the folder's run.ipynb and return its status, error and last cell."""
     import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -199,7 +207,7 @@ def run_notebook(run: Run, jobs: int, stop: Leash) -> dict:
     if run.timeout_s:
         timer.start()
     try:
-        for attempt in (1, 2):  # a kernel that dies before its first cell gets a second chance
+        for attempt in (1, 2):  # a kernel that dies before its first cell is started once more
             path.unlink(missing_ok=True)
             try:
                 papermill.execute_notebook(nbformat.reads(run.source, as_version=4), str(path),
@@ -209,7 +217,7 @@ def run_notebook(run: Run, jobs: int, stop: Leash) -> dict:
             except papermill.PapermillExecutionError as error:
                 return {"status": "error", "error": f"{error.ename}: {error.evalue}"[:2000], "cell": error.cell_index,
                         "traceback": re.sub(r"\x1b\[[\d;]*m", "", "\n".join(error.traceback))}
-            except Exception as error:
+            except Exception as error:  # whatever happens to one run, the sweep goes on and the status says it
                 cell = last_cell(path)
                 if leash.pulled:
                     return {"status": "timeout", "error": f"not done after {run.timeout_s} s", "cell": cell}
@@ -226,7 +234,7 @@ def run_notebook(run: Run, jobs: int, stop: Leash) -> dict:
 
 
 def environment(threads: int | None, jobs: int) -> dict[str, str]:
-    """This process's environment with a number of threads, and without a choice of where figures go."""
+    """Return this process's environment with the number of threads set and without a matplotlib backend."""
     from joblib import cpu_count
 
     chosen = threads or int(os.environ.get("OMP_NUM_THREADS") or max(1, cpu_count() // jobs))
@@ -234,7 +242,7 @@ def environment(threads: int | None, jobs: int) -> dict[str, str]:
 
 
 def last_cell(path: Path) -> int | None:
-    """Index of the last cell that an executed notebook has begun, None before the first."""
+    """Return the index of the last cell that an executed notebook has begun, None before the first."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError):
@@ -244,9 +252,6 @@ def last_cell(path: Path) -> int | None:
 
 
 def read_status(folder: str | Path) -> dict:
-    """What status.json says of a run that has ended; empty for another."""
-    try:
-        found = json.loads((Path(folder) / "status.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and found.get("status") in STATES else {}
+    """Return the status.json of a run that has ended; {} for another."""
+    status = read_object(Path(folder) / "status.json")
+    return status if status.get("status") in STATES else {}

@@ -15,13 +15,15 @@ from losa.sweeps.kernels import private_kernels
 from losa.workflows.run import read_result, run
 from losa.world.render import make_world
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "00_quickstart.ipynb"
+NOTEBOOK = "notebooks/00_quickstart.ipynb"
 
 
-def demo(out: str | Path = "runs/demo", *, size: str = "demo", seed: int = 0, **fields) -> dict:
+def demo(out: str | Path = "runs/demo", *, notebook: str | Path = NOTEBOOK, size: str = "demo", seed: int = 0,
+         **fields) -> dict:
     """The demo's result; writes result.json, predictions.json, an executed notebook and index.html to `out`.
 
-    What is already there (videos, taps, trained runs) is used, so a second call takes seconds.
+    What is already there (videos, taps, trained runs) is used, so a second call takes seconds. notebook: executed on
+    the result if it is there.
     """
     out, began = Path(out), time.monotonic()
     config, before = PRESETS["tiny" if size == "tiny" else "demo"](out, seed=seed, **fields), read_result(out)
@@ -48,7 +50,7 @@ def demo(out: str | Path = "runs/demo", *, size: str = "demo", seed: int = 0, **
                       {"run": str(out / "losa"), "config": config.to_dict()})
     classes = load_annotations(config.annotations).classes
     demo_page(out / "index.html", result, shown_videos(config, out), classes=classes)
-    executed = execute_notebook(out)
+    executed = execute_notebook(Path(notebook), out)
     print(f"average mAP: head only {100 * result['head_only']['average_map']:.1f}, "
           f"LoSA {100 * result['losa']['average_map']:.1f}")
     print(f"open {out / 'index.html'}" + (f" and {executed}" if executed else ""))
@@ -74,21 +76,23 @@ def shown_videos(config, out: Path, num: int = 3) -> list[dict]:
             for v in videos]
 
 
-def execute_notebook(out: Path) -> Path | None:
-    """The executed quickstart notebook, which reads the finished demo; None where notebooks are not installed.
+def execute_notebook(notebook: Path, out: Path) -> Path | None:
+    """Execute the quickstart notebook on the finished demo and return the path of the copy in `out`.
 
-    One that is younger than the notebook and both runs is left as it is.
+    Returns None, and says so, where there is no such notebook. A copy that is younger than the notebook and both runs
+    is left as it is.
     """
-    if not NOTEBOOK.exists():
-        print(f"no notebooks beside the package ({NOTEBOOK}); clone the repository to have them")
+    if not notebook.is_file():
+        print(f"there is no notebook {notebook.absolute()}, so none was executed; go to a clone of the repository, or "
+              "give the path of its 00_quickstart.ipynb with --notebook")
         return None
-    executed = out / NOTEBOOK.name
-    read = (NOTEBOOK, out / "losa" / "result.json", out / "head_only" / "result.json")
+    executed = out / notebook.name
+    read = (notebook, out / "losa" / "result.json", out / "head_only" / "result.json")
     if executed.exists() and executed.stat().st_mtime > max(path.stat().st_mtime for path in read):
         return executed
     import papermill
 
     with replacing(executed) as unfinished:
-        papermill.execute_notebook(str(NOTEBOOK), str(unfinished), parameters={"run_dir": str(out.resolve())},
+        papermill.execute_notebook(str(notebook), str(unfinished), parameters={"run_dir": str(out.resolve())},
                                    progress_bar=False, kernel_manager_class=private_kernels())
     return executed

@@ -1,10 +1,14 @@
-"""Labels with the mistakes that people make, to try checking and repairing on."""
+"""Labels with typical human mistakes, to try `losa data check` and its repairs on."""
 
 from collections.abc import Sequence
 
 
 def mistype(rows: Sequence[Sequence]) -> list[list]:
-    """Rows [file, start, end, label], 7 or more, with a person's mistakes."""
+    """Return the rows [file, start, end, label] with typical mistakes put in; there must be at least 7 rows.
+
+    The mistakes: capitals, swapped letters, start after end, end after the video's, times as minutes, a row twice, an
+    action of no length, and a video that does not exist.
+    """
     rows = [list(row) for row in rows]
     name = rows[1][3]
     rows[0][3], rows[1][3] = rows[0][3].upper(), name[0] + name[2] + name[1] + name[3:]  # capitals; two letters swapped

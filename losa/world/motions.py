@@ -1,6 +1,6 @@
-"""What the embedded world's performer can do: a literal table of labelled actions, fillers and near-twins.
+"""The motions of the embedded world: a table of labelled actions, unlabelled fillers and near-twins.
 
-Also how it is filmed, and which motions the backbones of the two presets see in pretraining.
+Also how they are filmed, and which motions the backbones of the two presets see in pretraining.
 """
 
 from dataclasses import dataclass

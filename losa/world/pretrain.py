@@ -1,6 +1,6 @@
-"""Pretraining of the embedded world's own backbone: a tiny VideoViT that names the motion of a trimmed clip.
+"""Pretrain the embedded world's backbones: a tiny VideoViT learns to name the motion of a trimmed clip.
 
-Two presets differ in nothing but the motions they see: "covered" sees all, "gap" misses the six of
+The two presets differ only in the motions they see: "covered" sees all, "gap" misses the six of
 `motions.UNSEEN`, so that the labelled classes among them are new to the backbone, as they are in practice.
 """
 
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from losa.backbones.vit import WEIGHTS, VideoViT
+from losa.errors import ConfigError
 from losa.files import replacing, write_text
 from losa.world import render as world
 from losa.world.motions import MOTIONS, PRESETS
@@ -32,7 +33,7 @@ HELD_OUT_SEED = 1_000_003  # held-out clips come from another seed than any trai
 
 
 def augment(clips: Tensor, generator: torch.Generator) -> Tensor:
-    """The uint8 clips (N, 3, L, H, W), each mirrored, with colours exchanged, shifted and scaled at random.
+    """Return uint8 clips, (N, 3, L, H, W), each mirrored, shifted, scaled and with colours exchanged at random.
 
     Mirroring keeps every label: the world's directions are relative to where the performer faces.
     """
@@ -51,16 +52,16 @@ def augment(clips: Tensor, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, clips: Tensor, labels: Tensor, batch: int = 64) -> tuple[float, list[float]]:
-    """The share of clips named rightly, and the same for each class; the model ends in training mode."""
+    """Return the accuracy on the clips, and that of each class; leaves the model in training mode."""
     model.eval()
     right = torch.cat([model(c).argmax(1) == y for c, y in zip(clips.split(batch), labels.split(batch), strict=True)])
     model.train()
-    each = [right[labels == y].float().mean().item() for y in range(int(labels.max()) + 1)]
-    return right.float().mean().item(), each
+    per_class = [right[labels == y].float().mean().item() for y in range(int(labels.max()) + 1)]
+    return right.float().mean().item(), per_class
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose step is made orthogonal, for weights of two and more dimensions.
+    """Momentum with an orthogonalised step, for weights of two and more dimensions.
 
     Newton-Schulz coefficients of Keller Jordan's Muon (kellerjordan.github.io/posts/muon). Exploratory, one seed,
     16 motions, conv stem: .71 clip accuracy after a schedule of 150 steps; AdamW at 1.2e-3 (patch 8, step 100 of 300)
@@ -89,7 +90,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def optimizers(model: VideoViT, lr: float) -> list[torch.optim.Optimizer]:
-    """Muon for the weights of stem and blocks; AdamW for biases, norms and the classifier."""
+    """Return Muon for the weights of stem and blocks, and AdamW for biases, norms and the classifier."""
     matrices = {n: p for n, p in model.named_parameters() if p.ndim > 1 and not n.startswith("head.")}
     rest = [p for n, p in model.named_parameters() if n not in matrices]
     return [Muon(matrices.values(), lr), torch.optim.AdamW(rest, lr=lr / 16, betas=(0.9, 0.98), weight_decay=0.0)]
@@ -98,17 +99,17 @@ def optimizers(model: VideoViT, lr: float) -> list[torch.optim.Optimizer]:
 def pretrain(preset: str, out: Path | str = WEIGHTS, seed: int = 0, steps: int = 900, *, batch_size: int = 32,
              lr: float = 0.02, num_clips: int = 8192, num_held_out: int = 640, stem: str = "conv", patch: int = 12,
              num_workers: int | None = None) -> dict:
-    """The card of the backbone trained on the motions of `preset`; writes `out`/world_<preset>.safetensors, .json.
+    """Train a backbone on the motions of `preset` and return its card.
 
-    Warm-up over a twentieth of the steps, then a cosine to zero; label smoothing 0.1; bf16 where the CPU
-    multiplies it in hardware. The weights are those of VideoViT without its classifier, in fp32; the metadata
-    field "model" holds its arguments. Raises ValueError for an unknown preset.
+    Writes `out`/world_<preset>.safetensors (VideoViT without its classifier, fp32; the metadata field "model" holds
+    its arguments) and the card as .json. Warm-up over a twentieth of the steps, then a cosine to zero; label smoothing
+    0.1; bf16 where the CPU multiplies it in hardware. Raises ConfigError for an unknown preset.
     """
     if preset not in PRESETS:
-        raise ValueError(f"preset {preset!r} is unknown; give one of {', '.join(PRESETS)}")
+        raise ConfigError(f"preset {preset!r} is unknown; give one of {', '.join(PRESETS)}")
     begun, motions = time.time(), PRESETS[preset]
-    clips, labels = rendered(motions, num_clips, seed, num_workers)
-    held, held_labels = rendered(motions, num_held_out, HELD_OUT_SEED + seed, num_workers)
+    clips, labels = render_tensors(motions, num_clips, seed, num_workers)
+    held, held_labels = render_tensors(motions, num_held_out, HELD_OUT_SEED + seed, num_workers)
     describe = {**MODEL, "stem": stem, "patch": patch}
     model = fresh_model(describe, len(motions), seed)
     generator = torch.Generator().manual_seed(seed)
@@ -127,8 +128,8 @@ def pretrain(preset: str, out: Path | str = WEIGHTS, seed: int = 0, steps: int =
         model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for each in (*both, *schedules):
-            each.step()
+        for stepper in (*both, *schedules):
+            stepper.step()
         losses.append(loss.item())
         if (step + 1) % max(1, steps // 12) == 0:
             now = accuracy(model, held[:192], held_labels[:192])[0]
@@ -150,14 +151,14 @@ def pretrain(preset: str, out: Path | str = WEIGHTS, seed: int = 0, steps: int =
     return write(model, card, Path(out))
 
 
-def rendered(motions: Sequence[str], num: int, seed: int, num_workers: int | None) -> tuple[Tensor, Tensor]:
-    """Trimmed clips and labels as tensors."""
+def render_tensors(motions: Sequence[str], num: int, seed: int, num_workers: int | None) -> tuple[Tensor, Tensor]:
+    """Return `render_clips` as tensors."""
     clips, labels = world.render_clips(motions, num, seed, MODEL["input_size"], num_workers, show=True)
     return torch.from_numpy(clips), torch.from_numpy(labels)
 
 
 def fresh_model(describe: dict, num_classes: int, seed: int) -> VideoViT:
-    """A VideoViT with a classifier, in training mode; the global random state is left as it was."""
+    """Return a new VideoViT with a classifier, in training mode; the global random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = VideoViT(**describe, num_classes=num_classes)
@@ -167,13 +168,13 @@ def fresh_model(describe: dict, num_classes: int, seed: int) -> VideoViT:
 
 
 def has_fast_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware."""
+    """Tell whether this CPU multiplies bfloat16 matrices in hardware."""
     check = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(check and check())
 
 
 def write(model: VideoViT, card: dict, out: Path) -> dict:
-    """The card with the weights' sha256, after writing both to `out`."""
+    """Write weights and card to `out`, and return the card with the weights' sha256."""
     out.mkdir(parents=True, exist_ok=True)
     state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("head.")}
     weights = out / f"world_{card['preset']}.safetensors"

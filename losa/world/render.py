@@ -1,11 +1,10 @@
-"""The embedded world: labelled untrimmed videos and trimmed clips of an articulated performer, drawn here.
+"""Render the embedded world: labelled untrimmed videos and trimmed clips of an articulated figure.
 
-Nobody gets a benchmark's videos in five minutes, so the project draws its own. A video is a *script* (what the
-performer does, how it is filmed) that depends only on (seed, split, index), drawn with Pillow and encoded as
-H.264. Everything is invariant to mirroring: directions are relative to where the performer faces.
+A benchmark's videos take days to get, so the project draws its own. A video is a *script* (what the performer does,
+how it is filmed; see `storyboard`) that depends only on (seed, split, index), drawn with Pillow and encoded as H.264.
+Everything is invariant to mirroring: directions are relative to where the performer faces.
 """
 
-import json
 import multiprocessing
 import os
 import sys
@@ -18,7 +17,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
-from losa.files import replacing, write_json
+from losa.errors import ConfigError
+from losa.files import read_object, replacing, write_json
 from losa.world.motions import ACTIONS, ALL, ANSWERS, CHANNELS, CLASSES, DIFFICULTIES, OTHERS, STAND, TWINS
 from losa.world.storyboard import CLIP_FRAMES, FPS, KINDS, SPLITS, VERSION, Event, Script, script_clip, script_video
 
@@ -28,14 +28,14 @@ SIZES = {"tiny": (6, 3, 3), "demo": (80, 20, 40), "full": (200, 40, 80)}  # vide
 
 # ------------------------------------------------------------------------------------------ drawing
 def _vector(pose: dict, swap: bool = False) -> np.ndarray:
-    """The pose as an offset from standing, one number per channel; `swap` exchanges near and far limbs."""
+    """Return a pose as an offset from standing, one number per channel; `swap` exchanges near and far limbs."""
     other = {c: c[:-1] + {"N": "F", "F": "N"}[c[-1]] if c[-1] in "NF" else c for c in CHANNELS}
     offset = {c: pose[c] - STAND.get(c, 0) for c in pose}
     return np.array([offset.get(other[c] if swap else c, 0.0) for c in CHANNELS])
 
 
 def _offsets(event: Event) -> np.ndarray:
-    """The event's offset from standing at each of its frames, (end - start, channels)."""
+    """Return an event's offset from standing at each of its frames, (end - start, channels)."""
     num = event.end - event.start
     frame = np.arange(num) + 0.5
     if event.hold:
@@ -58,7 +58,7 @@ def _offsets(event: Event) -> np.ndarray:
 
 
 def _smooth(rng: np.random.Generator, num: int, width: int, channels: int) -> np.ndarray:
-    """Unit-variance noise (num, channels) that changes over about `width` frames."""
+    """Draw unit-variance noise, (num, channels), that changes over about `width` frames."""
     knots = rng.standard_normal((num // width + 3, channels))
     at = np.arange(num) / width
     left = at.astype(int)
@@ -67,7 +67,7 @@ def _smooth(rng: np.random.Generator, num: int, width: int, channels: int) -> np
 
 
 def pose_track(script: Script) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joint angles and air (F, channels), place (F,) in body heights and facing (F,) +-1, frame by frame."""
+    """Return joint angles and air, (F, channels), place, (F,) in body heights, and facing, (F,) +-1, of each frame."""
     rng = np.random.default_rng(script.seed)
     num = script.num_frames
     pose = np.array([STAND.get(c, 0.0) for c in CHANNELS]) + _smooth(rng, num, 9, len(CHANNELS)) * np.array(
@@ -85,7 +85,7 @@ def pose_track(script: Script) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _joints(pose: np.ndarray, place: np.ndarray, facing: np.ndarray) -> np.ndarray:
-    """Joint positions (F, 14, 2), x to the right and y up from the ground, in body heights."""
+    """Return joint positions, (F, 14, 2), x to the right and y up from the ground, in body heights."""
     p = dict(zip(CHANNELS, np.deg2rad(pose).T, strict=True))
     point = lambda origin, length, angle: origin + length * np.stack([np.sin(angle), -np.cos(angle)], -1)  # noqa: E731
     zero = np.zeros((len(pose), 2))
@@ -110,13 +110,13 @@ JOINTS = ("hip", "neck", "head", "nose", *(j + s for s in "NF" for j in ("should
 
 
 def _colour(rng: np.random.Generator, light: tuple[float, float], vivid: tuple[float, float]) -> np.ndarray:
-    """A random RGB colour with its brightness and its saturation in the given ranges."""
+    """Draw an RGB colour, 0 to 255, with its brightness and its saturation in the given ranges."""
     hue = np.abs((rng.random() * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
     return 255 * rng.uniform(*light) * (1 - rng.uniform(*vivid) * (1 - np.clip(hue, 0, 1)))
 
 
 def _background(rng: np.random.Generator, side: int, ground: int) -> Image.Image:
-    """A pastel place of low contrast, `side` pixels wide and high, its floor from row `ground` down."""
+    """Draw a pastel background of low contrast, `side` pixels wide and high, its floor from row `ground` down."""
     base = _colour(rng, (0.86, 0.98), (0.05, 0.22))
     shade = lambda: tuple(int(c) for c in np.clip(base + rng.uniform(-16, 16, 3), 0, 255))  # noqa: E731
     image = Image.new("RGB", (side, side), shade())
@@ -130,7 +130,10 @@ def _background(rng: np.random.Generator, side: int, ground: int) -> Image.Image
 
 
 def draw_frames(script: Script, size: int = SIZE, start: int = 0, end: int | None = None) -> Iterator[np.ndarray]:
-    """The frames (size, size, 3) uint8 of a script, from frame `start` to `end`; drawn at twice the size."""
+    """Yield the frames of a script, (size, size, 3) uint8, from frame `start` to `end` (exclusive).
+
+    They are drawn at twice the size and reduced. Each frame depends only on the script and its index.
+    """
     body = _joints(*pose_track(script))
     rng = np.random.default_rng([script.seed, 1])
     num, side = script.num_frames, 2 * size
@@ -164,7 +167,7 @@ def draw_frames(script: Script, size: int = SIZE, start: int = 0, end: int | Non
 
 # ------------------------------------------------------------------------------------------ files
 def encode(path: Path, frames: Iterator[np.ndarray], fps: int = FPS) -> None:
-    """An H.264 mp4 of the frames at `path`: a closed group of pictures every 32, so that seeks are exact."""
+    """Write the frames as an H.264 mp4, with a closed group of pictures every 32 frames, so that seeks are exact."""
     with replacing(path) as part, av.open(str(part), "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=fps)
         stream.thread_count, stream.pix_fmt = 1, "yuv420p"
@@ -182,7 +185,7 @@ def _render_video(job: tuple[Path, Script]) -> None:
 
 
 def _parallel(function, jobs: Sequence, num_workers: int | None, desc: str, show: bool = True) -> list:
-    """`function` of every job, in order, in `num_workers` processes (None: all cores; 0: in this one)."""
+    """Return `function` of every job, in order, computed in `num_workers` processes (None: all cores; 0: this one)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores if num_workers is None else num_workers, len(jobs) // 2)
     bar = dict(total=len(jobs), desc=desc, disable=not (show and jobs))
@@ -200,29 +203,30 @@ def _parallel(function, jobs: Sequence, num_workers: int | None, desc: str, show
 
 def make_world(out: Path | str, size: str | Sequence[int] = "demo", seed: int = 0,
                num_workers: int | None = None, *, kind: str = "plain") -> Path:
-    """The path of `out`/annotations.json, after rendering the videos that are not there yet to `out`/videos.
+    """Render the videos of a world to `out`/videos, write `out`/annotations.json, and return its path.
 
-    `size` is a name in SIZES or the numbers of (train, val, test) videos. Stopped half-way it goes on where it
-    was. Of the kind "context", a kick is an "answered_kick" if somebody clapped 3 to 8 seconds before it. Raises
-    ValueError for an unknown size or kind and for a folder that holds another world.
+    size: a name in SIZES or the numbers of (train, val, test) videos. Videos that are there already are kept, so a
+    stopped call continues. num_workers: processes; None: all cores, 0: this one. kind: "plain", or "context", where a
+    kick is an "answered_kick" if somebody clapped 3 to 8 seconds before it. Raises ConfigError for an unknown size or
+    kind and for a folder that holds another world.
     """
     if kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is unknown; give one of {', '.join(KINDS)}")
+        raise ConfigError(f"kind {kind!r} is unknown; give one of {', '.join(KINDS)}")
     if isinstance(size, str) and size not in SIZES:
-        raise ValueError(f"size {size!r} is unknown; give one of {', '.join(SIZES)}, or three numbers of videos "
-                         "such as (80, 20, 40)")
+        raise ConfigError(f"size {size!r} is unknown; give one of {', '.join(SIZES)}, or three numbers of videos "
+                          "such as (80, 20, 40)")
     counts = SIZES[size] if isinstance(size, str) else tuple(int(n) for n in size)
     if len(counts) != 3 or min(counts) < 0 or sum(counts) == 0:
-        raise ValueError(f"size {size!r} is not three numbers of videos (train, val, test); e.g. (80, 20, 40)")
+        raise ConfigError(f"size {size!r} is not three numbers of videos (train, val, test); e.g. (80, 20, 40)")
     out, seconds = Path(out), (10.0, 15.0) if size == "tiny" else (44.0, 63.0)
     (out / "videos").mkdir(parents=True, exist_ok=True)
     made, marker = {"world": VERSION, "seed": seed, "seconds": list(seconds)}, out / "world.json"
     made |= {"kind": kind} if kind != "plain" else {}
     if not marker.exists():
         write_json(marker, made)
-    elif (found := json.loads(marker.read_text())) != made:
-        raise ValueError(f"{out} already holds another world, {found}, not {made}; choose another folder, or "
-                         "delete that one")
+    elif (present := read_object(marker)) != made:
+        raise ConfigError(f"{out} already holds another world, {present}, not {made}; choose another folder, or "
+                          "delete that one")
     scripts = {f"{split}_{index:04d}": script_video(seed, split, index, seconds, kind)
                for split, count in zip(SPLITS, counts, strict=True) for index in range(count)}
     jobs = [(out / f"videos/{name}.mp4", script) for name, script in scripts.items()]
@@ -233,7 +237,7 @@ def make_world(out: Path | str, size: str | Sequence[int] = "demo", seed: int = 
 
 
 def annotations(scripts: dict[str, Script], classes: Sequence[str] = CLASSES) -> dict:
-    """The ActivityNet-layout ground truth of named scripts; `fillers` lists the unlabelled motions likewise."""
+    """Return the ground truth of named scripts in ActivityNet's layout; `fillers` lists the unlabelled motions."""
     rows = lambda events: [{"label": e.label or e.name, "segment": [round(e.start / FPS, 4), round(e.end / FPS, 4)]}  # noqa: E731
                            for e in events]
     return {"version": f"losa world {VERSION}", "classes": list(classes), "database": {
@@ -255,19 +259,19 @@ def _render_clips(job: tuple[tuple[str, ...], int, int, int, int]) -> np.ndarray
 
 def render_clips(motions: Sequence[str], num: int, seed: int, size: int = 48, num_workers: int | None = None,
                  show: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Trimmed clips (num, 3, 16, size, size) uint8 and their labels (num,) int64, indices into `motions`.
+    """Return trimmed clips, (num, 3, 16, size, size) uint8, and their labels, (num,) int64, indices into `motions`.
 
-    Clip i depends only on (motions, seed, i); the motions take turns. Raises ValueError for an unknown motion.
+    Clip i depends only on (motions, seed, i); the motions take turns. Raises ConfigError for an unknown motion.
     """
     if unknown := [m for m in motions if m not in ALL]:
-        raise ValueError(f"unknown motions {unknown}; choose from {', '.join(ALL)}")
+        raise ConfigError(f"unknown motions {unknown}; choose from {', '.join(ALL)}")
     jobs = [(tuple(motions), seed, size, i, min(i + 64, num)) for i in range(0, num, 64)]
     clips = _parallel(_render_clips, jobs, num_workers, "world: clips", show)
     return np.concatenate(clips), np.arange(num, dtype=np.int64) % len(motions)
 
 
 def _sheet_row(name: str) -> list[np.ndarray]:
-    """Eight frames that show one motion (from start to end) or one difficulty."""
+    """Return eight frames that show one motion, from start to end, or one difficulty."""
     if name in ("zoom", "pace"):  # the same moment of eight clips
         clips = [script_clip(np.random.default_rng([VERSION, i]), "kick")[0] for i in range(8)]
         moments = [(s, s.events[0].start + 7 if name == "pace" else 20) for s in clips]
@@ -283,7 +287,7 @@ def _sheet_row(name: str) -> list[np.ndarray]:
 
 
 def contact_sheet(path: Path | str) -> Path:
-    """`path`, a PNG with a row of eight frames for each class, filler, near-twin and difficulty, and its name."""
+    """Write a PNG with a row of eight frames for each class, filler, near-twin and difficulty; return its path."""
     about = {**{n: ("class", m.about) for n, m in ACTIONS.items()},
              **{n: ("filler", m.about) for n, m in {**OTHERS, **TWINS}.items()},
              **{n: ("difficulty", text) for n, text in DIFFICULTIES.items()}}

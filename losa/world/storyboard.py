@@ -18,7 +18,7 @@ KINDS = ("plain", "context")  # in the second, what a kick is called depends on 
 
 @dataclass
 class Event:
-    """One motion from frame `start` to frame `end` (exclusive), with how it is done."""
+    """One motion from frame `start` to frame `end` (exclusive), and how it is performed."""
 
     name: str
     start: int
@@ -43,7 +43,7 @@ class Shot:
 
 @dataclass
 class Script:
-    """All that happens in a video: drawn, it is the same frames every time."""
+    """All that happens in a video. The same script always gives the same frames."""
 
     num_frames: int
     seed: int
@@ -52,11 +52,12 @@ class Script:
 
     @property
     def labelled(self) -> list[Event]:
-        """The labelled events, by time."""
+        """The labelled events, sorted by time."""
         return [e for e in sorted(self.events, key=lambda e: e.start) if e.name in ACTIONS]
 
 
 def _event(rng: np.random.Generator, name: str, start: int, num: int | None = None) -> Event:
+    """Draw how a motion is performed from frame `start` on, for `num` frames or a random time."""
     motion = ALL[name]
     num = num or round(rng.uniform(*motion.seconds) * FPS)
     period = rng.uniform(*motion.period) if motion.cycle else 1.0
@@ -65,6 +66,7 @@ def _event(rng: np.random.Generator, name: str, start: int, num: int | None = No
 
 
 def _shots(rng: np.random.Generator, num_frames: int) -> list[Shot]:
+    """Draw camera settings that follow each other every 5 to 13 s."""
     shots, start = [], 0
     while start < num_frames:
         shots.append(Shot(start, rng.uniform(0.74, 1.12), rng.uniform(0.38, 0.62), int(rng.choice((-1, 1))),
@@ -74,7 +76,7 @@ def _shots(rng: np.random.Generator, num_frames: int) -> list[Shot]:
 
 
 def _fill(rng: np.random.Generator, start: int, end: int, names: Sequence[str]) -> list[Event]:
-    """Fillers between frames `start` and `end`, with a rest before and after each."""
+    """Draw fillers between frames `start` and `end`, with a rest before and after each."""
     events = []
     while True:
         start += round(rng.uniform(0.35, 1.4) * FPS)
@@ -87,7 +89,11 @@ def _fill(rng: np.random.Generator, start: int, end: int, names: Sequence[str]) 
 
 def script_video(seed: int, split: str, index: int, seconds: tuple[float, float] = (44.0, 63.0),
                  kind: str = "plain") -> Script:
-    """The script of one untrimmed video of `seconds` (shortest, longest); labelled for 28 to 30 % of the time."""
+    """Return the script of one untrimmed video; 28 to 30 % of its time is labelled.
+
+    seconds: the least and the greatest length. kind: "plain", or "context", where what a kick is called depends on an
+    earlier signal.
+    """
     rng = np.random.default_rng([VERSION, seed, SPLITS.index(split), index, *([1] if kind == "context" else [])])
     while True:
         script = _draw_script(rng, seconds, kind == "context")
@@ -96,6 +102,7 @@ def script_video(seed: int, split: str, index: int, seconds: tuple[float, float]
 
 
 def _draw_script(rng: np.random.Generator, seconds: tuple[float, float], context: bool) -> Script:
+    """Draw the script of one video: first which actions and how long, then gaps, fillers, signals and shots."""
     most = max(2, round(seconds[1] / 10))
     units = [c for c in CLASSES if c != "rise"]  # every sit is followed by its rise
     chances = [0.4 if u in ANSWERS else 0.6 / (len(units) - len(ANSWERS)) for u in units] if context else None
@@ -141,14 +148,14 @@ def _draw_script(rng: np.random.Generator, seconds: tuple[float, float], context
 
 
 def _is_clear(script: Script) -> bool:
-    """Whether no signal ended shortly before a motion that answers none."""
+    """Tell whether no signal ends shortly before a motion that answers none."""
     ends = [e.end for e in script.events if e.name == SIGNAL]
     return not any(0 <= e.start - end <= SILENCE * FPS for e in script.events if e.name in ANSWERS and not e.label
                    for end in ends)
 
 
 def script_clip(rng: np.random.Generator, name: str) -> tuple[Script, int]:
-    """A script around one instance of motion `name`, and the first frame of a clip that shows its middle part."""
+    """Return a script around one instance of a motion, and the first frame of a clip that shows its middle part."""
     pad = 2 * CLIP_FRAMES
     event = _event(rng, name, pad)
     script = Script(event.end + pad, int(rng.integers(1 << 31)), [event], _shots(rng, 1))

@@ -7,7 +7,7 @@ import torch
 from losa.inspection import lesson
 from losa.inspection.lesson import by_hand, colours, sight, training_step
 from losa.inspection.run_folder import open_run
-from losa.inspection.timeline import rescore_of
+from losa.inspection.timeline import make_rescore
 from losa.presets import PRESETS
 from losa.workflows.run import run as run_config
 
@@ -48,7 +48,7 @@ def test_gates_as_they_were_learnt_give_the_runs_predictions_and_others_do_not(r
     learnt = run.model.fusion.static_gates().mean(2).detach().numpy()
     gates, sigma = learnt.copy(), run.config.nms_sigma
     rescore, before = by_hand(run, gates), run.model.state_dict()["fusion.gate"].clone()
-    same, expected = rescore(sigma, video.id), rescore_of(run)(sigma, video.id)
+    same, expected = rescore(sigma, video.id), make_rescore(run)(sigma, video.id)
     assert [r["label"] for r in same["records"]] == [r["label"] for r in expected["records"]]
     for name in ("segment", "score"):
         np.testing.assert_allclose(*([r[name] for r in x["records"]] for x in (same, expected)), atol=1e-4)

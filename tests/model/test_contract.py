@@ -18,7 +18,7 @@ from losa.model.checkpoint import load_model
 from losa.model.contract import RULES, STEPS, check_adapter
 from losa.presets import PRESETS
 from losa.sweeps.plan import plan
-from losa.sweeps.sweep import changed
+from losa.sweeps.sweep import check_adapter_unchanged
 from losa.workflows.run import run
 
 
@@ -195,7 +195,8 @@ def test_a_sweep_tells_adapters_apart_by_their_code(tmp_path, monkeypatch, reque
         seen.append([r.folder for r in runs])
     assert seen[0] == seen[1] and seen[0][0] == seen[2][0] and seen[0][1] != seen[2][1]
     (tmp_path / "mine.py").write_text("Mine = 3")
-    assert changed(runs[0]) == {} and "edited since the sweep began" in changed(runs[1])["error"]
+    assert check_adapter_unchanged(runs[0]) == {} and "edited since the sweep began" in check_adapter_unchanged(
+        runs[1])["error"]
 
 
 def test_a_notebooks_own_default_tells_sweeps_apart_too(tmp_path, monkeypatch):

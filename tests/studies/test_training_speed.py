@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from losa.annotations.dataset import load_annotations
-from losa.studies.training_speed import PHASES, VARIANTS, made_up, train_speed, train_speed_table
+from losa.studies.training_speed import PHASES, VARIANTS, make_data, train_speed, train_speed_table
 from losa.taps.open import backbone_taps
 
 
 def test_the_made_up_cache_is_full_and_as_long_as_the_videos(tmp_path):
-    config = made_up(tmp_path, 3, (44, 46))
+    config = make_data(tmp_path, 3, (44, 46))
     cache, live = backbone_taps(config)
     videos = load_annotations(config.annotations).subset("train")
     assert len(videos) == 3 and live is not None and all(cache.has(video) for video in videos)

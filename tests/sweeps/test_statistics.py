@@ -17,11 +17,11 @@ from losa.sweeps.statistics import (
     bootstrap_scores,
     compare_groups,
     converged,
+    draw_run,
     interval,
     optimism,
     paired_interval,
     pareto,
-    run_draws,
     video_draws,
     weighted_map,
 )
@@ -112,7 +112,7 @@ def test_both_runs_of_a_pair_see_the_same_videos():
     alone, paired = bootstrap_difference([a]), bootstrap_difference([a], [b])
     assert alone.mean == pytest.approx(evaluate(truth, good, TIOU).average_map, abs=1e-12)
     assert paired.mean == pytest.approx(alone.mean - evaluate(truth, bad, TIOU).average_map, abs=1e-12)
-    difference = run_draws(a) - run_draws(b)
+    difference = draw_run(a) - draw_run(b)
     assert (paired.low, paired.high) == pytest.approx(tuple(np.percentile(difference, (2.5, 97.5))))
     other = Judged(records(6, 20, 100)[0], bad, TIOU, "activitynet")
     assert bootstrap_difference([a, other], [b, other]).n == 40

@@ -16,7 +16,7 @@ from losa.model.checkpoint import load_model, save_model
 from losa.model.losa import build
 from losa.model.side_tokens import on_tokens
 from losa.presets import PRESETS
-from losa.studies.memory import MODES, ROWS, forward, make_parts, memory, saved_mib
+from losa.studies.memory import MODES, forward, make_parts, saved_mib
 from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
 from losa.taps.open import backbone_taps, open_source, open_taps
@@ -288,28 +288,3 @@ def test_checkpointing_gives_equal_gradients_and_keeps_less(mode):
     assert saved[1] < 0.3 * saved[0]
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
-
-
-# --- what each costs ------------------------------------------------------------------------------------------------
-
-
-def test_memory_of_the_modes_is_ordered():
-    found = memory(num_clips=1, size="videomae_s", input_size=64)["modes"]
-    saved = {name: row["saved_mib"] for name, row in found.items()}
-    assert list(found) == list(ROWS) and found["head_only"]["ratio"] == 1
-    assert saved["head_only"] < saved["losa"] < saved["side_tokens"]
-    assert saved["losa"] < saved["inside"] < saved["full"]
-    assert all(saved[f"{mode}, checkpointing"] < saved[mode] / 3 for mode in ("inside", "full"))
-    trained = {name: row["trainable_parameters"] for name, row in found.items()}
-    assert trained["losa"] == trained["side_tokens"] and trained["full"] > 22e6 > trained["losa"] > trained["inside"]
-    assert trained["inside"] > trained["head_only"]
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_lower_precision_of_frozen_weights_runs_under_autocast(mode):
-    parts = make_parts(mode, "videomae_s", 32, "cpu", dtype=torch.bfloat16)
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = forward(parts, CLIPS[:16], chunk=1)
-    loss.backward()
-    assert all(p.dtype == torch.float32 and p.grad is not None for p in parts.trained())
-    assert bool(loss.isfinite())

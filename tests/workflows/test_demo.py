@@ -4,15 +4,18 @@ import json
 
 import pytest
 
+from helpers.paths import ROOT
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_ground_truth, read_predictions
 from losa.workflows.demo import demo
+
+QUICKSTART = ROOT / "notebooks" / "00_quickstart.ipynb"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
-    return out, demo(out, size="tiny")
+    return out, demo(out, notebook=QUICKSTART, size="tiny")
 
 
 def test_result_has_what_the_readme_promises(made):
@@ -43,7 +46,13 @@ def test_second_call_reuses_runs_and_says_so(made, capsys):
     out, result = made
     files = [*out.rglob("*.safetensors"), out / "00_quickstart.ipynb"]
     stamps = [path.stat().st_mtime_ns for path in files]
-    assert demo(out, size="tiny")["losa"] == result["losa"]
+    assert demo(out, notebook=QUICKSTART, size="tiny")["losa"] == result["losa"]
     assert stamps == [path.stat().st_mtime_ns for path in files]
     said = capsys.readouterr().out
     assert said.count("trained already") == 2 and "rendering" not in said
+
+
+def test_without_the_notebook_the_demo_goes_on_and_says_so(made, capsys):
+    out, result = made
+    assert demo(out, notebook=out / "nowhere.ipynb", size="tiny")["losa"] == result["losa"]
+    assert "no notebook" in (said := capsys.readouterr().out) and "--notebook" in said and "average mAP" in said

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from helpers.sweep_notebook import alive, begun, write_notebook
-from losa.sweeps.kernels import Leash, end
+from losa.sweeps.kernels import Leash, kill_tree, private_kernels
 from losa.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
@@ -110,4 +111,11 @@ def test_a_leash_ends_what_it_held_and_what_comes_late():
     leash.hold(late)
     assert all(p.wait(10) == -signal.SIGKILL for p in sleepers)
     wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in below), 10)
-    end(first)  # gone already
+    kill_tree(first)  # gone already
+
+
+def test_kernels_use_tcp_only_where_a_socket_would_have_too_long_a_path(monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:
+        for name, transport in (("short", "ipc"), ("long" * 30, "tcp")):
+            monkeypatch.setenv("JUPYTER_RUNTIME_DIR", os.path.join(folder, name))
+            assert private_kernels()().transport == transport
