@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Video
 from losa.errors import CacheError, VideoError
 from losa.taps.cache_files import RowFile, filling, remove_left
-from losa.taps.decoding import _reason, decode_apart, decode_here
+from losa.taps.decoding import decode_here, decode_in_workers, explain
 from losa.video.probe import probe
 
 NUM_PROBED = 16  # files opened at most to guess how large the cache becomes
@@ -92,7 +92,7 @@ def missing_videos(cache, videos: Sequence[Video], quiet: bool,
             if not cache.has(video, copy):
                 missing.setdefault(cache.path(video, copy), []).append(video)
         except (OSError, ValueError) as error:
-            failed[video.id] = _reason(error)
+            failed[video.id] = explain(error)
     return missing, failed
 
 
@@ -144,7 +144,7 @@ class _Job:
     def work(self, num_frames: int, num_workers: int, limit_s: int | float, quiet: bool) -> None:
         """Decodes, computes and writes all of it, under a progress bar over `num_frames`."""
         self.live.threads = max(1, num_workers // len(self.videos))
-        messages = (decode_apart(self.live, self.videos, num_workers, limit_s, self.copy) if num_workers else
+        messages = (decode_in_workers(self.live, self.videos, num_workers, limit_s, self.copy) if num_workers else
                     decode_here(self.live, self.videos, self.copy))
         try:
             with tqdm(total=num_frames, desc=f"taps, copy {self.copy}" if self.copy else "taps", unit="frame",

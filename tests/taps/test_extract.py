@@ -1,5 +1,6 @@
 """Extraction of many videos: equal files however it runs, and what it does with videos that fail, hang or kill."""
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -25,7 +26,7 @@ from losa.taps import decoding
 from losa.taps import extract as extract_module
 from losa.taps.cache_files import RowFile, remove_left
 from losa.taps.cached import CachedTaps
-from losa.taps.decoding import decode_apart, pieces
+from losa.taps.decoding import decode_in_pieces, decode_in_workers
 from losa.taps.extract import expected_frames, extract
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
@@ -118,7 +119,7 @@ def test_signs_are_given_from_the_opening_on(monkeypatch):
     """Before the first message: to open some files is to decode them."""
     reader, signs = serve(monkeypatch, ClockReader(np.arange(100) / 25, 25.0)), []
     monkeypatch.setattr(LiveTaps, "num_snippets", lambda *_: reader.alive() or 8)
-    next(pieces(clock_live(), clock_video(4.0), lambda: signs.append(1)))
+    next(decode_in_pieces(clock_live(), clock_video(4.0), lambda: signs.append(1)))
     assert signs == [1]
 
 
@@ -209,9 +210,9 @@ def test_what_killed_processes_had_begun_is_removed_and_nothing_else(tiny, video
 
 def test_workers_end_when_nobody_listens(tiny, videos):
     _, live = setup(tiny, Path("unused"))
-    messages = decode_apart(live, videos, 2, 60)
+    messages = decode_in_workers(live, videos, 2, 60)
     next(messages)
-    processes = [p for p in decoding.multiprocessing.active_children()]
+    processes = [p for p in multiprocessing.active_children()]
     messages.close()
     assert len(processes) == 2 and not any(p.is_alive() for p in processes)
 
@@ -261,7 +262,7 @@ def test_a_long_video_comes_in_small_pieces(monkeypatch):
     """Two hours: no message holds more than a piece and what its clips overlap."""
     serve(monkeypatch, ClockReader(np.arange(2 * 3600 * 8) / 8, 8.0))
     live, video = clock_live(clip_stride=8), clock_video(7200.0)
-    messages = list(pieces(live, video))
+    messages = list(decode_in_pieces(live, video))
     sizes = [len(m["frames"]) for m in messages[1:-1]]
     assert max(sizes) <= decoding.PIECE_FRAMES + 16 and len(sizes) > 200
     assert sum(m["new"] for m in messages[1:-1]) == live.num_frames(video) == 57600
@@ -277,7 +278,7 @@ def test_a_file_that_is_read_forward_is_read_once(tmp_path, monkeypatch, fields)
     assert live.backend(video) == "av"
     begun, decode = [], video_module.decode
     monkeypatch.setattr(video_module, "decode", lambda *args, **more: (begun.append(args), decode(*args, **more))[1])
-    got, at = [m for m in pieces(live, video) if "frames" in m], 0
+    got, at = [m for m in decode_in_pieces(live, video) if "frames" in m], 0
     assert len(got) > 3 and len(begun) == 1
     live.close()
     for message in got:
