@@ -19,7 +19,8 @@ from losa.inference.candidates import Raw, load_raw
 from losa.machine import best_device
 from losa.model.checkpoint import load_model
 from losa.model.losa import LoSA
-from losa.taps.open import open_source
+from losa.taps.open import open_features
+from losa.taps.source import FeatureSource
 
 FILES = ("annotations", "cache", "features", "weights", "ground_truth", "block_list", "classifier")  # fields with paths
 
@@ -68,15 +69,16 @@ class Run:
         known = seen_by(self.config, self.labelled).classes
         return load_model(self.path, classes=known)[0].to(best_device())
 
-    def source(self, video: Video):
-        """What the model's features of a video come from: the run's cache, completed where it lacks the video."""
-        source = self.__dict__.get("_source")
-        inner = getattr(source, "source", source)
-        if source is None or (hasattr(inner, "has") and not inner.has(video)):
-            needed = tuple(self.videos.values()) if self.config.features else (video,)
-            needed = () if self.config.mode in ("inside", "full") else needed  # then no frames stay in memory
-            self._source = open_source(self.config, needed, device=best_device(), quiet=True, run=self.path)
-        return self._source
+    @cached_property
+    def _features(self) -> FeatureSource:
+        needed = tuple(self.videos.values()) if self.config.features else ()  # without any, no frames stay in memory
+        return open_features(self.config, needed, device=best_device(), quiet=True, run=self.path)
+
+    def source(self, video: Video) -> FeatureSource:
+        """Return the source of the model's features, with the video in its cache if it has one."""
+        if not self._features.has(video):
+            self._features.ensure((video,))
+        return self._features
 
     def video(self, video_id: str) -> Video:
         """The test video of this id. Raises RunError where there is none."""

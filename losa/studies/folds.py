@@ -24,7 +24,7 @@ from losa.files import write_json, write_text
 from losa.machine import best_device
 from losa.sweeps.statistics import paired_interval
 from losa.taps.cached import CachedTaps
-from losa.taps.open import open_taps
+from losa.taps.open import open_features
 from losa.workflows.run import run
 
 MODES = {  # what each replaces in the config
@@ -50,7 +50,7 @@ def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (
     empty = [video.id for video in annotations.videos if not len(video.labels)]
     if empty:
         raise AnnotationError(f"{config.annotations}: {empty} have no instance and can be no fold; leave them out")
-    cache = open_taps(config, annotations.videos, device=best_device())
+    cache = open_features(config, annotations.videos, device=best_device())
     noise = noise_cache(cache, annotations, out / "noise")
     jobs = [(fold_config(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
             for mode in modes for seed in seeds for k in range(len(annotations.videos))]

@@ -15,7 +15,7 @@ from losa.machine import best_device
 from losa.presets import demo, tiny
 from losa.studies.speed import interleaved
 from losa.sweeps.sweep import sweep
-from losa.taps.open import open_taps
+from losa.taps.open import open_features
 from losa.world.render import make_world
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "02_train.ipynb"
@@ -30,7 +30,7 @@ def sweep_speed(out: str | Path, *, size: str = "demo", num_runs: int = 4, jobs:
     out = Path(out)
     make_world(out / "world", size)
     config = (tiny if size == "tiny" else demo)(out).replace(epochs=epochs, warmup_epochs=1)
-    open_taps(config, load_annotations(config.annotations).videos, device=best_device())
+    open_features(config, load_annotations(config.annotations).videos, device=best_device())
     grid, rounds = grid_of(config, num_runs), {1: 0, jobs: 0}
 
     def measure(at_once: int) -> None:

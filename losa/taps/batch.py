@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from losa.taps.source import FeatureSource
+
 ROUND = 32  # snippets: few different lengths spare time and memory, since kernels are prepared for each
 
 
@@ -21,7 +23,7 @@ class Batch(NamedTuple):
     videos: list[str]
 
 
-def stack(samples: list[dict], source, device: torch.device | str) -> Batch:
+def stack(samples: list[dict], source: FeatureSource, device: torch.device | str) -> Batch:
     """Samples with their taps, computed or cached, padded with zeros to the longest, rounded up to `ROUND`."""
     taps, last, mask = padded([source.features(sample["fetched"]) for sample in samples], device)
     return Batch(taps, last, mask, [s["segments_grid"].to(device) for s in samples],

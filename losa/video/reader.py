@@ -291,7 +291,7 @@ def _import_decord():
 # --- a file that every reader gets right ----------------------------------------------------------------------------
 
 
-def opened(path: str, threads: int = 1) -> Reader:
+def get_reader(path: str, threads: int = 1) -> Reader:
     """One lazily opened reader per file and process; of a few files, since each holds decoded frames."""
     if (path, threads) not in _readers:
         _readers[path, threads] = Reader(path, num_threads=threads)

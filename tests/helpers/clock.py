@@ -49,5 +49,5 @@ def serve(monkeypatch, reader):
     """Every file is this reader."""
     from losa.taps import live as taps
 
-    monkeypatch.setattr(taps, "opened", lambda path, threads=1: reader)
+    monkeypatch.setattr(taps, "get_reader", lambda path, threads=1: reader)
     return reader

@@ -7,13 +7,26 @@ import torch
 
 from losa.annotations.dataset import Video
 from losa.segments import Grid
+from losa.taps.npy import FeatureRecipe
 
 
 class Numbers:
     """A source whose feature at snippet j of a video is j, so that a window can be read back."""
 
+    tuned = None
+    recipe = FeatureRecipe("made up", dim=3, stride=2, frames=2, layers=(0, 1))
+
     def __init__(self, total):
         self.total = total
+
+    def has(self, video, copy=0):
+        return True
+
+    def ensure(self, videos):
+        pass
+
+    def decode_counts(self, videos):
+        return {}
 
     def num_snippets(self, video):
         return self.total
@@ -21,7 +34,7 @@ class Numbers:
     def time_grid(self, video):
         return Grid(8.0, 2)
 
-    def fetch(self, video, start, stop):
+    def fetch(self, video, start, stop, copy=0):
         return {"at": torch.arange(start, stop).float()}
 
     def features(self, fetched):
@@ -37,6 +50,8 @@ def a_video(name="a", segments=((4.0, 9.0), (30.0, 31.0))):
 
 class Waves(Numbers):
     """Features that differ from snippet to snippet."""
+
+    recipe = FeatureRecipe("made up", dim=8, stride=2, frames=2, layers=(0, 1))
 
     def features(self, fetched):
         x = torch.sin(fetched["at"] * torch.arange(1, 9)[:, None] * 0.37)

@@ -24,7 +24,7 @@ from losa.presets import PRESETS
 from losa.sweeps.kernels import private_kernels
 from losa.sweeps.plan import expand, parameters_of, plan
 from losa.sweeps.sweep import THREADS, SweepResult, environment, sweep
-from losa.taps.open import open_taps
+from losa.taps.open import open_features
 
 TRAIN = ROOT / "notebooks" / "02_train.ipynb"
 
@@ -294,7 +294,7 @@ def test_training_runs_of_two_seeds(tiny, tmp_path):
     """The training notebook itself, two at a time: the runs are those of the package, the cache is shared."""
     config = PRESETS["tiny"](tiny, cache=str(tmp_path / "taps"))
     given = {k: [v] for k, v in config.to_dict().items() if v != Config().to_dict()[k]}
-    open_taps(config, load_annotations(config.annotations).videos, quiet=True)
+    open_features(config, load_annotations(config.annotations).videos, quiet=True)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "taps").iterdir()}
     result = sweep(TRAIN, {**given, "seed": [0, 1]}, tmp_path / "out", jobs=2, quiet=True)
     assert [row["status"] for row in result.runs] == ["ok", "ok"], [row["error"] for row in result.runs]
@@ -321,7 +321,7 @@ def test_the_benchmark_measures_what_it_says(tmp_path, monkeypatch):
         return SweepResult(out, [], ok=0, error=0, timeout=0, dead=0, skipped=0)
 
     calls = []
-    for name, value in {"sweep": fake, "make_world": lambda *a: None, "open_taps": lambda *a, **k: None,
+    for name, value in {"sweep": fake, "make_world": lambda *a: None, "open_features": lambda *a, **k: None,
                         "load_annotations": lambda path: Annotations((), ())}.items():
         monkeypatch.setattr(module, name, value)
     found = module.sweep_speed(tmp_path, size="tiny", num_runs=3, repeats=2)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from helpers.clock import clock_video
+from helpers.made_sources import Numbers
 from losa.annotations.dataset import load_annotations
 from losa.backbones import vit as backbones
 from losa.backbones.vit import VideoViT, freeze_backbone
@@ -20,9 +21,10 @@ from losa.taps import decoding
 from losa.taps import live as taps_module
 from losa.taps.augment import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
 from losa.taps.cached import CachedTaps
+from losa.taps.extract import fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.open import fill, open_taps
+from losa.taps.open import open_features
 from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
 from losa.training.windows import Windows
@@ -165,7 +167,7 @@ def test_the_video_itself_keeps_the_name_it_always_had(tiny, videos, tmp_path):
 def test_videos_to_train_on_alone_are_copied(tiny, videos, tmp_path):
     config = PRESETS["tiny"](tiny, cache=str(tmp_path), copies=2, frame_stride=8)
     some = [next(v for v in videos if v.subset == subset) for subset in ("train", "val")]
-    source = open_taps(config, some, quiet=True)
+    source = open_features(config, some, quiet=True)
     assert [[source.has(video, copy) for copy in (0, 1, 2)] for video in some] == [[True, True, False],
                                                                                   [True, False, False]]
     with pytest.raises(CacheError, match="no cached taps of copy 2 of video"):
@@ -187,10 +189,11 @@ def test_features_of_others_have_no_copies(tmp_path):
 # --- in training ----------------------------------------------------------------------------------------------------
 
 
-class Asked:
+class Asked(Numbers):
     """A source of nothing that remembers what it was asked for."""
 
     def __init__(self, live):
+        super().__init__(0)
         self.live, self.calls = live, []
         self.num_snippets, self.time_grid = live.num_snippets, live.time_grid
 

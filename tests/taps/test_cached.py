@@ -1,6 +1,5 @@
 """The taps cache against taps computed on the fly, its key, and what it refuses."""
 
-import json
 import shutil
 import zlib
 from dataclasses import replace
@@ -22,10 +21,10 @@ from losa.errors import CacheError
 from losa.files import content_id
 from losa.presets import PRESETS
 from losa.taps import live as taps_module
-from losa.taps.cache_files import mapped, verify
+from losa.taps.cache_files import map_rows, verify
 from losa.taps.cached import CachedTaps
+from losa.taps.extract import fill
 from losa.taps.live import LiveTaps
-from losa.taps.open import fill, open_taps
 from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
 from losa.training.windows import Windows, loader
@@ -114,7 +113,7 @@ def test_damaged_files_are_noticed(tiny, videos, tmp_path, damage):
         path.unlink()
     else:
         path.write_bytes(content if damage == "flip" else content[:-100])
-    with pytest.raises(CacheError, match="are damaged; delete that file"):
+    with pytest.raises(CacheError, match=rf"{path} are damaged \(.+\); delete {path.name} and {path.stem}.json there"):
         cache.fetch(videos[0], 0, 4)
 
 
@@ -137,16 +136,6 @@ def test_size_is_said_before_and_true_afterwards(tiny, videos, tmp_path, capsys)
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "c").iterdir()}
     fill(cache, live, videos[:2])
     assert capsys.readouterr().out == "" and stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "c").iterdir()}
-
-
-def test_open_taps_gives_cache_or_live_with_equal_recipe(tiny, videos, tmp_path):
-    config = PRESETS["tiny"](tiny, cache=str(tmp_path), taps="half")
-    cached = open_taps(config, videos[:1], quiet=True)
-    live = open_taps(config.replace(cache=""), videos[:1], quiet=True)
-    assert isinstance(cached, CachedTaps) and isinstance(live, LiveTaps) and cached.recipe == live.recipe
-    assert json.loads(cached.path(videos[0]).with_suffix(".json").read_text())["recipe"]["layers"] == [0, 1, 2, 3, 4, 5]
-    stored, fresh = (s.features(s.fetch(videos[0], 2, 20))[0] for s in (cached, live))
-    assert stored.shape == (3, 96, 18, 1, 1) and np.allclose(stored, fresh, rtol=2e-3, atol=2e-3)
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
@@ -249,7 +238,7 @@ def test_few_files_are_open_however_many_are_cached(tmp_path):
     for i in range(100):
         path = str(tmp_path / f"{i}.npy")
         verify(path, zlib.crc32(np.full((3, 2), i, np.float16)), 3, 2)
-        assert mapped(path)[0, 0] == i
+        assert map_rows(path)[0, 0] == i
     assert len(list(open_files())) - before <= 64
 
 

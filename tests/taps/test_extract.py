@@ -27,10 +27,9 @@ from losa.taps import extract as extract_module
 from losa.taps.cache_files import RowFile, remove_left
 from losa.taps.cached import CachedTaps
 from losa.taps.decoding import decode_in_pieces, decode_in_workers
-from losa.taps.extract import expected_frames, extract
+from losa.taps.extract import estimate_frames, extract, fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.open import fill
 from losa.taps.recipe import TapRecipe
 from losa.video import reader as video_module
 from losa.workflows.extract_dataset import extract_all, folder_videos
@@ -233,7 +232,7 @@ def test_size_is_known_without_opening_a_file(monkeypatch, fields):
     exact = [live.num_frames(video) for video in some]
     serve(monkeypatch, None)
     monkeypatch.setattr(extract_module, "probe", None)
-    assert expected_frames(live.recipe, some) == (exact, 0) and reader is not None
+    assert estimate_frames(live.recipe, some) == (exact, 0) and reader is not None
 
 
 def test_of_many_files_without_a_rate_a_few_are_opened(monkeypatch):
@@ -245,7 +244,7 @@ def test_of_many_files_without_a_rate_a_few_are_opened(monkeypatch):
     monkeypatch.setattr(extract_module, "probe", lambda path: opened.append(path) or Info)
     live = clock_live()
     many = [clock_video(10.0, name=str(i)) for i in range(1000)]
-    frames, guessed = expected_frames(live.recipe, many)
+    frames, guessed = estimate_frames(live.recipe, many)
     assert frames == [250] * 1000 and len(opened) == extract_module.NUM_PROBED and guessed == 1000 - len(opened)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from helpers.clock import ClockBackbone, ClockReader, clock_video, serve
+from helpers.made_sources import Numbers
 from losa.annotations.dataset import load_annotations
 from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.config import Config
@@ -20,9 +21,10 @@ from losa.presets import PRESETS
 from losa.segments import Grid
 from losa.taps.cached import CachedTaps
 from losa.taps.export import export
+from losa.taps.extract import fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.open import fill, open_taps
+from losa.taps.open import open_features
 from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
 
@@ -162,15 +164,13 @@ def test_a_video_without_a_frame_rate_has_no_times(tmp_path):
 # --- another rate ---------------------------------------------------------------------------------------------------
 
 
-class Rows:
+class Rows(Numbers):
     """A source of given rows with one tap, 2 x 2, that is the last layer scaled by place."""
 
     def __init__(self, rows, tubelet=2):
+        super().__init__(rows.shape[1])
         self.rows, self.grid = rows, Grid(8.0, tubelet)
         self.recipe = replace(RECIPE, dim=rows.shape[0])
-
-    def num_snippets(self, video):
-        return self.rows.shape[1]
 
     def time_grid(self, video):
         return self.grid
@@ -229,10 +229,10 @@ def test_the_recipe_of_another_rate_is_another():
 def test_config_names_a_folder_of_features(tmp_path):
     videos, truth = write(tmp_path, (50, 60))
     config = Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none")
-    source = open_taps(config, videos, quiet=True)
+    source = open_features(config, videos, quiet=True)
     assert isinstance(source, NpyFeatures) and source.recipe.dim == 5 and source.recipe.layers == ()
     assert source.recipe.clip_length // source.recipe.tubelet == 1 and source.decode_counts(videos) == {}
-    fixed = open_taps(config.replace(snippets_per_video=192), videos, quiet=True)
+    fixed = open_features(config.replace(snippets_per_video=192), videos, quiet=True)
     assert fixed.num_snippets(videos[0]) == 192 and fixed.recipe.dim == 5
     # ActionFormer with force_upsampling: stride (T - 1) * s + n over 192 frames, the first in the middle of its own
     span = (50 - 1) * 4 + 16
@@ -289,7 +289,7 @@ def test_real_annotations_with_features_in_the_reference_layout(shared_data, tmp
         np.save(tmp_path / f"{video.id}.npy", np.zeros((max(length, 1), 3), np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        source = open_taps(Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none"), videos)
+        source = open_features(Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none"), videos)
     assert len(videos) == 412 and source.time_axis == -2
     for video in videos:
         fps = data[video.id]["fps"]

@@ -25,7 +25,7 @@ from losa.presets import PRESETS, postprocess
 from losa.taps import decoding, extract
 from losa.taps import live as taps
 from losa.taps.cached import CachedTaps
-from losa.taps.open import open_taps
+from losa.taps.open import open_features
 from losa.video.folder import find_videos, same
 from losa.workflows import predict_videos as own
 from losa.workflows.predict_videos import predict_files
@@ -126,7 +126,7 @@ def test_nothing_is_left_behind_and_nothing_done_twice(made, run, monkeypatch):
 def test_another_model_does_not_take_over_what_is_finished(made, run, world, tmp_path):
     folder, result = made
     model, config, classes = load_model(run)
-    recipe = open_taps(config.replace(cache=""), ()).recipe
+    recipe = open_features(config.replace(cache=""), ()).recipe
     with torch.no_grad():
         next(model.parameters()).add_(0.01)
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
@@ -274,7 +274,7 @@ def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
 def test_a_run_on_features_of_others_says_so(run, world, tmp_path):
     model, config, classes = load_model(run)
     config = config.replace(features="feats", feature_stride=4, taps="none")
-    recipe = open_taps(load_model(run)[1].replace(cache=""), ()).recipe
+    recipe = open_features(load_model(run)[1].replace(cache=""), ()).recipe
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.raises(OwnVideoError, match="trained on features that others computed"):
         predict_files(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
@@ -314,7 +314,7 @@ def test_a_disk_too_small_is_said_before_it_is_full(run, world, tmp_path, monkey
 
 def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with(run, world, tmp_path):
     model, config, classes = load_model(run)
-    recipe = open_taps(config.replace(cache=""), ()).recipe
+    recipe = open_features(config.replace(cache=""), ()).recipe
     config = config.replace(class_agnostic=True, classifier="scores.json")
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.warns(UserWarning, match="scores.json, which knows nothing of these videos"):
