@@ -15,10 +15,10 @@ from losa.annotations.dataset import Video
 from losa.backbones import vit as backbones
 from losa.errors import AnnotationError
 from losa.segments import Grid
-from losa.taps.augment import cut_and_mirror, draw_change, phase, recolour
+from losa.taps.augment import choose_phase, cut_and_mirror, draw_change, recolour
 from losa.taps.recipe import TapRecipe, find_file
 from losa.video.probe import check_file
-from losa.video.reader import Reader, close_readers, get_reader
+from losa.video.reader import close_readers, get_reader
 from losa.video.sampling import sample_indices
 
 FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound (3 GB for a long video)
@@ -51,8 +51,8 @@ class LiveTaps:
         for video in videos:
             check_file(find_file(video))
 
-    def reader(self, video: Video, alive: Callable | None = None) -> Reader:
-        """Return the open file, which belongs to this process alone.
+    def reader(self, video: Video, alive: Callable | None = None):
+        """Return the open file (`losa.video.reader.Reader`), which belongs to this process alone.
 
         alive: called now and then from here on, while the file is opened and read; None leaves that as it is.
         """
@@ -113,7 +113,7 @@ class LiveTaps:
         """
         r = self.recipe
         self.reader(video, alive)
-        indices, shift = self.frame_indices(video), phase(copy, r.clip_stride // r.tubelet)
+        indices, shift = self.frame_indices(video), choose_phase(copy, r.clip_stride // r.tubelet)
         indices = np.concatenate([indices[:1].repeat(shift * r.tubelet), indices])
         start, stop = start + shift, stop + shift
         first = max(0, (start * r.tubelet - r.clip_length) // r.clip_stride + 1)

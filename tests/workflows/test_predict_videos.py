@@ -26,7 +26,7 @@ from losa.taps import decoding, extract
 from losa.taps import live as taps
 from losa.taps.cached import CachedTaps
 from losa.taps.open import open_features
-from losa.video.folder import find_videos, same
+from losa.video.folder import find_videos, fold
 from losa.workflows import predict_videos as own
 from losa.workflows.predict_videos import predict_files
 from losa.workflows.run import run as train_and_test
@@ -333,7 +333,7 @@ def test_ids_are_unique_whatever_the_disk_thinks(tmp_path):
     found = find_videos(tmp_path)
     assert {p.relative_to(tmp_path).as_posix() for p in found.values()} == set(names) - {".hidden/c.mp4", "x.txt"}
     assert found["sub/a"].parent.name == "sub" and found["a.mov"].suffix == ".mov" and "u\u0308" in found
-    assert len({same(name) for name in found}) == 7
+    assert len({fold(name) for name in found}) == 7
     assert find_videos(tmp_path) == found
 
 
