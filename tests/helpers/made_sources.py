@@ -6,8 +6,13 @@ import numpy as np
 import torch
 
 from losa.annotations.dataset import Video
+from losa.backbones.vit import VideoViT, freeze_backbone
+from losa.presets import PRESETS
 from losa.segments import Grid
+from losa.taps.cached import CachedTaps
+from losa.taps.live import LiveTaps
 from losa.taps.npy import FeatureRecipe
+from losa.taps.recipe import TapRecipe
 
 
 class Numbers:
@@ -56,3 +61,16 @@ class Waves(Numbers):
     def features(self, fetched):
         x = torch.sin(fetched["at"] * torch.arange(1, 9)[:, None] * 0.37)
         return x.expand(2, 8, -1)[..., None, None], x
+
+
+def whole(source, video):
+    """The features of a whole video."""
+    return source.features(source.fetch(video, 0, source.num_snippets(video)))
+
+
+def live_and_cache(tiny, folder, **fields):
+    """A small random backbone on the fly, and an empty cache for its taps in `folder`."""
+    torch.manual_seed(0)
+    backbone = freeze_backbone(VideoViT(dim=24, depth=3, num_heads=2, contrast=True))
+    recipe = TapRecipe.make(PRESETS["tiny"](tiny, **fields), backbone)
+    return LiveTaps(backbone, recipe), CachedTaps(folder, recipe)

@@ -1,31 +1,23 @@
 """Further copies of training videos: pixels and clips by brute force, cached against live, and what the cache names."""
 
-import hashlib
-import json
-import zlib
 from collections import defaultdict
-from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
 from helpers.clock import clock_video
-from helpers.made_sources import Numbers
+from helpers.made_sources import Numbers, live_and_cache
 from losa.annotations.dataset import load_annotations
 from losa.backbones import vit as backbones
-from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.errors import CacheError, ConfigError, FeatureError
 from losa.presets import PRESETS
 from losa.taps import decoding
 from losa.taps import live as taps_module
 from losa.taps.augment import GAIN, SMALLEST, Change, choose_phase, cut_and_mirror, draw_change, recolour
-from losa.taps.cached import CachedTaps
 from losa.taps.extract import fill
-from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
 from losa.taps.open import open_features
-from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
 from losa.training.windows import Windows
 from losa.video.reader import Reader
@@ -34,13 +26,6 @@ from losa.video.reader import Reader
 @pytest.fixture(scope="module")
 def videos(tiny):
     return load_annotations(tiny / "world" / "annotations.json").videos
-
-
-def live_and_cache(tiny, folder, **fields):
-    torch.manual_seed(0)
-    backbone = freeze_backbone(VideoViT(dim=24, depth=3, num_heads=2, contrast=True))
-    recipe = TapRecipe.make(PRESETS["tiny"](tiny, **fields), backbone)
-    return LiveTaps(backbone, recipe), CachedTaps(folder, recipe)
 
 
 # --- what is drawn --------------------------------------------------------------------------------------------------
@@ -143,26 +128,6 @@ def test_a_cached_copy_is_the_live_copy_wherever_a_window_starts(tiny, videos, t
 
 
 # --- its place in the cache -----------------------------------------------------------------------------------------
-
-
-def test_the_video_itself_keeps_the_name_it_always_had(tiny, videos, tmp_path):
-    """The formula of caches written before there were copies, by hand."""
-    _, cache = live_and_cache(tiny, tmp_path)
-    data, video = videos[0].path.read_bytes(), videos[0]
-    pieces = [i * max(len(data) - 2**15, 0) // 7 for i in range(8)]
-    content = hashlib.sha256(str(len(data)).encode() + b"".join(data[at:at + 2**15] for at in pieces)).hexdigest()
-    recipe = {**asdict(cache.stored), "snippet_frames": None, "snippets_per_video": None}
-    assert recipe["format"] == 2 and list(recipe) == [
-        "weights", "dim", "layers", "grid", "clip_length", "tubelet", "clip_stride", "sample_fps", "frame_stride",
-        "frames_per_video", "input_size", "resize", "mean", "std", "compute_dtype", "format", "snippet_frames",
-        "snippets_per_video"]
-    text = f"{json.dumps([content, float(video.start), float(video.duration)])} {json.dumps(recipe, sort_keys=True)}"
-    assert cache.path(video).name == f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
-    copied = json.dumps([content, float(video.start), float(video.duration), 2, zlib.crc32(video.id.encode()), 1])
-    text = f"{copied} {json.dumps(recipe, sort_keys=True)}"
-    assert cache.path(video, 2).name == f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
-    renamed = replace(video, id="renamed")
-    assert cache.path(renamed) == cache.path(video) and cache.path(renamed, 2) != cache.path(video, 2)
 
 
 def test_videos_to_train_on_alone_are_copied(tiny, videos, tmp_path):

@@ -26,7 +26,7 @@ from losa.taps import decoding, extract
 from losa.taps import live as taps
 from losa.taps.cached import CachedTaps
 from losa.taps.open import open_features
-from losa.video.folder import find_videos, fold
+from losa.video.folder import find_videos
 from losa.workflows import predict_videos as own
 from losa.workflows.predict_videos import predict_files
 from losa.workflows.run import run as train_and_test
@@ -323,18 +323,6 @@ def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
-
-
-def test_ids_are_unique_whatever_the_disk_thinks(tmp_path):
-    names = ["a.mp4", "a.mov", "b.mp4", "sub/a.mp4", ".hidden/c.mp4", "u\u0308.mp4", "B.mkv", "a.mp4.mp4", "x.txt"]
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    found = find_videos(tmp_path)
-    assert {p.relative_to(tmp_path).as_posix() for p in found.values()} == set(names) - {".hidden/c.mp4", "x.txt"}
-    assert found["sub/a"].parent.name == "sub" and found["a.mov"].suffix == ".mov" and "u\u0308" in found
-    assert len({fold(name) for name in found}) == 7
-    assert find_videos(tmp_path) == found
 
 
 def test_names_that_are_no_utf8_still_make_valid_files(tmp_path):
