@@ -25,7 +25,6 @@ from losa.inspection.run_folder import open_run
 from losa.inspection.timeline import video_table
 from losa.model.checkpoint import load_model
 from losa.presets import PRESETS
-from losa.video.folder import given_paths
 from losa.workflows import demo as demos
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -191,19 +190,6 @@ def test_own_video_notebook_leaves_what_one_can_look_at(executed):
     assert set(read_predictions(folder / "found" / "predictions.json")) == new
     assert {path.stem for path in (folder / "found" / "subtitles").glob("*.srt")} == new
     assert "<html" in (folder / "found" / "index.html").read_text()
-
-
-def test_paths_are_seen_from_where_the_notebook_runs_and_what_is_forgotten_is_told(tmp_path):
-    for name in ("films", "t.csv"):
-        (tmp_path / name).mkdir()
-    assert given_paths(tmp_path, videos="films", labels="t.csv") == [tmp_path / "films", tmp_path / "t.csv", None]
-    assert given_paths(tmp_path, videos="", labels="") == [None, None, None]
-    with pytest.raises(ValueError, match="set the parameter `labels`"):
-        given_paths(tmp_path, videos="films", labels="")
-    with pytest.raises(ValueError, match="set the parameter `videos`"):
-        given_paths(tmp_path, videos="", labels="t.csv")
-    with pytest.raises(FileNotFoundError, match="nowhere.csv: neither in"):
-        given_paths(tmp_path, videos="films", labels="nowhere.csv")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

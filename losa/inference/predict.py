@@ -20,6 +20,7 @@ from losa.model.losa import LoSA
 from losa.model.points import decode, points
 from losa.segments import Grid
 from losa.taps.batch import padded, rounded
+from losa.taps.source import FeatureSource
 
 BATCH_WINDOWS = 8  # run together, at most
 BATCH_NUMBERS = 2**24  # of features in them, at most, where more than one window runs
@@ -50,7 +51,7 @@ class Window(NamedTuple):
     features: tuple[Tensor, Tensor]
 
 
-def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
+def predict_video(model: LoSA, source: FeatureSource, video: Video, config: Config) -> Raw:
     """Candidates of one video: the best `config.pre_nms_topk` (per level and window with `config.topk_per_level`).
 
     The model must be in eval mode. Segments are clipped to the video.
@@ -58,7 +59,8 @@ def predict_video(model: LoSA, source, video: Video, config: Config) -> Raw:
     return predict(model, source, [video], config, quiet=True)[video.id]
 
 
-def predict(model: LoSA, source, videos: Sequence[Video], config: Config, quiet: bool = False) -> dict[str, Raw]:
+def predict(model: LoSA, source: FeatureSource, videos: Sequence[Video], config: Config,
+            quiet: bool = False) -> dict[str, Raw]:
     """Candidates of every video as in `predict_video`, with a progress bar.
 
     Windows that get the same padded length run together, so that each is computed as it would be alone.
@@ -77,7 +79,7 @@ def predict(model: LoSA, source, videos: Sequence[Video], config: Config, quiet:
 
 
 @torch.no_grad()
-def windows_of(source, video: Video, config: Config) -> Iterator[Window]:
+def windows_of(source: FeatureSource, video: Video, config: Config) -> Iterator[Window]:
     """The windows of a video with their features, one after the other."""
     align = source.recipe.clip_length // source.recipe.tubelet if config.short_scope == "clip" else 1
     for start, stop, first, last in window_spans(source.num_snippets(video), config.window, config.window_overlap,
@@ -114,7 +116,7 @@ def best_of(answers: list[tuple], video: Video, config: Config) -> Raw:
 
 
 @torch.no_grad()
-def video_gates(model: LoSA, source, video: Video) -> Float[Tensor, "K R T"] | None:
+def video_gates(model: LoSA, source: FeatureSource, video: Video) -> Float[Tensor, "K R T"] | None:
     """How far each gate is open (taps x ranges x snippets) over a whole video; None for a fusion without gates."""
     tapped, last = (x[None].to(next(model.parameters()).device)
                     for x in source.features(source.fetch(video, 0, source.num_snippets(video))))

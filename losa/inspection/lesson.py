@@ -20,7 +20,8 @@ from losa.model.adapters import spans
 from losa.model.losa import build
 from losa.model.points import losses
 from losa.taps.batch import stack
-from losa.taps.open import open_source
+from losa.taps.live import LiveTaps
+from losa.taps.open import open_live
 from losa.training.train import cut
 from losa.training.windows import Windows
 
@@ -43,12 +44,12 @@ def influence(function: Callable, x: Tensor, dim: int, blank: int, size: int = 1
     return torch.stack([(function(x.index_fill(dim, at, blank)) - whole).norm(dim=0) for at in places]).numpy()
 
 
-def _live(config: Config):
+def _live(config: Config) -> LiveTaps:
     """Open the config's backbone without a cache. Raises RunError where the features are not the backbone's own."""
     if config.features or config.snippet_frames or config.snippets_per_video:
         raise RunError("the lesson needs a backbone and its own snippets; give a run without features, "
                        "snippet_frames and snippets_per_video")
-    return open_source(config.replace(cache=""), ())
+    return open_live(config)
 
 
 def sight(run: RunData, video: Video, tap: int, num_clips: int) -> dict[str, Float[np.ndarray, "T T"]]:

@@ -18,7 +18,8 @@ from losa.inference.candidates import Raw, load_raw
 from losa.machine import best_device
 from losa.model.checkpoint import load_model
 from losa.model.losa import LoSA
-from losa.taps.open import open_source
+from losa.taps.open import open_features
+from losa.taps.source import FeatureSource
 
 
 @dataclass(eq=False)
@@ -66,15 +67,16 @@ class RunData:
         classes = seen_by(self.config, self.labelled).classes
         return load_model(self.path, classes=classes)[0].to(best_device())
 
-    def source(self, video: Video):
-        """Return the source of the model's features for a video: the run's cache, extended by the video if needed."""
-        source = self.__dict__.get("_source")
-        inner = getattr(source, "source", source)
-        if source is None or (hasattr(inner, "has") and not inner.has(video)):
-            needed = tuple(self.videos.values()) if self.config.features else (video,)
-            needed = () if self.config.mode in ("inside", "full") else needed  # then no frames stay in memory
-            self._source = open_source(self.config, needed, device=best_device(), quiet=True, run=self.path)
-        return self._source
+    @cached_property
+    def _features(self) -> FeatureSource:
+        needed = tuple(self.videos.values()) if self.config.features else ()  # without any, no frames stay in memory
+        return open_features(self.config, needed, device=best_device(), quiet=True, run=self.path)
+
+    def source(self, video: Video) -> FeatureSource:
+        """Return the source of the model's features, with the video in its cache if it has one."""
+        if not self._features.has(video):
+            self._features.ensure((video,))
+        return self._features
 
     def video(self, video_id: str) -> Video:
         """Return the test video with this id. Raises RunError where there is none."""

@@ -23,7 +23,7 @@ from losa.inference.postprocess import suppress
 from losa.inference.video_classifier import fuse, read_scores
 from losa.inspection.run_data import RunData
 from losa.video.probe import probe
-from losa.video.reader import opened
+from losa.video.reader import get_reader
 
 Number = int | float
 TRUTH = "ground truth"  # name of the first track
@@ -123,7 +123,7 @@ def make_pictures(video: Video) -> Callable:
 
 def frames(path: str | Path, times_s: Sequence[Number], height: int = 96) -> list[bytes]:
     """Return a JPEG, `height` pixels high, of what a video file shows at each of these times (seconds)."""
-    reader, pictures = opened(str(path)), []
+    reader, pictures = get_reader(str(path)), []
     starts = reader.timestamps
     for time_s in times_s:
         index = int(np.clip(np.searchsorted(starts, time_s + 1e-6, side="right") - 1, 0, len(starts) - 1))

@@ -24,7 +24,7 @@ from losa.files import write_json, write_text
 from losa.machine import best_device
 from losa.sweeps.statistics import paired_interval
 from losa.taps.cached import CachedTaps
-from losa.taps.open import open_taps
+from losa.taps.open import open_features
 from losa.workflows.run import run
 
 MODES = {  # config fields that each mode replaces
@@ -51,7 +51,7 @@ def leave_one_out(config: Config, out: str | Path, *, seeds: tuple[int, ...] = (
     empty = [video.id for video in annotations.videos if not len(video.labels)]
     if empty:
         raise AnnotationError(f"{config.annotations}: {empty} have no instance and cannot be folds; leave them out")
-    cache = open_taps(config, annotations.videos, device=best_device())
+    cache = open_features(config, annotations.videos, device=best_device())
     noise = write_noise_cache(cache, annotations, out / "noise")
     jobs = [(write_fold(config, annotations, mode, seed, k, out, noise), out / f"{mode}_{seed}_{k}")
             for mode in modes for seed in seeds for k in range(len(annotations.videos))]

@@ -16,7 +16,7 @@ from losa.presets import demo, tiny
 from losa.studies.speed import interleaved
 from losa.sweeps.plan import read_notebook
 from losa.sweeps.sweep import sweep
-from losa.taps.open import open_taps
+from losa.taps.open import open_features
 from losa.world.render import make_world
 
 NOTEBOOK = "notebooks/02_train.ipynb"  # what every run executes
@@ -33,7 +33,7 @@ def sweep_speed(out: str | Path, *, notebook: str | Path = NOTEBOOK, size: str =
     read_notebook(notebook)  # before anything is rendered
     make_world(out / "world", size)
     config = (tiny if size == "tiny" else demo)(out).replace(epochs=epochs, warmup_epochs=1)
-    open_taps(config, load_annotations(config.annotations).videos, device=best_device())
+    open_features(config, load_annotations(config.annotations).videos, device=best_device())
     grid, rounds = seed_grid(config, num_runs), {1: 0, jobs: 0}
 
     def measure(at_once: int) -> None:

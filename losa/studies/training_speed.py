@@ -22,7 +22,7 @@ from losa.model.points import assign_batch, losses, points
 from losa.presets import demo
 from losa.taps.batch import stack
 from losa.taps.cache_files import RowFile
-from losa.taps.open import backbone_taps
+from losa.taps.open import open_features
 from losa.training.optimiser import make_optimiser
 from losa.training.train import train
 from losa.training.windows import Windows, batch_indices, loader
@@ -77,7 +77,7 @@ def make_data(folder: Path, num_videos: int, seconds: tuple[int, int]) -> Config
     write_text(folder / "annotations.json", json.dumps({"classes": [f"class_{i}" for i in range(10)],
                                                         "database": database}))
     config = demo(folder, annotations=str(folder / "annotations.json"), val_subset="", warmup_epochs=0, val_every=1000)
-    cache, _ = backbone_taps(config)
+    cache = open_features(config, ())
     cache.folder.mkdir()
     for video in load_annotations(config.annotations).subset("train"):
         num = int(video.duration * FPS) // cache.stored.tubelet
@@ -98,7 +98,7 @@ def epoch_seconds(config: Config, out: Path) -> list[float]:
 def phase_seconds(config: Config, num_steps: int) -> dict[str, float]:
     """Return the median seconds of each of `PHASES` over `num_steps` training steps."""
     annotations = load_annotations(config.annotations)
-    cache, _ = backbone_taps(config)
+    cache = open_features(config, ())
     recipe = cache.recipe
     model = build(config, dim=recipe.dim, num_taps=len(recipe.layers), num_classes=len(annotations.classes),
                   clip_snippets=recipe.clip_length // recipe.tubelet)

@@ -1,9 +1,9 @@
-"""Further copies of a training video: other pixels and another phase of the clip grid, the same snippets.
+"""Augment training videos: further copies with other pixels and shifted clips, but the same snippets.
 
-Copy 0 is the video itself. What copy k > 0 changes depends on k and the video's id alone and is constant over the
-video: a mirror image or not, a part of the picture, its colours. Its clips begin at another frame than those of copy
-0, so that its features differ as those of a camera switched on a little earlier would. Mirror images and exchanged
-colours are not for classes that differ in left and right, or in colour.
+Copy 0 is the video itself. What copy k > 0 changes depends only on k and the video's id and stays the same throughout
+the video: whether it is mirrored, which part of the picture it shows, and its colours. Its clips begin at another frame
+than those of copy 0, as if the camera had been switched on a little earlier. Do not use copies where classes differ in
+left and right or in colour.
 """
 
 import zlib
@@ -14,22 +14,22 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-DRAWN = 1  # version of what is drawn below; part of a copy's key
-SMALLEST = 0.85  # share of the picture's sides that is kept at least
-GAIN = (0.8, 1.2)  # a colour channel is multiplied by
+DRAWN = 1  # version of the random choices below; part of a copy's key in the cache
+SMALLEST = 0.85  # at least this share of the picture's sides is kept
+GAIN = (0.8, 1.2)  # range of the factor of a colour channel
 
 
 class Change(NamedTuple):
-    """What one copy does to every picture of its video."""
+    """What one copy changes in every picture of its video."""
 
     mirror: bool
-    part: tuple[float, float, float]  # side as share of the picture's, and where in the room left: down, right
+    part: tuple[float, float, float]  # sides as a share of the picture's; where the part lies, 0 to 1: down, right
     gain: tuple[float, float, float]
     channels: tuple[int, int, int]  # which channel comes first, second, third
 
 
 def draw_change(video_id: str, copy: int) -> Change | None:
-    """What copy `copy` of a video does to its pixels; None for copy 0."""
+    """Return what copy `copy` of a video changes in its pixels; None for copy 0."""
     if copy == 0:
         return None
     rng = np.random.default_rng([copy, zlib.crc32(video_id.encode())])
@@ -37,14 +37,14 @@ def draw_change(video_id: str, copy: int) -> Change | None:
     part = (float(rng.uniform(SMALLEST, 1)), float(rng.uniform()), float(rng.uniform()))
     gain, channels = rng.uniform(*GAIN, 3), rng.permutation(3)
     if rng.integers(2):
-        channels = np.arange(3)  # colours are made stronger or weaker, or change places
+        channels = np.arange(3)  # either the gain changes or the order of the channels
     else:
         gain = np.ones(3)
     return Change(mirror, part, tuple(map(float, gain)), tuple(map(int, channels)))
 
 
 def cut_and_mirror(frames: UInt8[Tensor, "F H W 3"], change: Change) -> UInt8[Tensor, "F h w 3"]:
-    """The part of the pictures the copy sees, of the same proportions, mirrored or not."""
+    """Return the part of the pictures that the copy shows, of the same proportions, mirrored or not."""
     share, down, right = change.part
     height, width = (max(1, round(share * n)) for n in frames.shape[1:3])
     top, left = (round(at * (n - kept)) for at, n, kept in
@@ -54,20 +54,24 @@ def cut_and_mirror(frames: UInt8[Tensor, "F H W 3"], change: Change) -> UInt8[Te
 
 
 def recolour(frames: UInt8[Tensor, "F 3 H W"], change: Change) -> UInt8[Tensor, "F 3 H W"]:
-    """The pictures in the copy's colours."""
+    """Return the pictures in the copy's colours."""
     gain = torch.tensor(change.gain).view(3, 1, 1)
     return (frames[:, list(change.channels)] * gain).round().clamp(max=255).to(torch.uint8)
 
 
-def phase(copy: int, num: int) -> int:
-    """Snippets by which the copy's clips begin earlier: of the `num` that differ 0, then half of it, a quarter, ..."""
+def choose_phase(copy: int, num: int) -> int:
+    """Return by how many snippets the copy's clips begin earlier, of `num` possible shifts.
+
+    Copy 0 has no shift, the next ones half of `num`, a quarter, three quarters and so on: the first few differ most.
+    """
     order, parts = [0], 1
     while len(order) < num:
         parts *= 2
-        order = list(dict.fromkeys([*order, *(i * num // parts for i in sorted(range(1, parts, 2), key=mirrored))]))
+        odd = sorted(range(1, parts, 2), key=reverse_digits)
+        order = list(dict.fromkeys([*order, *(i * num // parts for i in odd)]))
     return order[copy % num]
 
 
-def mirrored(number: int) -> str:
-    """Its binary digits, the last one first."""
+def reverse_digits(number: int) -> str:
+    """Return the binary digits of a number, the last one first."""
     return f"{number:b}"[::-1]

@@ -1,4 +1,4 @@
-"""Put windows of different length into one padded batch with a mask."""
+"""Pad windows of different length to one batch with a mask."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,11 +7,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-ROUND = 32  # snippets: few different lengths spare time and memory, since kernels are prepared for each
+from losa.taps.source import FeatureSource
+
+ROUND = 32  # snippets; lengths are rounded up to multiples, since kernels are prepared anew for every length
 
 
 class Batch(NamedTuple):
-    """B windows padded to a common length T; segments in grid units of their window."""
+    """B windows padded to a common length T; segments are in grid units of their window."""
 
     taps: Float[Tensor, "B K C T g h"]
     last: Float[Tensor, "B C T"]
@@ -21,8 +23,11 @@ class Batch(NamedTuple):
     videos: list[str]
 
 
-def stack(samples: list[dict], source, device: torch.device | str) -> Batch:
-    """Samples with their taps, computed or cached, padded with zeros to the longest, rounded up to `ROUND`."""
+def stack(samples: list[dict], source: FeatureSource, device: torch.device | str) -> Batch:
+    """Return the samples of `losa.training.windows` as a batch, with their features from the source.
+
+    Windows are padded with zeros to the length of the longest one, rounded up to a multiple of `ROUND`.
+    """
     taps, last, mask = padded([source.features(sample["fetched"]) for sample in samples], device)
     return Batch(taps, last, mask, [s["segments_grid"].to(device) for s in samples],
                  [s["labels"].to(device) for s in samples], [s["video"] for s in samples])
@@ -30,7 +35,10 @@ def stack(samples: list[dict], source, device: torch.device | str) -> Batch:
 
 def padded(features: Sequence[tuple[Float[Tensor, "K C _ g h"], Float[Tensor, "C _"]]], device: torch.device | str
            ) -> tuple[Float[Tensor, "B K C T g h"], Float[Tensor, "B C T"], Bool[Tensor, "B T"]]:
-    """Taps, last layers and mask of windows, zeros beyond their ends; channels are last in memory, as models read."""
+    """Return taps, last layers and mask of windows, with zeros beyond their ends.
+
+    In memory the channels come last, as the model reads them.
+    """
     longest = rounded(max(last.shape[1] for _, last in features))
     num_taps, dim, _, *grid = features[0][0].shape
     taps = features[0][0].new_zeros(len(features), longest, num_taps, *grid, dim).permute(0, 2, 5, 1, 3, 4)
@@ -42,5 +50,5 @@ def padded(features: Sequence[tuple[Float[Tensor, "K C _ g h"], Float[Tensor, "C
 
 
 def rounded(num_snippets: int) -> int:
-    """The length a batch gets whose longest window has so many snippets."""
+    """Return the length of a batch whose longest window has this many snippets."""
     return -(-num_snippets // ROUND) * ROUND

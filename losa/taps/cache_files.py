@@ -1,4 +1,7 @@
-"""The files of a taps cache: rows of one video and a card that says what they are; who may write; which are ours."""
+"""Read and write the files of a taps cache: for each video a .npy with rows of numbers and a .json card about them.
+
+Which file belongs to which video and settings is decided in `losa.taps.recipe`.
+"""
 
 import hashlib
 import json
@@ -17,9 +20,9 @@ from filelock import FileLock, Timeout
 from losa.errors import CacheError
 from losa.files import hold, is_left, write_json
 
-FORMAT = 2  # version of the files below; part of the key
-LOOK_S = 1.0  # who waits for another process looks so often whether there is still something to wait for
-MOST_CARDS = 256  # read at most to tell which version wrote a folder
+FORMAT = 2  # version of the files below; part of every file's key, so that files of another version are not found
+LOOK_S = 1.0  # a process that waits for another one checks so often whether it still has to
+MOST_CARDS = 256  # read at most to find out which version wrote a folder
 NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -27,7 +30,7 @@ NAME = re.compile(r"[0-9a-f]{32}")
 
 
 class RowFile:
-    """One .npy of fp16 rows that grows in order and appears under its name, with its card, once it is whole."""
+    """Writes one .npy of fp16 rows in order. The file appears under its name, with its card, once it is whole."""
 
     def __init__(self, path: Path, num_rows: int, row_size: int):
         self.path, self.num_rows, self.row_size, self.written, self.crc32 = path, num_rows, row_size, 0, 0
@@ -38,12 +41,13 @@ class RowFile:
         np.lib.format.write_array_header_1_0(self.file, header)
 
     def append(self, rows: np.ndarray) -> None:
+        """Write the next rows."""
         data = np.ascontiguousarray(rows, dtype="<f2").tobytes()
         self.file.write(data)
         self.crc32, self.written = zlib.crc32(data, self.crc32), self.written + len(rows)
 
     def finish(self, card: dict) -> int:
-        """Bytes of the finished file; the card is written last."""
+        """Put the file and then its card in place, and return the file's size in bytes."""
         if self.written != self.num_rows:
             raise CacheError(f"{self.written} of {self.num_rows} snippets arrived")
         self.file.close()
@@ -52,12 +56,13 @@ class RowFile:
         return self.path.stat().st_size
 
     def discard(self) -> None:
+        """Remove what was written so far."""
         self.file.close()
         self.temporary.unlink(missing_ok=True)
 
 
 def remove_left(folder: Path) -> None:
-    """Removes what killed processes had begun to write; nothing of it could be continued."""
+    """Remove what killed processes had begun to write, since it cannot be continued."""
     for path in folder.glob("*.tmp"):
         begun = re.fullmatch(r"[0-9a-f]{32}\.(\d+)\.tmp", path.name)
         if begun and is_left(path, int(begun[1])):
@@ -67,13 +72,14 @@ def remove_left(folder: Path) -> None:
 
 @contextmanager
 def filling(folder: Path, recipe: str, lacks: Callable[[], bool], quiet: bool = False) -> Iterator[bool]:
-    """True: this process alone fills the folder with taps of the recipe. False: others have done so meanwhile.
+    """Give True while this process alone fills the folder with taps of the recipe, False if others have done so.
 
     The lock is the operating system's, so a process that is killed lets go of it; its empty file stays.
-    lacks: whether something is missing still; asked now and then while another process fills the folder.
+
+    lacks: says whether something is still missing; asked now and then while another process fills the folder.
     """
     name = hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    lock, told = FileLock(folder / f".{name}.lock", mode=0o666), quiet
+    lock, was_told = FileLock(folder / f".{name}.lock", mode=0o666), quiet
     while True:
         try:
             lock.acquire(timeout=LOOK_S)
@@ -82,9 +88,9 @@ def filling(folder: Path, recipe: str, lacks: Callable[[], bool], quiet: bool = 
             if not lacks():
                 yield False
                 return
-            if not told:
+            if not was_told:
                 print(f"taps cache: another process fills {folder}; waiting for it", flush=True)
-            told = True
+            was_told = True
     try:
         yield True
     finally:
@@ -95,10 +101,12 @@ def filling(folder: Path, recipe: str, lacks: Callable[[], bool], quiet: bool = 
 
 
 def check_cache(folder: str | Path) -> None:
-    """Nothing; raises CacheError where the folder is none, cannot be made or holds taps that another version wrote.
+    """Check a cache's folder before any work.
 
-    An empty or new folder is good, and one that can only be read: it may hold everything. Of a large cache some files
-    stand for all.
+    Raises CacheError where it is no folder, cannot be made, or holds taps that another version wrote.
+
+    A new or empty folder passes, and so does one that is read-only, since it may hold everything. Of a large cache only
+    some files are looked at.
     """
     folder = Path(folder)
     place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -110,47 +118,80 @@ def check_cache(folder: str | Path) -> None:
                          "folder")
     cards = sorted(path for path in folder.glob("*.json") if NAME.fullmatch(path.stem))
     some = cards[::max(1, -(-len(cards) // MOST_CARDS))]
-    formats = Counter(card_format(path) for path in some)
-    others = {found: count for found, count in formats.items() if found != FORMAT}
+    formats = Counter(read_format(path) for path in some)
+    others = {version: count for version, count in formats.items() if version != FORMAT}
     if others:
-        said = ", ".join(f"{count} of format {found}" for found, count in sorted(others.items(), key=str))
+        said = ", ".join(f"{count} of format {version}" for version, count in sorted(others.items(), key=str))
         raise CacheError(f"cache={str(folder)!r} was written by another version: of {len(some)} files looked at, {said}"
                          f"; this version reads and writes format {FORMAT}. Give another folder as cache, or delete "
                          f"this one: its taps are computed anew")
 
 
-def card_format(path: Path) -> int | str:
-    """The format a card names, "unknown" where it names none."""
+def read_format(path: Path) -> int | str:
+    """Return the format that a card names, "unknown" where it names none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["recipe"]["format"]
-    except (OSError, ValueError, TypeError, KeyError):
+        return find_format(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return "unknown"
-    return found if isinstance(found, int) else "unknown"
+
+
+def find_format(card: object) -> int | str:
+    """Return the format that the content of a card names, "unknown" where it names none."""
+    recipe = card.get("recipe") if isinstance(card, dict) else None
+    version = recipe.get("format") if isinstance(recipe, dict) else None
+    return version if isinstance(version, int) else "unknown"
 
 
 @lru_cache(maxsize=2**15)
 def read_card(path: str, video_id: str, copy: int = 0) -> dict:
+    """Return what the card of a video's taps says: num_snippets, sampled_fps, decode, recipe, crc32.
+
+    Raises CacheError where there is none, or where another version or another program wrote it.
+    """
+    which = f"copy {copy} of video {video_id!r}" if copy else f"video {video_id!r}"
     try:
-        return json.loads(Path(path).read_text())
+        card = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        which = f"copy {copy} of video {video_id!r}" if copy else f"video {video_id!r}"
-        raise CacheError(f"no cached taps of {which} at {path}; `open_taps` computes them") from None
+        raise CacheError(f"no cached taps of {which} at {path}; compute them with `losa data extract`") from None
+    except (OSError, ValueError) as error:
+        raise CacheError(f"the card of {which}, {path}, cannot be read ({error}); {delete_both(path)}") from None
+    if find_format(card) != FORMAT:
+        raise CacheError(f"the cached taps of {which} at {path} were written in format {find_format(card)}, this "
+                         f"version reads format {FORMAT}; {delete_both(path)}")
+    if missing := {"num_snippets", "sampled_fps", "decode", "crc32"} - card.keys():
+        raise CacheError(f"the card of {which}, {path}, of format {FORMAT}, lacks {', '.join(sorted(missing))}; "
+                         f"{delete_both(path)}")
+    return card
+
+
+def delete_both(path: str | Path) -> str:
+    """Return what to do about cached taps that cannot be used; path: their .npy or their card."""
+    return (f"delete {Path(path).with_suffix('.npy').name} and {Path(path).with_suffix('.json').name} there, and the "
+            "next run or `losa data extract` computes them anew")
 
 
 @cache
 def verify(path: str, crc32: int, num_snippets: int, row_size: int) -> None:
-    """Checks one file, once per process. Raises CacheError if its rows are not as they were written."""
+    """Check one file, once per process. Raises CacheError if its rows are not as they were written."""
     try:
-        rows = mapped(path)
-        good = rows.shape == (num_snippets, row_size) and zlib.crc32(np.ascontiguousarray(rows)) == crc32
-    except (OSError, ValueError):
-        good = False
-    if not good:
-        mapped.cache_clear()
-        raise CacheError(f"cached taps {path} are damaged; delete that file and its .json, they are computed anew")
+        rows = map_rows(path)
+        damage = (f"it holds {rows.dtype} {rows.shape}, its card says float16 ({num_snippets}, {row_size})"
+                  if (rows.shape, rows.dtype) != ((num_snippets, row_size), np.float16) else
+                  "its checksum differs" if zlib.crc32(np.ascontiguousarray(rows)) != crc32 else "")
+    except (OSError, ValueError, EOFError) as error:
+        damage = str(error)
+    if damage:
+        map_rows.cache_clear()
+        raise CacheError(f"cached taps {path} are damaged ({damage}); {delete_both(path)}")
 
 
 @lru_cache(maxsize=64)
-def mapped(path: str) -> np.ndarray:
-    """The rows of one file, memory-mapped; few at a time, since each holds a file open."""
+def map_rows(path: str) -> np.ndarray:
+    """Return the rows of one file, memory-map_rows. Few are kept, since each holds a file open."""
     return np.load(path, mmap_mode="r")
+
+
+def close_files() -> None:
+    """Forget every file and card that this process has read, so that files can be deleted or written anew."""
+    for function in (map_rows, verify, read_card):
+        function.cache_clear()

@@ -1,4 +1,4 @@
-"""Taps of many videos onto disk: decoding in processes that may hang or die, the backbone here, one file a video.
+"""Compute the taps of many videos and write them to a cache, one file per video.
 
 A worker process decodes one video after the other and sends its frames in pieces; this process runs the backbone
 over a piece while the workers decode the next ones. A video that fails, kills its worker, or keeps it silent for
@@ -19,7 +19,10 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Video
 from losa.errors import CacheError, VideoError
 from losa.taps.cache_files import RowFile, filling, remove_left
-from losa.taps.decoding import _reason, decode_apart, decode_here
+from losa.taps.cached import CachedTaps
+from losa.taps.decoding import decode_here, decode_in_workers, explain
+from losa.taps.live import LiveTaps
+from losa.taps.recipe import TapRecipe
 from losa.video.probe import probe
 
 NUM_PROBED = 16  # files opened at most to guess how large the cache becomes
@@ -27,7 +30,7 @@ NUM_PROBED = 16  # files opened at most to guess how large the cache becomes
 
 @dataclass(frozen=True)
 class Extraction:
-    """What `extract` did: ids of the videos it computed, {id: why} of those it could not, and where the time went."""
+    """What `extract` did: ids of computed videos, {id: why} of those that failed, and where the time went."""
 
     done: tuple[str, ...]
     failed: dict[str, str]
@@ -47,33 +50,36 @@ class Extraction:
 # --- the call -------------------------------------------------------------------------------------------------------
 
 
-def extract(cache, live, videos: Sequence[Video], *, copy: int = 0, num_workers: int = 0, limit_s: int | float = 120,
-            quiet: bool = False) -> Extraction:
-    """Computes what the `cache` (CachedTaps) lacks of these videos with `live` (LiveTaps); says what failed.
+def extract(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], *, copy: int = 0, num_workers: int = 0,
+            limit_s: int | float = 120, quiet: bool = False) -> Extraction:
+    """Compute with `live` the taps that the cache lacks of these videos, and return what was done and what failed.
 
-    How large the files become is printed before the first byte is written. One file under several names is computed
-    once; where that fails, each is listed. Of several processes one computes, the others wait and take what it did.
+    The size of the files is printed before the first byte is written. A file that several videos share is computed
+    once; where it fails, each of them is listed. Of several processes that want the same, one computes and the others
+    wait for it.
+
     copy: which copy of the videos, see `losa.taps.augment`.
-    num_workers: decoding processes; 0 decodes in this one, where a decode that hangs cannot be ended.
-    limit_s: a worker that gives no sign for so long is ended and its video listed as failed.
+    num_workers: decoding processes; 0 decodes in this one, where a decoder that hangs cannot be killed.
+    limit_s: a decoding process that gives no sign for so many seconds is killed and its video listed as failed.
+
     Raises CacheError before anything is done if the disk is too small.
     """
     began = time.monotonic()
     remove_left(cache.folder)
-    wanted, failed = missing_videos(cache, videos, quiet, copy)
-    nothing = Extraction((), failed, 0, 0, 0.0, 0.0, 0.0)
+    wanted, failed = find_missing(cache, videos, quiet, copy)
+    nothing_done = Extraction((), failed, 0, 0, 0.0, 0.0, 0.0)
     if not wanted:
-        return nothing
+        return nothing_done
     frames = dict(zip(wanted, announce_size(cache, live, [same[0] for same in wanted.values()], quiet), strict=True))
     cache.folder.mkdir(parents=True, exist_ok=True)
 
-    def left() -> dict[Path, list[Video]]:
+    def find_left() -> dict[Path, list[Video]]:
         return {path: same for path, same in wanted.items() if not path.with_suffix(".json").is_file()}
 
-    with filling(cache.folder, cache.stored.text, lambda: bool(left()), quiet) as mine:
-        wanted = left() if mine else {}
+    with filling(cache.folder, cache.stored.key_text, lambda: bool(find_left()), quiet) as is_mine:
+        wanted = find_left() if is_mine else {}
         if not wanted:
-            return nothing
+            return nothing_done
         job = _Job(cache, live, [same[0] for same in wanted.values()], failed, copy)
         job.work(sum(frames[path] for path in wanted), num_workers, limit_s, quiet)
     for first, *others in wanted.values():
@@ -83,22 +89,35 @@ def extract(cache, live, videos: Sequence[Video], *, copy: int = 0, num_workers:
                       job.worked / seconds)
 
 
-def missing_videos(cache, videos: Sequence[Video], quiet: bool,
-                   copy: int = 0) -> tuple[dict[Path, list[Video]], dict[str, str]]:
-    """Videos whose taps are not there yet, by the file they go to, and {id: why} of those that cannot be read."""
+def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool = False, *, copy: int = 0,
+         num_workers: int = 0, limit_s: int | float = 120) -> None:
+    """Do as `extract`, then raise CacheError that lists the videos that failed, if any."""
+    done = extract(cache, live, videos, copy=copy, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
+    if done.failed:
+        raise CacheError(f"{len(done.failed)} of {len(videos)} videos have no taps; the others are in {cache.folder}. "
+                         "Repair them, or leave them out with `losa data prepare ... --decode`, which reads every file "
+                         f"to its end:\n{list_failed(done.failed)}")
+
+
+def find_missing(cache: CachedTaps, videos: Sequence[Video], quiet: bool,
+                 copy: int = 0) -> tuple[dict[Path, list[Video]], dict[str, str]]:
+    """Return the videos without taps, by the file they go to, and {id: why} of those that cannot be read."""
     missing, failed = {}, {}
     for video in tqdm(videos, desc="looking for cached taps", unit="video", delay=2, leave=False, disable=quiet):
         try:
             if not cache.has(video, copy):
                 missing.setdefault(cache.path(video, copy), []).append(video)
         except (OSError, ValueError) as error:
-            failed[video.id] = _reason(error)
+            failed[video.id] = explain(error)
     return missing, failed
 
 
-def announce_size(cache, live, videos: Sequence[Video], quiet: bool) -> list[int]:
-    """Sampled frames to come of each video. Prints the size of their taps; CacheError if the disk has no room."""
-    frames, guessed = expected_frames(live.recipe, videos)
+def announce_size(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool) -> list[int]:
+    """Print how large the taps become, and return how many frames are sampled from each video, about.
+
+    Raises CacheError if the disk has no room.
+    """
+    frames, guessed = estimate_frames(live.recipe, videos)
     snippets = sum(-(-num // live.recipe.tubelet) for num in frames)
     size = snippets * cache.row_size() * 2 / 2**20
     place = next(p for p in (cache.folder.absolute(), *cache.folder.absolute().parents) if p.exists())
@@ -113,10 +132,11 @@ def announce_size(cache, live, videos: Sequence[Video], quiet: bool) -> list[int
     return frames
 
 
-def expected_frames(recipe, videos: Sequence[Video]) -> tuple[list[int], int]:
-    """How many frames are sampled from each video, and of how many videos the frame rate was guessed.
+def estimate_frames(recipe: TapRecipe, videos: Sequence[Video]) -> tuple[list[int], int]:
+    """Return how many frames are sampled from each video, and for how many videos the frame rate was guessed.
 
-    Rates come from the annotations; where these have none, from a few of the files: 14,000 are not opened for this.
+    Rates come from the annotations. Where these have none, only a few files are opened and the others are taken to be
+    like them: a data set may hold 14,000.
     """
     by_file = not (recipe.sample_fps or recipe.frames_per_video)
     unknown = [video for video in videos if by_file and not video.fps]
@@ -133,18 +153,18 @@ def expected_frames(recipe, videos: Sequence[Video]) -> tuple[list[int], int]:
 
 
 class _Job:
-    """Receives frames in pieces, runs the backbone over them and writes the rows; keeps the accounts."""
+    """Receives frames in pieces, runs the backbone over them, writes the rows, and counts frames, bytes and seconds."""
 
-    def __init__(self, cache, live, videos: list[Video], failed: dict[str, str], copy: int):
+    def __init__(self, cache: CachedTaps, live: LiveTaps, videos: list[Video], failed: dict[str, str], copy: int):
         self.cache, self.live, self.videos, self.failed, self.copy = cache, live, videos, failed, copy
         self.files, self.cards, self.pending, self.done = {}, {}, None, []
         self.num_frames = self.num_bytes = 0
         self.waited = self.worked = 0.0
 
     def work(self, num_frames: int, num_workers: int, limit_s: int | float, quiet: bool) -> None:
-        """Decodes, computes and writes all of it, under a progress bar over `num_frames`."""
+        """Decode, compute and write everything, under a progress bar over `num_frames`."""
         self.live.threads = max(1, num_workers // len(self.videos))
-        messages = (decode_apart(self.live, self.videos, num_workers, limit_s, self.copy) if num_workers else
+        messages = (decode_in_workers(self.live, self.videos, num_workers, limit_s, self.copy) if num_workers else
                     decode_here(self.live, self.videos, self.copy))
         try:
             with tqdm(total=num_frames, desc=f"taps, copy {self.copy}" if self.copy else "taps", unit="frame",
@@ -158,7 +178,7 @@ class _Job:
             self.close()
 
     def timed(self, messages: Iterator) -> Iterator:
-        """The same messages; what passes until the next one comes is waiting, the rest is work."""
+        """Yield the same messages, and count the time until the next one as waiting, the rest as work."""
         while True:
             asked = time.monotonic()
             message = next(messages, None)
@@ -170,7 +190,10 @@ class _Job:
             self.worked += time.monotonic() - came
 
     def take(self, index: int, message: dict) -> int:
-        """New frames in this message. A video that fails is noted, its file dropped, what still comes of it ignored."""
+        """Process one message and return how many new frames it held.
+
+        Where a video fails, its file is dropped and its later messages are ignored.
+        """
         video = self.videos[index]
         try:
             if "frames" in message and index in self.files:
@@ -196,13 +219,13 @@ class _Job:
         return 0
 
     def flush(self) -> None:
-        """Writes the rows that were computed last."""
+        """Write the rows that were computed last."""
         if self.pending is None:
             return
         (index, rows), self.pending = self.pending, None
         if index in self.files:
             try:
-                self.files[index].append(as_fp16(rows, self.videos[index].id))
+                self.files[index].append(to_fp16(rows, self.videos[index].id))
             except CacheError as error:
                 self.fail(index, str(error))
 
@@ -216,8 +239,8 @@ class _Job:
             file.discard()
 
 
-def as_fp16(rows: Tensor, video_id: str) -> np.ndarray:
-    """Rows as float16. Raises CacheError where a value is not finite or too large for fp16."""
+def to_fp16(rows: Tensor, video_id: str) -> np.ndarray:
+    """Return rows as float16. Raises CacheError where a value is not finite or too large for fp16."""
     if not bool(torch.isfinite(rows).all()) or float(rows.abs().max()) > 65504:
         worst = float(rows.nan_to_num(nan=float("inf")).abs().max())
         raise CacheError(f"taps of video {video_id!r} reach {worst:g}, fp16 ends at 65504; check weights and input, "
@@ -225,10 +248,7 @@ def as_fp16(rows: Tensor, video_id: str) -> np.ndarray:
     return rows.half().cpu().numpy()
 
 
-# --- decoding -------------------------------------------------------------------------------------------------------
-
-
-def listed(failed: dict[str, str], most: int = 20) -> str:
-    """One line for each failed video, of many the first."""
+def list_failed(failed: dict[str, str], most: int = 20) -> str:
+    """Return one line for each failed video; of many only the first are listed."""
     lines = [f"  {name}: {why}" for name, why in list(failed.items())[:most]]
     return "\n".join([*lines, *([f"  and {len(failed) - most} more"] if len(failed) > most else [])])

@@ -1,12 +1,11 @@
-"""Pooled intermediate features of a frozen backbone: computed on the fly, or once and kept on disk.
+"""Compute taps, the pooled intermediate features of a frozen backbone, on the fly from the video.
 
-Because the backbone never changes, its taps are a function of the video and the recipe alone. `LiveTaps` and
-`CachedTaps` answer the same calls with equal results (up to fp16 rounding): `fetch` may run in a worker
-process, `features` runs where the model lives.
+Because the backbone never changes, taps depend on the video and the recipe alone. `CachedTaps` gives the same values
+(up to fp16 rounding) from files.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,10 +13,12 @@ from torch import Tensor, nn
 
 from losa.annotations.dataset import Video
 from losa.backbones import vit as backbones
+from losa.errors import AnnotationError
 from losa.segments import Grid
-from losa.taps.augment import cut_and_mirror, draw_change, phase, recolour
-from losa.taps.recipe import TapRecipe
-from losa.video.reader import close_readers, opened
+from losa.taps.augment import choose_phase, cut_and_mirror, draw_change, recolour
+from losa.taps.recipe import TapRecipe, find_file
+from losa.video.probe import check_file
+from losa.video.reader import close_readers, get_reader
 from losa.video.sampling import sample_indices
 
 FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound (3 GB for a long video)
@@ -25,38 +26,52 @@ NATIVE_BYTES = 2**27  # of frames at the video's own size in memory at a time
 
 
 class LiveTaps:
-    """Taps straight from the video: `fetch` decodes frames, `features` runs the frozen backbone clip by clip."""
+    """Taps straight from the video: `fetch` decodes frames, `features` runs the frozen backbone clip by clip.
+
+    chunk: clips in one pass of the backbone.
+    """
+
+    tuned = None
 
     def __init__(self, backbone: nn.Module, recipe: TapRecipe, chunk: int | None = None):
         self.backbone, self.recipe, self.threads = backbone, recipe, 1
-        self.chunk = chunk or max(8, 64 // recipe.clip_length)  # clips in one pass of the backbone
+        self.chunk = chunk or max(8, 64 // recipe.clip_length)
         self._chosen = (None, np.empty(0, np.int64))  # frame indices of the video read last
-        self._read = None  # source, indices and pictures of the frames read last, which the next stretch may share
+        self._read = None  # origin, indices and pictures of the frames read last, which the next call may share
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "backbone": None, "_read": None}  # a worker decodes only
 
-    def reader(self, video: Video, alive=None):
-        """The open file (`losa.video.reader.Reader`), of this process alone.
+    def has(self, video: Video, copy: int = 0) -> bool:
+        """Return False: the backbone computes everything anew."""
+        return False
+
+    def ensure(self, videos: Sequence[Video]) -> None:
+        """Check that the files of the videos are there. Raises AnnotationError or VideoError."""
+        for video in videos:
+            check_file(find_file(video))
+
+    def reader(self, video: Video, alive: Callable | None = None):
+        """Return the open file (`losa.video.reader.Reader`), which belongs to this process alone.
 
         alive: called now and then from here on, while the file is opened and read; None leaves that as it is.
         """
-        reader = opened(str(video.path), self.threads)
+        reader = get_reader(str(find_file(video)), self.threads)
         if alive is not None:
             reader.alive = alive
         return reader
 
     def close(self) -> None:
-        """Closes every file this process has open."""
+        """Close every file that this process has open."""
         self._read = None
         close_readers()
 
     def backend(self, video: Video) -> str:
-        """What decodes the video: "decord", or "av" where decord is not to be trusted."""
+        """Return what decodes the video: "decord", or "av" where decord cannot be trusted."""
         return self.reader(video).backend
 
     def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
-        """Number of videos per decoder."""
+        """Return the number of videos per decoder."""
         return dict(Counter(self.backend(video) for video in videos))
 
     def time_grid(self, video: Video) -> Grid:
@@ -66,11 +81,14 @@ class LiveTaps:
         return self.time_grid(video).num_snippets(self.num_frames(video))
 
     def num_frames(self, video: Video) -> int:
-        """Sampled frames of the video."""
+        """Return the number of sampled frames of the video."""
         return len(self.frame_indices(video))
 
     def frame_indices(self, video: Video) -> np.ndarray:
-        """Native frame of every sampled frame of the video (or of its time range)."""
+        """Return the index in the file of every sampled frame of the video (or of its time range).
+
+        Raises AnnotationError where the annotated range does not fit the file.
+        """
         which = (video.path, video.start, video.duration)
         if self._chosen[0] == which:
             return self._chosen[1]
@@ -81,18 +99,21 @@ class LiveTaps:
             self._chosen = (which, indices)
             return indices
         except ValueError as error:
-            raise ValueError(f"video {video.id!r} ({video.path}): {error}; run `losa data prepare` again") from None
+            raise AnnotationError(f"video {video.id!r} ({video.path}): {error}; run `losa data prepare` "
+                                  "again") from None
 
-    def fetch(self, video: Video, start: int, stop: int, copy: int = 0, alive=None) -> dict:
-        """Frames (n, 3, S, S) uint8 of the clips that touch snippets [start, stop), with where to crop.
+    def fetch(self, video: Video, start: int, stop: int, copy: int = 0, alive: Callable | None = None) -> dict:
+        """Decode the clips that touch snippets [start, stop): {"frames" (n, 3, S, S) uint8, "lead", "length"}.
 
-        copy: which copy of the video, see `augment`. One whose clips begin before the video does repeats its first
-        frame there, and `lead` leaves those snippets out.
+        The clips give more snippets than were asked for: `lead` of them come before `start`.
+
+        copy: which copy of the video, see `losa.taps.augment`. Where its clips begin before the video does, the first
+            frame is repeated, and `lead` counts those snippets too.
         alive: called now and then, while frames are read.
         """
         r = self.recipe
         self.reader(video, alive)
-        indices, shift = self.frame_indices(video), phase(copy, r.clip_stride // r.tubelet)
+        indices, shift = self.frame_indices(video), choose_phase(copy, r.clip_stride // r.tubelet)
         indices = np.concatenate([indices[:1].repeat(shift * r.tubelet), indices])
         start, stop = start + shift, stop + shift
         first = max(0, (start * r.tubelet - r.clip_length) // r.clip_stride + 1)
@@ -102,10 +123,10 @@ class LiveTaps:
         lead = start - first * r.clip_stride // r.tubelet
         return {"frames": self.read(video, part, alive or (lambda: None), copy), "lead": lead, "length": stop - start}
 
-    def read(self, video: Video, indices: np.ndarray, alive, copy: int = 0) -> Tensor:
-        """The frames at these indices (in order) at the backbone's size, few of them at their own size at a time.
+    def read(self, video: Video, indices: np.ndarray, alive: Callable, copy: int = 0) -> Tensor:
+        """Return the frames at these indices (in order), resized for the backbone, few at their own size at a time.
 
-        What the stretch before ended with is not decoded again: some files can only be read forward, from the start.
+        Frames that the last call ended with are not decoded again: some files can only be read forward from the start.
         """
         unique, place = np.unique(indices, return_inverse=True)
         change = draw_change(video.id, copy)
@@ -118,22 +139,22 @@ class LiveTaps:
             small = backbones.resize_frames(seen, self.recipe.input_size, self.recipe.resize)
             frames.append(recolour(small, change) if change else small)
             at, few = at + few, min(FEW_FRAMES, max(1, NATIVE_BYTES // native[0].numel()))
-        found, length, stride = torch.cat(frames), self.recipe.clip_length, self.recipe.clip_stride
-        most = length + (-(-length // stride) - 2) * stride + 1  # shared by clips of two stretches, and a repeated one
-        self._read = ((video.path, change), unique[-most:], found[-most:].clone())
-        return found if len(unique) == len(indices) else found[torch.from_numpy(place)]
+        pictures, length, stride = torch.cat(frames), self.recipe.clip_length, self.recipe.clip_stride
+        most = length + (-(-length // stride) - 2) * stride + 1  # frames that two stretches share, and a repeated one
+        self._read = ((video.path, change), unique[-most:], pictures[-most:].clone())
+        return pictures if len(unique) == len(indices) else pictures[torch.from_numpy(place)]
 
-    def _shared(self, source: tuple, indices: np.ndarray) -> list[Tensor]:
-        """Frames of the stretch read last that this one begins with, if any; source: file and change of pixels."""
-        before, known, frames = self._read or (None, indices, None)
-        first = int(np.searchsorted(known, indices[0]))
-        count = min(len(known) - first, len(indices))
-        if before != source or count < 1 or not np.array_equal(known[first:first + count], indices[:count]):
+    def _shared(self, origin: tuple, indices: np.ndarray) -> list[Tensor]:
+        """Return the frames of the last call that this one begins with, if any; origin: file and change of pixels."""
+        last_origin, last_indices, frames = self._read or (None, indices, None)
+        first = int(np.searchsorted(last_indices, indices[0]))
+        count = min(len(last_indices) - first, len(indices))
+        if last_origin != origin or count < 1 or not np.array_equal(last_indices[first:first + count], indices[:count]):
             return []
         return [frames[first:first + count]]
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
-        """Taps (K, C, t, g, g) and last layer (C, t), float32 on the backbone's device."""
+        """Return taps (K, C, t, g, g) and last layer (C, t), float32 on the backbone's device."""
         r = self.recipe
         device = next(self.backbone.parameters()).device
         lower = torch.autocast(device.type, torch.bfloat16, enabled=r.compute_dtype == "bfloat16")

@@ -1,8 +1,4 @@
-"""Features that others computed, as .npy files; features at another rate; and ours written for others.
-
-Sources answer the same calls as those in `losa.taps.live`: `fetch` may run in a worker process, `features` gives what
-it fetched as taps (K, C, t, g, g) and last layer (C, t).
-"""
+"""Read features that others computed, as a folder of .npy files."""
 
 import json
 import warnings
@@ -26,7 +22,7 @@ COUNT_TOLERANCE = 0.1  # share by which a file's number of features may differ f
 
 @dataclass(frozen=True)
 class FeatureRecipe:
-    """What features of others are, as far as we are told: a model trained on them refuses others."""
+    """What is known about features that others computed. A model trained on them refuses features of another recipe."""
 
     source: str  # from the card; "" for a folder without one
     dim: int
@@ -53,7 +49,11 @@ class NpyFeatures:
 
     stride, frames: None takes them from the card.json that `export` writes.
     layers: which of the K taps to hand out; None is all.
+
+    Raises FeatureError where files are missing, hold no features, or differ in width or number of taps.
     """
+
+    tuned = None
 
     def __init__(self, folder: str | Path, videos: Sequence[Video], stride: int | float | None = None,
                  frames: int | float | None = None, layers: Sequence[int] | None = None):
@@ -63,7 +63,7 @@ class NpyFeatures:
         if not self.folder.is_dir():
             raise FeatureError(f"there is no folder of features {self.folder}; give the folder that holds <id>.npy")
         self.card = self._read_card(stride, frames)
-        self.paths = {video.id: feature_path(self.folder, video.id) for video in videos}
+        self.paths = {video.id: find_features(self.folder, video.id) for video in videos}
         self._check_all_there()
         shapes = {video.id: read_shape(self.paths[video.id]) for video in videos}
         self.time_axis = self._find_time_axis(videos, shapes)
@@ -76,16 +76,16 @@ class NpyFeatures:
                                     tuple(range(num_taps) if layers is None else layers))
 
     def _only(self, values: dict[str, int], what: str) -> int:
-        """The one value all videos have. FeatureError names those with another than the most usual one."""
+        """Return the one value that all videos share; FeatureError names those that differ from the most usual one."""
         usual = Counter(values.values()).most_common(1)[0][0]
         odd = [f"{name} ({value})" for name, value in values.items() if value != usual]
         if odd:
             raise FeatureError(f"{self.folder}: {len(odd)} of {len(values)} videos have another {what} than the most "
-                               f"usual {usual}: {some(odd)}; remove these files or make them again")
+                               f"usual {usual}: {list_some(odd)}; remove these files or make them again")
         return usual
 
     def _read_card(self, stride, frames) -> dict:
-        """stride, frames, and what else the folder's card says; stops where it says something else than was given."""
+        """Return stride, frames, fps per video and the rest of the card. FeatureError where given values differ."""
         path, given = self.folder / CARD, {"stride": stride, "frames": frames}
         try:
             card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -106,7 +106,7 @@ class NpyFeatures:
         lost = [name for name, path in self.paths.items() if path is None]
         if lost:
             raise FeatureError(f"{len(lost)} of {len(self.paths)} videos have no features in {self.folder}: "
-                               f"{some(lost)}; looked for <id>.npy and v_<id>.npy. Get these files, or leave the "
+                               f"{list_some(lost)}; looked for <id>.npy and v_<id>.npy. Get these files, or leave the "
                                f"videos out of the annotations")
 
     @property
@@ -114,56 +114,67 @@ class NpyFeatures:
         return -2 if self.time_axis == -1 else -1
 
     def _find_time_axis(self, videos: Sequence[Video], shapes: dict[str, tuple[int, ...]]) -> int:
-        """-2 for files (..., T, C), -1 for (C, T)."""
+        """Return the axis that is time: -2 for files (..., T, C), -1 for (C, T)."""
         if any(len(shape) == 3 for shape in shapes.values()):
             return -2
         sizes = [{shape[axis] for shape in shapes.values()} for axis in (-2, -1)]
         if (len(sizes[0]) == 1) != (len(sizes[1]) == 1):
             return -1 if len(sizes[0]) == 1 else -2
-        expected = [self.expected_count(video) for video in videos]
+        expected = [self.estimate_count(video) for video in videos]
         off = [np.median([abs(np.log(shapes[v.id][axis] / n)) for v, n in zip(videos, expected, strict=True) if n]
                          or [0.0]) for axis in (-2, -1)]
         return -1 if off[1] < off[0] else -2
 
-    def expected_count(self, video: Video) -> float:
-        """About how many features the video should have; 0 where its frame rate is unknown."""
+    def estimate_count(self, video: Video) -> float:
+        """Return about how many features the video should have; 0 where its frame rate is unknown."""
         fps = self.fps(video) or 0.0
         return max(1.0, (video.duration * fps - self.card["frames"]) / self.card["stride"] + 1) if fps else 0.0
 
     def _compare_counts(self, videos: Sequence[Video]) -> None:
-        """Warns where files hold another number of features than duration, frame rate and stride say."""
+        """Warn where files hold another number of features than duration, frame rate and stride say."""
         odd, ratios = [], []
         for video in videos:
-            there, expected = self.counts[video.id], self.expected_count(video)
+            there, expected = self.counts[video.id], self.estimate_count(video)
             if expected and abs(there - expected) > max(4.0, COUNT_TOLERANCE * expected):
                 odd.append(f"{video.id} has {there}, not about {expected:.0f}")
                 ratios.append(there / expected)
         if odd:
             warnings.warn(f"{self.folder}: {len(odd)} of {len(videos)} videos have another number of features than "
-                          f"stride {self.card['stride']:g} gives, {np.median(ratios):.2f} x in the middle: {some(odd)}."
-                          f" Check feature_stride and the videos' fps and durations, or segments shift unseen",
+                          f"stride {self.card['stride']:g} gives, {np.median(ratios):.2f} x in the middle: "
+                          f"{list_some(odd)}. Check feature_stride and the videos' fps and durations, or segments "
+                          "shift unnoticed",
                           stacklevel=3)
 
     def fps(self, video: Video) -> float | None:
-        """Native frames per second, from the card or the video's record."""
+        """Return native frames per second, from the card or the annotations; None where neither says."""
         return self.card["fps"].get(video.id, video.fps)
 
     def time_grid(self, video: Video) -> Grid:
+        """Return when each feature is. Raises FeatureError for a video without a frame rate."""
         fps = self.fps(video)
         if not fps:
             raise FeatureError(f"video {video.id!r} has no frame rate: features count native frames; give annotations "
                                f"with an fps per video, as `losa data prepare` writes them")
         return Grid(fps, self.card["stride"], self.card["frames"] / 2)
 
+    def has(self, video: Video, copy: int = 0) -> bool:
+        return copy == 0 and video.id in self.counts
+
+    def ensure(self, videos: Sequence[Video]) -> None:
+        """Check that the features were opened for all these videos. Raises FeatureError that names the others."""
+        if missing := [video.id for video in videos if not self.has(video)]:
+            raise FeatureError(f"features in {self.folder} were opened without {len(missing)} of {len(videos)} videos: "
+                               f"{list_some(missing)}; open them with these videos, too")
+
     def num_snippets(self, video: Video) -> int:
         return self.counts[video.id]
 
     def decode_counts(self, videos: Sequence[Video]) -> dict[str, int]:
-        """Empty: who decoded the videos is not known."""
+        """Return nothing, since nobody knows what decoded the videos."""
         return {}
 
     def fetch(self, video: Video, start: int, stop: int, copy: int = 0) -> dict:
-        """Rows (K + 1, t, C) in float32. FeatureError for a copy: there are no pixels to change."""
+        """Return {"rows": (K + 1, t, C) float32}. FeatureError for a copy, since there are no pixels to change."""
         if copy:
             raise FeatureError(f"copy {copy} of video {video.id!r} was asked for, but features in {self.folder} are "
                                f"of the video as it is; write copies=1")
@@ -175,43 +186,43 @@ class NpyFeatures:
         return {"rows": rows if rows.dim() == 3 else rows[None]}
 
     def features(self, fetched: dict) -> tuple[Tensor, Tensor]:
-        """Taps (K, C, t, 1, 1) and last layer (C, t), float32."""
+        """Return taps (K, C, t, 1, 1) and last layer (C, t), float32."""
         rows = fetched["rows"].transpose(1, 2)
         return rows[list(self.recipe.layers)][..., None, None], rows[-1]
 
 
-def safe_name(video_id: str) -> str:
-    """The id, if it can be a file's name inside a folder; FeatureError otherwise."""
+def check_name(video_id: str) -> str:
+    """Return the id if it can name a file inside a folder, else raise FeatureError."""
     path = Path(video_id)
     if not video_id or path.is_absolute() or ".." in path.parts or "\\" in video_id or "\0" in video_id:
         raise FeatureError(f"video id {video_id!r} is no name for a file; rename it in the annotations")
     return video_id
 
 
-def feature_path(folder: Path, video_id: str) -> Path | None:
-    """The file of a video's features, None where there is none."""
-    names = (f"{safe_name(video_id)}.npy", f"v_{video_id}.npy")
+def find_features(folder: Path, video_id: str) -> Path | None:
+    """Return the file of a video's features, None where there is none."""
+    names = (f"{check_name(video_id)}.npy", f"v_{video_id}.npy")
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_shape(path: Path) -> tuple[int, ...]:
-    """Shape of an array file, without its content. FeatureError where it holds no features."""
+    """Return the shape of an array file without reading its content. FeatureError where it holds no features."""
     try:
-        found = np.load(path, mmap_mode="r")
-        shape, numeric = found.shape, found.dtype.kind == "f"
+        stored = np.load(path, mmap_mode="r")
+        shape, dtype = stored.shape, stored.dtype
     except (OSError, ValueError, EOFError, AttributeError) as error:
         raise FeatureError(f"{path} is no .npy array or is cut short ({error}); get or make it again") from None
-    if not numeric or len(shape) not in (2, 3) or 0 in shape:
-        raise FeatureError(f"{path} holds {found.dtype} {shape}; expected floats (T, C), (C, T) or (K + 1, T, C)")
+    if dtype.kind != "f" or len(shape) not in (2, 3) or 0 in shape:
+        raise FeatureError(f"{path} holds {dtype} {shape}; expected floats (T, C), (C, T) or (K + 1, T, C)")
     return shape
 
 
 @lru_cache(maxsize=64)
 def load_rows(path: str) -> np.ndarray:
-    """The array of one file, memory-mapped; few at a time, since each holds a file open."""
+    """Return the array of one file, memory-mapped. Few are kept, since each holds a file open."""
     return np.load(path, mmap_mode="r")
 
 
-def some(names: Sequence[str], show: int = 5) -> str:
-    """The first few, and that there are more."""
+def list_some(names: Sequence[str], show: int = 5) -> str:
+    """Return the first few names, and how many more there are."""
     return ", ".join(names[:show]) + (f" and {len(names) - show} more" if len(names) > show else "")

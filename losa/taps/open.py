@@ -1,98 +1,105 @@
-"""Open the features that a config asks for: cached taps, taps on the fly, or features made by others."""
+"""Open the features that a config asks for: cached taps, taps on the fly, or features that others computed."""
 
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from losa.annotations.dataset import Video
 from losa.backbones import vit as backbones
 from losa.config import Config
-from losa.errors import CacheError
 from losa.model.checkpoint import load_tuned
 from losa.taps.cached import CachedTaps
-from losa.taps.extract import extract, listed
+from losa.taps.extract import fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
 from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
+from losa.taps.source import FeatureSource
 from losa.taps.tuned import KEPT_BYTES, TunedTaps
 
 
-def open_source(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False,
-                run: str | Path | None = None):
-    """The source of features of a config's mode, in the place of `losa.taps.open.open_taps`.
+def open_features(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False,
+                  run: str | Path | None = None) -> FeatureSource:
+    """Return the source of features that a config asks for, ready for these videos.
 
-    Its `tuned` is the module that holds exactly the parameters trained inside the backbone, None where there are
-    none; it is not to be called and stays in eval mode. Its recipe names the pretrained backbone.
-    videos: those that the cache, if there is one, is filled for; without any, frames are not kept in memory either.
-    run: a run's folder or model.safetensors that `tuned` is loaded from, as at test time; nothing to the other modes.
-    Raises CheckpointError if what was tuned is not in there or does not fit.
+    TunedTaps in the modes inside and full, else NpyFeatures with `features`, CachedTaps with `cache`, LiveTaps without;
+    Resampled where the config interpolates. Its recipe names the pretrained backbone.
+
+    videos: a cache is completed with what it lacks of them, and of those to train on also with as many copies as the
+        config asks for. It holds the taps of "all" layers, whatever `taps` the config chooses among them. Without any
+        videos, frames are not kept in memory either.
+    run: the folder or model.safetensors of a run, from which `tuned` is loaded, as at test time. Other modes ignore it.
+
+    Raises CacheError that lists the videos which cannot be computed, after all the good ones; FeatureError for features
+    that do not fit; VideoError for a missing file; CheckpointError if what was tuned is not in the run or does not fit.
     """
-    if config.mode in ("inside", "full"):
-        live, _ = backbone_taps(config.replace(cache="", grid=1), device)
-        source = TunedTaps(live.backbone, live.recipe, config, KEPT_BYTES if videos else 0)
-        if run is not None:
-            load_tuned(source.tuned, run)
-        tuned, source = source.tuned, interpolated(source, config)
-    else:
-        tuned, source = None, open_taps(config, videos, device=device, quiet=quiet)
-    source.tuned = tuned
-    return source
-
-
-def open_taps(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False):
-    """The source of features a config asks for: CachedTaps (filled for `videos`), LiveTaps, or NpyFeatures.
-
-    Resampled where the config interpolates. With a cache, "all" layers are stored once whatever `taps` the config
-    chooses among them. Further copies, as the config asks for, are of the videos to train on alone.
-    """
-    if config.features:
+    if config.mode in ("inside", "full") or not (config.features or config.cache):
+        source = open_live(config, device=device, run=run, keep_frames=bool(videos))
+    elif config.features:
         layers = () if config.tapped == "none" else None
         source = NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers)
     else:
-        source, live = backbone_taps(config, device)
-        if live is not None:
-            workers = decode_workers(config, device)
-            fill(source, live, videos, quiet, num_workers=workers)
-            trained = [video for video in videos if video.subset == config.train_subset]
-            for copy in range(1, config.copies):
-                fill(source, live, trained, quiet, copy=copy, num_workers=workers)
-    return interpolated(source, config)
+        source, live = open_cache(config, device)
+        _complete(config, device, quiet, live, source, videos)
+        source.complete = partial(_complete, config, device, quiet, None)  # lets go of the backbone until it is needed
+        return resample(source, config)
+    source.ensure(videos)
+    return resample(source, config)
 
 
-def interpolated(source, config: Config):
-    """The source itself, or Resampled where the config asks for other snippets than its own."""
-    if config.snippet_frames or config.snippets_per_video:
-        return Resampled(source, config.snippet_frames, config.snippets_per_video)
+def open_live(config: Config, *, device: str = "cpu", run: str | Path | None = None,
+              keep_frames: bool = False) -> LiveTaps:
+    """Return the config's backbone at work on the videos themselves, whatever cache there is; not resampled.
+
+    keep_frames: keep decoded frames in memory where the backbone trains (see `TunedTaps`).
+    """
+    if config.mode not in ("inside", "full"):
+        return LiveTaps(*_load(config, device))
+    source = TunedTaps(*_load(config.replace(cache="", grid=1), device), config, KEPT_BYTES if keep_frames else 0)
+    if run is not None:
+        load_tuned(source.tuned, run)
     return source
 
 
-def backbone_taps(config: Config, device: str = "cpu") -> tuple:
-    """(CachedTaps, the LiveTaps to fill it with) of a config with a cache, (LiveTaps, None) of one without."""
-    backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size,
-                                       clip_length=config.clip_length, pixel_norm=config.pixel_norm).to(device)
-    recipe = TapRecipe.make(config, backbone)
-    if not config.cache:
-        return LiveTaps(backbone, recipe), None
+def open_cache(config: Config, device: str = "cpu") -> tuple[CachedTaps, LiveTaps]:
+    """Return the cache that the config names, and the live taps that fill it; nothing is computed yet."""
+    backbone, recipe = _load(config, device)
     every = backbones.tap_layers("all", backbone.depth)
     stored = recipe.with_layers(every) if set(recipe.layers) <= set(every) else recipe
     return CachedTaps(config.cache, stored, recipe.layers), LiveTaps(backbone, stored)
 
 
-def decode_workers(config: Config, device: str) -> int:
-    """Decoding processes for an extraction: at least one where starting it costs nothing, so that it can be ended."""
+def resample(source: FeatureSource, config: Config) -> FeatureSource:
+    """Return the source itself, or Resampled where the config asks for other snippets than its own."""
+    if config.snippet_frames or config.snippets_per_video:
+        return Resampled(source, config.snippet_frames, config.snippets_per_video)
+    return source
+
+
+def count_decoders(config: Config, device: str) -> int:
+    """Return how many decoding processes an extraction gets: where they cost nothing, at least one that can be killed.
+    """
     if sys.platform != "linux":
         return config.num_workers
     cores = len(os.sched_getaffinity(0))
     return max(config.num_workers, 1 if device == "cpu" else min(16, cores))
 
 
-def fill(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], quiet: bool = False, *, copy: int = 0,
-         num_workers: int = 0, limit_s: int | float = 120) -> None:
-    """Computes what the cache lacks, see `extract`. Raises CacheError that lists what failed after all good ones."""
-    done = extract(cache, live, videos, copy=copy, num_workers=num_workers, limit_s=limit_s, quiet=quiet)
-    if done.failed:
-        raise CacheError(f"{len(done.failed)} of {len(videos)} videos have no taps; the others are in {cache.folder}. "
-                         "Repair them, or leave them out with `losa data prepare ... --decode`, which reads every file "
-                         f"to its end:\n{listed(done.failed)}")
+def _load(config: Config, device: str) -> tuple:
+    """Return the config's backbone on the device and the recipe of its taps."""
+    backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size,
+                                       clip_length=config.clip_length, pixel_norm=config.pixel_norm).to(device)
+    return backbone, TapRecipe.make(config, backbone)
+
+
+def _complete(config: Config, device: str, quiet: bool, live: LiveTaps | None, cache: CachedTaps,
+              videos: Sequence[Video]) -> None:
+    """Compute what the cache lacks of the videos, and the copies of those to train on. live: None loads the backbone.
+    """
+    live, num_workers = live or open_cache(config, device)[1], count_decoders(config, device)
+    fill(cache, live, videos, quiet, num_workers=num_workers)
+    trained = [video for video in videos if video.subset == config.train_subset]
+    for copy in range(1, config.copies):
+        fill(cache, live, trained, quiet, copy=copy, num_workers=num_workers)

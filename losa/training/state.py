@@ -16,6 +16,7 @@ from losa.config import Config, Mark, list_fields
 from losa.errors import TrainingError
 from losa.files import file_id, replacing, write_json, write_text
 from losa.model.checkpoint import TUNED
+from losa.taps.source import FeatureSource
 from losa.training.distributed import launched, on_main
 from losa.training.windows import Windows
 
@@ -149,8 +150,8 @@ def exchange(one: nn.Module | None, other: nn.Module | None) -> None:
         value.data, values[name].data = values[name].data, value.data
 
 
-def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows, source,
-                quiet: bool) -> dict:
+def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows,
+                source: FeatureSource, quiet: bool) -> dict:
     """The loop's state before the first step, after standardisation and a warm start are in the model and its EMA."""
     learnt["model"].set_statistics(*on_main(lambda: [x.cpu() for x in tap_statistics(windows, source)]))
     if config.start:
@@ -162,7 +163,8 @@ def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windo
 
 
 @torch.no_grad()
-def tap_statistics(windows: Windows, source, at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def tap_statistics(windows: Windows, source: FeatureSource,
+                   at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Mean and standard deviation per channel of taps (K, C) and last layer (C,) over `at_most` training windows.
 
     One window is in memory at a time.

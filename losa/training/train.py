@@ -28,7 +28,8 @@ from losa.model.contract import check_adapter
 from losa.model.losa import build
 from losa.model.points import Targets, assign_batch, count_positives, losses, points, update_normaliser
 from losa.taps.batch import Batch, rounded, stack
-from losa.taps.open import open_source
+from losa.taps.open import open_features
+from losa.taps.source import FeatureSource
 from losa.training.distributed import (
     anywhere,
     launched,
@@ -60,8 +61,8 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     annotations, judged = seen_by(config, labelled), watched(config, labelled)
     train_videos = annotations.subset(config.train_subset)
     with here.main_process_first():  # which fills the cache, if there is one
-        source = open_source(config, train_videos + sum((videos for videos, _ in judged.values()), ()),
-                             device=str(device), quiet=quiet)
+        source = open_features(config, train_videos + sum((videos for videos, _ in judged.values()), ()),
+                               device=str(device), quiet=quiet)
     recipe, align = source.recipe, source.recipe.clip_length // source.recipe.tubelet
     on_main(lambda: start_run(config, out, recipe.describe(), annotations.classes))
     num_epochs, per_epoch = config.warmup_epochs + config.epochs, math.ceil(len(train_videos) / config.batch_size)
@@ -166,7 +167,8 @@ def batch_losses(model: nn.Module, batch: Batch, targets: Targets, config: Confi
     return cls, config.reg_weight * reg
 
 
-def scores(ema: nn.ModuleDict, source, judged: dict, config: Config, labelled: Annotations) -> dict[str, float]:
+def scores(ema: nn.ModuleDict, source: FeatureSource, judged: dict, config: Config,
+           labelled: Annotations) -> dict[str, float]:
     """Average mAP by name of the log, of the moving average of everything that learns."""
     with swapped(source.tuned, tuned_of(ema)):
         return {name: average_map(ema["model"], source, videos, truth, config, labelled)

@@ -10,10 +10,11 @@ from losa.evaluation.targets import judged_by, seen_by, truth_for, truth_of
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict
 from losa.model.losa import LoSA
+from losa.taps.source import FeatureSource
 
 
-def average_map(model: LoSA, source, videos: Sequence[Video], truth: Records, config: Config,
-                labelled: Annotations) -> float:
+def average_map(model: LoSA, source: FeatureSource, videos: Sequence[Video], truth: Records,
+                config: Config, labelled: Annotations) -> float:
     """Average mAP on `videos`; the model is left in eval mode."""
     raw = predict(model.eval(), source, videos, config, quiet=True)
     records = suppress(raw, config, seen_by(config, labelled).classes, labelled.classes)

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from losa.annotations.dataset import Video
+from losa.taps.source import FeatureSource
 
 
 class Windows(Dataset):
@@ -25,7 +26,7 @@ class Windows(Dataset):
     epoch.
     """
 
-    def __init__(self, videos: Sequence[Video], source, window: int, *, seed: int = 0,
+    def __init__(self, videos: Sequence[Video], source: FeatureSource, window: int, *, seed: int = 0,
                  crop_ratio: tuple[float, float] = (0.9, 1.0), align: int = 1, copies: int = 1):
         self.videos, self.source, self.window = list(videos), source, window
         self.seed, self.crop_ratio, self.align, self.copies = seed, crop_ratio, align, copies

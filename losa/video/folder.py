@@ -13,10 +13,10 @@ VIDEO_SUFFIXES = frozenset([".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2ts", ".m
 
 
 def find_videos(what: Path) -> dict[str, Path]:
-    """{id: file} of one file, or of all videos in a folder and below; hidden files and folders are left out.
+    """Return {id: file} of one video file, or of all videos in a folder and its sub-folders, without hidden ones.
 
-    The id is the path in the folder without its ending; where two would be the same, also on a disk that takes no
-    notice of capitals, it keeps the ending or gets a number.
+    The id is the path inside the folder without its ending. Where two ids would be the same (also on a disk that
+    ignores capitals), they keep their ending or get a number. Raises OwnVideoError where there is no video.
     """
     if what.is_file():
         return {readable(what.stem): what}
@@ -29,40 +29,40 @@ def find_videos(what: Path) -> dict[str, Path]:
     if not videos:
         raise OwnVideoError(f"{what} holds no video, only {len(inside)} other files; looked in all its sub-folders for "
                             f"{', '.join(sorted(VIDEO_SUFFIXES))}")
-    plain = Counter(same(readable(name.with_suffix("").as_posix())) for name, _ in videos)
-    found, taken = {}, set()
+    counts = Counter(fold(readable(name.with_suffix("").as_posix())) for name, _ in videos)
+    videos_by_id, taken = {}, set()
     for name, path in videos:
         short = readable(name.with_suffix("").as_posix())
-        own = short if plain[same(short)] == 1 else readable(name.as_posix())
+        own = short if counts[fold(short)] == 1 else readable(name.as_posix())
         unique, number = own, 2
-        while same(unique) in taken:
+        while fold(unique) in taken:
             unique, number = f"{own}~{number}", number + 1
-        taken.add(same(unique))
-        found[unique] = path
-    return found
+        taken.add(fold(unique))
+        videos_by_id[unique] = path
+    return videos_by_id
 
 
-def same(name: str) -> str:
-    """The name as disks compare it that know neither capitals nor two ways to write an ü."""
+def fold(name: str) -> str:
+    """Return the name as disks compare it that ignore capitals and the two ways to write an ü."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def readable(path: str | Path) -> str:
-    """The path as text that every file can hold, also where its bytes are no UTF-8."""
+    """Return the path as text that can be written as UTF-8, even where its own bytes cannot."""
     return os.fsencode(path).decode("utf-8", errors="replace")
 
 
-def given_paths(here: Path, *, videos: str, labels: str, new_videos: str = "") -> list[Path | None]:
-    """The three paths, seen from `here` where they exist there; None for an empty one.
+def find_given_paths(here: Path, *, videos: str, labels: str, new_videos: str = "") -> list[Path | None]:
+    """Return the three paths as `Path`, below the folder `here` where they exist there; None for an empty one.
 
-    Raises ValueError if only one of `videos` and `labels` is set, FileNotFoundError for what is nowhere.
+    Raises OwnVideoError if only one of `videos` and `labels` is set, FileNotFoundError for what does not exist.
     """
     if bool(videos) != bool(labels):
-        raise ValueError(f"set the parameter `{'labels' if videos else 'videos'}`, too: `videos` is the folder of your "
-                         "videos, `labels` the CSV about them, and they go together")
-    found = [Path(text).expanduser() if text else None for text in (videos, labels, new_videos)]
-    found = [here / path if path and (here / path).exists() else path for path in found]
-    lost = [str(path) for path in found if path and not path.exists()]
-    if lost:
-        raise FileNotFoundError(f"{', '.join(lost)}: neither in {here} nor in {Path.cwd()}; give the whole path")
-    return found
+        raise OwnVideoError(f"set the parameter `{'labels' if videos else 'videos'}`, too: `videos` is the folder of "
+                            "your videos, `labels` the CSV about them, and they go together")
+    paths = [Path(text).expanduser() if text else None for text in (videos, labels, new_videos)]
+    paths = [here / path if path and (here / path).exists() else path for path in paths]
+    missing = [str(path) for path in paths if path and not path.exists()]
+    if missing:
+        raise FileNotFoundError(f"{', '.join(missing)}: neither in {here} nor in {Path.cwd()}; give the whole path")
+    return paths

@@ -1,7 +1,7 @@
-"""What a video file holds and whether its frames can be trusted, from its packets: only the first picture is decoded.
+"""Find out what a video file holds, and whether decord reads the right frames of it, from its packets.
 
-decord seeks to key frames and counts from there. On files where that count is wrong it returns other frames than
-asked for, without an error. `probe` names such files' risks.
+decord seeks to key frames and counts from there. In some files that count is wrong, and it returns other frames than
+those asked for, without an error. `probe` names the risks of such files. It decodes only one picture.
 """
 
 import re
@@ -17,17 +17,17 @@ from jaxtyping import Float64
 
 from losa.errors import VideoError
 
-DECORD_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")  # where it was measured to be right
+DECORD_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")  # of these decord reads the right frames
 DECORD_CODECS = ("h264", "hevc", "vp9", "mjpeg", "mpeg4", "mpeg2video", "mpeg1video", "msmpeg4v3", "ffv1", "prores")
-LONGEST = 1000 * 3600.0  # seconds; no file is longer, damaged time stamps are
-_NOT_VIDEO = ("image2", "tty")  # what ffmpeg's prober calls pictures and text art; pictures also end in _pipe
-_ELSEWHERE = {"hls", "dash", "concat", "imf", "sdp", "rtsp", "rtp", "webm_dash_manifest", "lavfi"}  # no frames inside
+LONGEST = 1000 * 3600.0  # seconds; a file that claims to be longer has damaged time stamps
+_NOT_VIDEO = ("image2", "tty")  # ffmpeg's names of pictures and text art; other pictures' names end in _pipe
+_ELSEWHERE = {"hls", "dash", "concat", "imf", "sdp", "rtsp", "rtp", "webm_dash_manifest", "lavfi"}  # name other files
 _FORMATS = ",".join(sorted(av.formats_available - _ELSEWHERE))
-DAMAGED = (av.FFmpegError, OSError, ArithmeticError, LookupError, MemoryError, ValueError)  # by PyAV on bad bytes
+DAMAGED = (av.FFmpegError, OSError, ArithmeticError, LookupError, MemoryError, ValueError)  # PyAV raises on bad bytes
 
 
 class Signs:
-    """Calls `alive` now and then: a call of work that goes on, for whoever ends work that gives no sign."""
+    """Calls `alive` at most once a second, as a sign that work goes on: `losa.video.workers` kills silent work."""
 
     EVERY_S = 1.0
 
@@ -42,12 +42,14 @@ class Signs:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says: pixels as shown (upright), mean fps, frames, seconds from the first frame to the end.
+    """What a video file holds.
 
-    starts_at: when the first frame is shown, in seconds of the container: above 0 where, say, the sound begins first.
-        All our times count from the first frame, those that a player shows are this much later.
+    width, height: in pixels as shown (upright). fps: mean frames per second. duration: seconds from the first frame to
+        the end of the last.
     variable_rate: frames do not follow each other evenly; read them by their time, never by index / fps.
-    risks: why decord may return wrong frames of this file without saying so; () = it does not.
+    risks: why decord may return wrong frames of this file without an error; () where it does not.
+    starts_at: when the first frame is shown, in seconds of the container, above 0 where the sound begins first. All
+        times in losa count from the first frame; those that a player shows are this much later.
     """
 
     path: Path
@@ -64,48 +66,48 @@ class VideoInfo:
 
 @dataclass
 class _Packets:
-    """The packets of one video stream in the order they are stored, and what the containers says around them."""
+    """The packets of one video stream in the order they are stored, and what the container says about them."""
 
     container: str
     codec: str
-    declared: int  # number of frames in the header; 0: it says none
-    rate: float  # fps in the header; 0: it says none
-    tick: float  # seconds
+    declared: int  # number of frames by the header; 0 where it names none
+    rate: float  # fps by the header; 0 where it names none
+    tick: float  # seconds of one time unit
     width: int
     height: int
-    pts: Float64[np.ndarray, " P"]  # seconds; NaN: none
+    pts: Float64[np.ndarray, " P"]  # seconds; NaN where a packet has none
     dts: Float64[np.ndarray, " P"]
     length: Float64[np.ndarray, " P"]
-    key: np.ndarray  # of bool, as the next two
-    fresh: np.ndarray  # False: a key packet whose pictures need what came before it
-    hidden: np.ndarray  # decoded, not shown: an edit list says so
+    key: np.ndarray  # bool, as the next two
+    fresh: np.ndarray  # False for a key packet whose pictures need earlier ones
+    hidden: np.ndarray  # decoded but not shown, because of an edit list
     num_empty: int  # packets without data
     num_tracks: int  # streams of moving pictures; this one is the first
-    zero: float  # seconds, where the container's time begins
-    stated_end: float  # seconds, by the container's header; 0: it says none
-    last_end: float  # seconds, of all streams
+    zero: float  # seconds at which the container's time begins
+    stated_end: float  # seconds by the container's header; 0 where it names none
+    last_end: float  # seconds at which the last packet of any stream ends
 
 
 def probe(path: str | Path, alive: Callable | None = None) -> VideoInfo:
-    """What the file holds; the same answer again at no cost until the file changes.
+    """Return what the file holds. The answer is kept until the file changes.
 
-    Every byte of the file is read and one picture decoded: milliseconds for a short file, as long as the disk takes
-    for a large one.
+    Every byte of the file is read and one picture decoded, which takes milliseconds for a short file and as long as the
+    disk takes for a large one.
 
     alive: called now and then, while packets are read.
     Raises VideoError where the file is missing, empty, truncated, or has no moving pictures.
     """
     path = check_file(Path(path))
     stat = path.stat()
-    known = _known(path, stat.st_size, stat.st_mtime_ns)
-    if not known:
-        known.append(_probe(path, stat.st_size, Signs(alive)))
-    return known[0]
+    answer = _kept_answer(path, stat.st_size, stat.st_mtime_ns)
+    if not answer:
+        answer.append(_probe(path, stat.st_size, Signs(alive)))
+    return answer[0]
 
 
 @lru_cache(maxsize=20_000)
-def _known(path: Path, size: int, changed: int) -> list[VideoInfo]:
-    """Where the answer for a file in this state is kept; empty at first."""
+def _kept_answer(path: Path, size: int, changed: int) -> list[VideoInfo]:
+    """Return the list that keeps the answer for a file in this state; empty at first."""
     return []
 
 
@@ -135,19 +137,20 @@ def _probe(path: Path, size: int, signs: Signs) -> VideoInfo:
 
 
 def frame_times(path: str | Path, alive: Callable | None = None) -> Float64[np.ndarray, " F"] | None:
-    """When each frame is shown, in seconds of the container, or None where only decoding tells which ones are."""
+    """Return when each frame is shown, in seconds of the container; None where only decoding can tell which are shown.
+    """
     path = check_file(Path(path))
     packets = _read_packets(path, path.stat().st_size, Signs(alive))
     shown = packets.pts[~packets.hidden]
-    known = packets.container in DECORD_CONTAINERS and packets.container != "avi" and packets.key[0]
-    whole = known and not np.isnan(packets.pts).any() and 0 < len(shown) == len(np.unique(shown))
+    reliable = packets.container in DECORD_CONTAINERS and packets.container != "avi" and packets.key[0]
+    whole = reliable and not np.isnan(packets.pts).any() and 0 < len(shown) == len(np.unique(shown))
     leading = _leading(packets)
     first = np.flatnonzero(packets.key)[1:2].tolist() or [len(leading)]
     return np.sort(shown) if whole and not leading[: first[0]].any() else None
 
 
 def check_file(path: Path) -> Path:
-    """The path; VideoError where it cannot be a video."""
+    """Return the path. Raises VideoError where it is missing, empty, a folder, or cannot be read."""
     try:
         if path.is_dir():
             raise VideoError(path, "is a folder, expected a video file")
@@ -164,13 +167,13 @@ def check_file(path: Path) -> Path:
 
 
 def open_container(path: Path, **options: str):
-    """PyAV's container; no playlist in a video's clothes can make it wait for the network for ever."""
+    """Return PyAV's container of a local file. A playlist that looks like a video cannot make it wait for a network."""
     safe = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     return av.open(str(path.absolute()), metadata_errors="replace", options={**safe, **options})
 
 
 def video_stream(container, path: Path):
-    """The first stream of moving pictures; VideoError where there is none."""
+    """Return the first stream of moving pictures. Raises VideoError where there is none."""
     if container.format.name.endswith("_pipe") or container.format.name in _NOT_VIDEO:
         raise VideoError(path, f"is not a video but {container.format.long_name!r}")
     streams = _moving(container)
@@ -183,12 +186,12 @@ def video_stream(container, path: Path):
 
 
 def _moving(container) -> list:
-    """Streams of moving pictures; a cover is none."""
+    """Return the streams of moving pictures, without a song's cover."""
     return [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]
 
 
 def upright(width: int, height: int, rotation: int) -> tuple[int, int]:
-    """Width and height of a picture turned by `rotation` degrees."""
+    """Return width and height of a picture turned by `rotation` degrees."""
     return (height, width) if rotation % 180 == 90 else (width, height)
 
 
@@ -241,7 +244,7 @@ def _demux(container, stream, path: Path, size: int, signs: Signs) -> _Packets:
 
 
 def _decode_one(packet) -> tuple[int, int, int] | None:
-    """Width, height and rotation of the first picture that comes out, None where none does."""
+    """Return width, height and rotation of the first picture in the packet, None where none can be decoded."""
     try:
         return next(((frame.width, frame.height, frame.rotation) for frame in packet.decode()), None)
     except DAMAGED:
@@ -249,7 +252,7 @@ def _decode_one(packet) -> tuple[int, int, int] | None:
 
 
 def _fresh_start(codec) -> Callable:
-    """A function that says whether a key packet begins a picture that needs no other (H.264: IDR, HEVC: 16 to 23)."""
+    """Return a function that tells whether a key packet needs no earlier picture (H.264: IDR, HEVC: types 16 to 23)."""
     extra = codec.extradata or b""
     if codec.codec.canonical_name == "h264":
         length, kinds = (extra[4] & 3) + 1 if len(extra) > 4 and extra[0] == 1 else 0, _h264_kinds
@@ -269,7 +272,10 @@ def _hevc_kinds(heads: Iterable[int]) -> bool:
 
 
 def _unit_heads(data: bytes, length: int) -> Iterable[int]:
-    """First byte of every unit of a packet; each has its size before it in `length` bytes, or 0: start codes."""
+    """Yield the first byte of every unit of a packet.
+
+    length: bytes of the size that stands before each unit; 0 where start codes separate them.
+    """
     if not length:
         yield from (data[match.end()] for match in re.finditer(b"\0\0\1", data) if match.end() < len(data))
         return
@@ -279,11 +285,11 @@ def _unit_heads(data: bytes, length: int) -> Iterable[int]:
         at += length + int.from_bytes(data[at : at + length], "big")
 
 
-# --- judging --------------------------------------------------------------------------------------------------------
+# --- checks ---------------------------------------------------------------------------------------------------------
 
 
 def _check_complete(path: Path, size: int, packets: _Packets, signs: Signs) -> bool:
-    """Whether an edit list shows only a part; VideoError where the file holds less than its header promises."""
+    """Return whether an edit list shows only a part. Raises VideoError where the file is shorter than its header."""
     steps = len(packets.pts) + packets.num_empty
     if packets.container == "avi":  # its header counts time steps, of which some may carry no packet
         steps = round(np.nanmax(packets.dts, initial=0) / packets.tick) + 1
@@ -300,7 +306,7 @@ def _check_complete(path: Path, size: int, packets: _Packets, signs: Signs) -> b
 
 
 def _shown_times(packets: _Packets) -> Float64[np.ndarray, " F"]:
-    """Sorted seconds of the shown frames; those without a time stamp follow each other by the header's rate."""
+    """Return the sorted seconds of the shown frames; without time stamps they follow the header's rate."""
     times = packets.pts[~packets.hidden]
     if np.isnan(times).any():
         times = packets.dts[~packets.hidden]
@@ -310,15 +316,16 @@ def _shown_times(packets: _Packets) -> Float64[np.ndarray, " F"]:
 
 
 def _leading(packets: _Packets) -> np.ndarray:
-    """Which packets are stored after a key packet and shown before it: they need the pictures before the key."""
+    """Return which packets are stored after a key packet but shown before it, so that they need earlier pictures."""
     last_key = np.maximum.accumulate(np.where(packets.key, np.arange(len(packets.key)), -1))
     return (last_key >= 0) & ~packets.key & (packets.pts < packets.pts[np.maximum(last_key, 0)])
 
 
 def _risks(packets: _Packets, cut: bool) -> tuple[str, ...]:
+    """Return why decord may return wrong frames. cut: an edit list shows only a part."""
     pts = packets.pts
     listed = packets.declared if packets.container.startswith("mov") else 0
-    found = {
+    risks = {
         "MPEG-TS": packets.container == "mpegts",
         f"container {packets.container}": packets.container not in (*DECORD_CONTAINERS, "mpegts"),
         f"codec {packets.codec}": packets.codec not in DECORD_CODECS,
@@ -332,4 +339,4 @@ def _risks(packets: _Packets, cut: bool) -> tuple[str, ...]:
         "times below 0": bool((pts < 0).any() and not packets.hidden.any()),
         "reordered frames in AVI": packets.container == "avi" and bool((pts != packets.dts).any()),
     }
-    return tuple(name for name, there in found.items() if there)
+    return tuple(name for name, is_there in risks.items() if is_there)

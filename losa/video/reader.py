@@ -1,4 +1,4 @@
-"""Read the frames of a video file by index: with decord at random, or with PyAV from the start."""
+"""Read the frames of a video file by index: with decord in any order, or with PyAV forward from the start."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,23 +13,25 @@ from torch import Tensor
 from losa.errors import VideoError
 from losa.video.probe import DAMAGED, Signs, VideoInfo, check_file, frame_times, open_container, probe, video_stream
 
-FEW_FRAMES = 16  # that decord is asked for at a time: with more it decodes ahead without bound
-_LEFT_BY_FORK: list = []  # open files of a parent process: closing them in the child would wait for ever
+FEW_FRAMES = 16  # read at a time: with more, decord decodes ahead without bound
+_LEFT_BY_FORK: list = []  # open files of the parent process: to close them in the child would never end
 
 _readers, _left = {}, []
 MAX_OPEN = 8  # video files a process holds open
 
 
 class Reader:
-    """Reads frames of one file by index; opens it at first use, in whichever process that happens.
+    """Reads frames of one file by index. The file is opened at first use, in whichever process that happens.
 
-    Safe to hand to DataLoader workers: a copy (pickled or forked) opens the file again for itself.
-    Every failure is a VideoError, indices out of range an IndexError.
+    Safe to hand to the workers of a data loader: a copy (pickled or forked) opens the file again for itself.
 
-    backend: "decord" seeks, and returns wrong frames of some files; "av" decodes from the start, forward as far as
-    it is asked for, and again from the start to go back; "auto" is decord where `probe` finds no risk, else PyAV.
-    alive: called now and then, while packets are read and frames decoded; may be set later. Opening a file without
-    times, and reading far ahead with PyAV, takes as long as decoding all that lies between.
+    num_threads: of the decoder; 0 uses every core.
+    backend: "decord" seeks, and returns wrong frames of some files. "av" is PyAV, which decodes forward from the start,
+        and begins again to go back. "auto" is decord where `probe` finds no risk, else PyAV.
+    alive: called now and then, while packets are read and frames decoded; may be set later. To open a file without
+        times, or to read far ahead with PyAV, takes as long as to decode everything in between.
+
+    Every failure is a VideoError; an index out of range is an IndexError.
     """
 
     def __init__(self, path: str | Path, num_threads: int = 1, backend: str = "auto", alive: Callable | None = None):
@@ -50,7 +52,7 @@ class Reader:
 
     @property
     def alive(self) -> Callable | None:
-        """What is called now and then, while packets are read and frames decoded."""
+        """The function that is called now and then, while packets are read and frames decoded."""
         return self._signs.alive
 
     @alive.setter
@@ -59,14 +61,14 @@ class Reader:
 
     @property
     def backend(self) -> str:
-        """Which one reads this file: "decord" or "av"."""
+        """What reads this file: "decord" or "av"."""
         if self._backend is None:
             self._open()
         return self._backend
 
     @property
     def num_frames(self) -> int:
-        """As many as `read` can return."""
+        """The number of frames that `read` can return."""
         return len(self._open())
 
     @property
@@ -84,7 +86,7 @@ class Reader:
         return self._timestamps
 
     def read(self, indices) -> UInt8[Tensor, "F H W 3"]:
-        """Returns the frames at `indices` (integers, any order, repeats too) in RGB, upright, at the file's own size.
+        """Return the frames at `indices` (integers in any order, also repeated): RGB, upright, at the file's own size.
         """
         wanted = np.asarray(indices)
         if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
@@ -98,7 +100,7 @@ class Reader:
             return handle.read(np.zeros(1, np.int64))[:0]
         try:
             frames = handle.read(unique)
-        except VideoError:  # on a busy machine decord now and then gives up on a good file
+        except VideoError:  # on a busy machine decord sometimes gives up on a good file: try once more
             self._handle = None
             if self._backend == "av":
                 raise
@@ -120,7 +122,7 @@ class Reader:
         return self._handle
 
     def _choose(self):
-        """Opens the file with decord where that is safe, else with PyAV, and remembers which."""
+        """Open the file with decord where that is safe, else with PyAV, and remember which."""
         info = probe(self.path, self._signs)
         if not info.risks:
             try:
@@ -135,12 +137,12 @@ class Reader:
 
 
 class _Decord:
-    """A file opened by decord: random access by key frames."""
+    """A file opened by decord, which seeks to key frames."""
 
     def __init__(self, path: Path, num_threads: int, signs: Signs):
-        signs()  # it gives none itself
+        signs()  # decord itself gives none
         self.path, name = path, str(path.absolute())  # a relative "a:b.mp4" would be read as a protocol
-        # fault_tol: an error once more than one frame was replaced by a copy of its neighbour, not silence
+        # fault_tol: raise an error once more than one frame was replaced by a copy of its neighbour
         self.video = self._call(_import_decord().VideoReader, name, num_threads=num_threads, fault_tol=1)
         if not len(self.video):
             raise VideoError(path, "holds no frame that can be decoded")
@@ -153,7 +155,7 @@ class _Decord:
         return np.asarray(times, dtype=np.float64)[:, 0]
 
     def size(self) -> tuple[int, int] | None:
-        """Width and height of the first frame, None where it cannot be decoded."""
+        """Return width and height of the first frame, None where it cannot be decoded."""
         try:
             height, width, _ = self.read(np.zeros(1, np.int64))[0].shape
         except VideoError:
@@ -174,14 +176,14 @@ class _Decord:
 
 
 class _Sequential:
-    """A file decoded by PyAV from its first packet on: slow, and right where seeking is not."""
+    """A file decoded by PyAV from its first packet on: slow, but right where seeking is not."""
 
     def __init__(self, path: Path, num_threads: int, signs: Signs):
         self.path, self.num_threads, self._signs = path, num_threads, signs
         self._frames, self._next, self._size = iter(()), 0, None
-        known = frame_times(path, signs)
-        self._tolerance = np.inf if known is None else 1e-3
-        self._times = self._decoded_times() if known is None else known
+        times = frame_times(path, signs)
+        self._tolerance = np.inf if times is None else 1e-3
+        self._times = self._decoded_times() if times is None else times
 
     def __len__(self):
         return len(self._times)
@@ -190,7 +192,7 @@ class _Sequential:
         return self._times
 
     def read(self, unique: np.ndarray) -> Tensor:
-        """Frames at increasing indices."""
+        """Return the frames at increasing indices."""
         out = None
         for place, index in enumerate(unique.tolist()):
             picture = self._picture(self._frame(index))
@@ -200,7 +202,7 @@ class _Sequential:
         return torch.from_numpy(out)
 
     def pass_through(self) -> None:
-        """Decodes to the last frame; a file whose times had to be decoded has been already."""
+        """Decode to the last frame, unless that was done already to learn the frames' times."""
         if self._tolerance < np.inf:
             self._frame(len(self) - 1)
 
@@ -234,7 +236,7 @@ class _Sequential:
 
 
 def decode(path: Path, num_threads: int = 1, alive: Callable = lambda: None) -> Iterator[av.VideoFrame]:
-    """All frames in order. What comes before the first whole picture is passed over; later damage is a VideoError.
+    """Yield all frames in order. What comes before the first whole picture is skipped; later damage is a VideoError.
 
     alive: called at every packet.
     """
@@ -261,10 +263,12 @@ def decode(path: Path, num_threads: int = 1, alive: Callable = lambda: None) -> 
 
 
 def read_through(path: str | Path, alive: Callable | None = None) -> VideoInfo:
-    """What `probe` says, after every frame was decoded by the backend that `Reader` chooses and by PyAV, keeping none.
+    """Decode every frame of a file, keep none, and return what `probe` says.
 
-    PyAV because decord's threads may lose an error on a busy machine. alive: called now and then.
-    Raises VideoError where a frame does not come out: a file damaged in its middle passes `probe`.
+    Finds damage in the middle of a file, which `probe` does not see. Frames are decoded by the backend that `Reader`
+    chooses and by PyAV, because decord's threads may lose an error on a busy machine.
+
+    alive: called now and then. Raises VideoError where a frame cannot be decoded.
     """
     signs = Signs(alive)
     info, reader = probe(path, signs), Reader(path, alive=signs)
@@ -278,9 +282,10 @@ def read_through(path: str | Path, alive: Callable | None = None) -> VideoInfo:
 
 
 def _import_decord():
-    """Returns decord, imported late: only at its import does it read the limit that ends an endless wait.
+    """Import decord with a limit on its waiting set, which it reads only at its import, and return it.
 
-    The limit counts turns of a busy wait. 64 refuses good files, 1024 refuses some on a busy machine.
+    Without the limit it may wait without end. It counts turns of a busy wait: 64 refuses good files, 1024 refuses some
+    on a busy machine.
     """
     os.environ.setdefault("DECORD_EOF_RETRY_MAX", "4096")
     import decord
@@ -288,11 +293,11 @@ def _import_decord():
     return decord
 
 
-# --- a file that every reader gets right ----------------------------------------------------------------------------
+# --- the files that a process has open ------------------------------------------------------------------------------
 
 
-def opened(path: str, threads: int = 1) -> Reader:
-    """One lazily opened reader per file and process; of a few files, since each holds decoded frames."""
+def get_reader(path: str, threads: int = 1) -> Reader:
+    """Return this process's reader of a file. Only a few stay open, since each holds decoded frames."""
     if (path, threads) not in _readers:
         _readers[path, threads] = Reader(path, num_threads=threads)
         if len(_readers) > MAX_OPEN:
@@ -306,7 +311,7 @@ def close_readers() -> None:
 
 
 def _leave_readers() -> None:
-    """In a forked child: sets the parent's readers aside unclosed, since a decoder's threads did not come along."""
+    """In a forked child, set the parent's readers aside unclosed: their decoders' threads exist only in the parent."""
     _left.extend(_readers.values())
     _readers.clear()
 

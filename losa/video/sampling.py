@@ -5,13 +5,14 @@ import numpy as np
 
 def sample_indices(timestamps, sampled_fps: int | float, start: int | float = 0.0,
                    end: int | float | None = None) -> np.ndarray:
-    """Returns int64 frame indices; sample k is the frame at `start` + k / `sampled_fps` seconds, up to `end`.
+    """Return int64 frame indices; sample k is the frame at `start` + k / `sampled_fps` seconds, before `end`.
 
-    The grid is uniform in time, so a variable frame rate needs no special care. The frame at a time is the
-    nearest one, except that a frame held for long stays until its successor is due within half a usual frame.
-    `end` (not included) defaults to the end of the last frame; a little more repeats the last frame.
+    Samples are uniform in time, so a variable frame rate needs no special care. Each takes the frame nearest in time,
+    except that a frame held for long stays until its successor is due within half a usual frame.
 
     timestamps: (num_frames,) seconds from the first frame, increasing, as `Reader.timestamps`.
+    end: by default the end of the last frame; a little more repeats the last frame.
+    Raises ValueError for a range that does not fit the video.
     """
     times = np.asarray(timestamps, dtype=np.float64)
     if times.ndim != 1 or not times.size or (np.diff(times) < 0).any():

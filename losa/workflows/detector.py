@@ -16,8 +16,8 @@ from losa.model.losa import LoSA
 from losa.presets import postprocess
 from losa.taps.cached import CachedTaps
 from losa.taps.live import LiveTaps
-from losa.taps.open import interpolated, open_source
-from losa.taps.resampled import Resampled
+from losa.taps.open import open_live, resample
+from losa.taps.source import FeatureSource
 
 FORMAT = 1  # of what is kept of a finished video; part of its name
 
@@ -31,10 +31,10 @@ class Detector(NamedTuple):
     live: LiveTaps
     id: str  # of everything a prediction depends on beside the video
 
-    def cached(self, folder: Path) -> tuple[CachedTaps, object]:
+    def cached(self, folder: Path) -> tuple[CachedTaps, FeatureSource]:
         """A cache in `folder`, and the source of features that reads it."""
         cache = CachedTaps(folder, self.live.recipe)
-        return cache, interpolated(cache, self.config)
+        return cache, resample(cache, self.config)
 
 
 def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, quiet: bool) -> Detector:
@@ -50,12 +50,11 @@ def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, qui
                       f"segment is called by what the model itself knows", stacklevel=3)
     device = best_device()
     config = config.replace(weights=weights or config.weights, cache="", classifier="")
-    source = open_source(config, (), device=device, quiet=quiet, run=run)
-    described = source.recipe.describe()
+    live = open_live(config, device=device, run=run)
+    described = resample(live, config).recipe.describe()
     model, _, classes = load_model(run, backbone=described)
     file = run / "model.safetensors" if run.is_dir() else run
     changed = {name: getattr(config, name) for name in list_fields(Role.POST)
                if getattr(config, name) != getattr(trained, name)}
     key = json.dumps([FORMAT, file_id(str(file)), described, *([changed] if changed else [])], sort_keys=True)
-    live = source.source if isinstance(source, Resampled) else source
     return Detector(model.to(device), config, classes, live, hashlib.sha256(key.encode()).hexdigest())

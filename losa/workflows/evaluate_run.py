@@ -16,7 +16,8 @@ from losa.machine import best_device, device_name
 from losa.model.checkpoint import load_model
 from losa.presets import postprocess
 from losa.segments import write_predictions
-from losa.taps.open import open_source
+from losa.taps.open import open_features
+from losa.taps.source import FeatureSource
 
 
 def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "", fields: dict | None = None,
@@ -40,7 +41,7 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     load_model(out, classes=data.classes)  # before the taps, which may take long
     truth, left_out = truth_for(config, labelled, subset)
     videos = tuple(v for v in data.subset(subset) if v.id not in left_out)
-    source = open_source(config, videos, device=best_device(), quiet=quiet, run=out)
+    source = open_features(config, videos, device=best_device(), quiet=quiet, run=out)
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes, labelled.classes)
@@ -56,7 +57,8 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
             "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
 
 
-def run_card(config: Config, found: dict, source, videos: tuple[Video, ...], left_out: set[str], subset: str) -> dict:
+def run_card(config: Config, found: dict, source: FeatureSource, videos: tuple[Video, ...], left_out: set[str],
+             subset: str) -> dict:
     """Return the protocol card of a run's result."""
     known = method_of(config.to_dict(), decode=source.decode_counts(videos))
     known["input"]["weights_sha256"] = source.recipe.describe().get("weights", "unknown")

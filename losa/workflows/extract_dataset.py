@@ -8,8 +8,8 @@ from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config
 from losa.machine import best_device
 from losa.taps.export import export as export_features
-from losa.taps.extract import extract, listed
-from losa.taps.open import backbone_taps, decode_workers, interpolated
+from losa.taps.extract import extract, list_failed
+from losa.taps.open import count_decoders, open_cache, resample
 from losa.video.folder import find_videos
 from losa.video.probe_pool import probe_many
 
@@ -31,21 +31,20 @@ def extract_all(config: Config, *, videos: str | Path | None = None, export: str
     else:
         chosen = folder_videos(videos, failed)
     device = best_device()
-    cache, live = backbone_taps(config, device)
-    done = extract(cache, live, chosen, num_workers=decode_workers(config, device), quiet=quiet)
+    cache, live = open_cache(config, device)
+    done = extract(cache, live, chosen, num_workers=count_decoders(config, device), quiet=quiet)
     failed |= done.failed
     trained = [video for video in chosen if video.subset == config.train_subset]
     for copy in range(1, config.copies):
-        failed |= extract(cache, live, trained, copy=copy, num_workers=decode_workers(config, device),
+        failed |= extract(cache, live, trained, copy=copy, num_workers=count_decoders(config, device),
                           quiet=quiet).failed
     kept = [video for video in chosen if video.id not in failed and cache.has(video)]
     if export is not None and kept:
-        source = interpolated(cache, config)
-        export_features(source, kept, export, quiet=quiet)
+        export_features(resample(cache, config), kept, export, quiet=quiet)
     if not quiet:
         print(done if done.done or done.failed else f"taps cache: all {len(chosen)} videos are in {cache.folder}")
         if failed:
-            print(f"{len(failed)} videos failed:\n{listed(failed, len(failed))}")
+            print(f"{len(failed)} videos failed:\n{list_failed(failed, len(failed))}")
     return failed
 
 

@@ -27,9 +27,9 @@ from losa.errors import CacheError, OwnVideoError
 from losa.files import content_id, hold, is_left, write_text
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict_video
-from losa.taps.cache_files import mapped, read_card, verify
+from losa.taps.cache_files import close_files
 from losa.taps.extract import extract
-from losa.taps.open import decode_workers
+from losa.taps.open import count_decoders
 from losa.video.folder import find_videos, readable
 from losa.video.probe import VideoInfo
 from losa.video.probe_pool import probe_many
@@ -147,7 +147,7 @@ def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict
     video = Video(id=job.id, subset="own", path=job.path, start=0.0, duration=job.info.duration,
                   segments=np.zeros((0, 2)), labels=np.zeros(0, dtype=np.int64), fps=job.info.fps)
     try:
-        done = extract(cache, detector.live, [video], num_workers=decode_workers(detector.config, device),
+        done = extract(cache, detector.live, [video], num_workers=count_decoders(detector.config, device),
                        limit_s=LIMIT_S, quiet=quiet or job.info.duration < LONG_VIDEO)
         if done.failed:
             raise CacheError(done.failed[video.id])
@@ -157,8 +157,7 @@ def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict
         return {"duration": job.info.duration, "fps": job.info.fps, "decode": cache.card(video)["decode"],
                 "records": records}
     finally:
-        for known in (mapped, verify, read_card):
-            known.cache_clear()  # a file that is still mapped would keep its place on the disk
+        close_files()  # one that is still mapped would keep its place on the disk
         shutil.rmtree(folder, ignore_errors=True)
 
 

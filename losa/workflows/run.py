@@ -18,7 +18,7 @@ from losa.evaluation.targets import truth_for
 from losa.files import content_id, file_id, read_object, write_json
 from losa.inference.video_classifier import read_scores
 from losa.machine import best_device
-from losa.taps.open import open_source
+from losa.taps.open import open_features
 from losa.training.distributed import launched, on_main
 from losa.training.state import model_file
 from losa.training.train import check_beginning, train
@@ -53,8 +53,8 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
 def fill_cache(config: Config, annotations: Annotations, quiet: bool) -> None:
     """Compute the taps of all subsets that the run reads, if it has a cache."""
     needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
-    open_source(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(),
-                quiet=quiet)
+    open_features(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(),
+                  quiet=quiet)
 
 
 def finish(config: Config, out: Path, inputs: dict, seconds: dict, quiet: bool) -> dict:

@@ -1,5 +1,4 @@
 """A video whose pixels say when they are shown and a backbone that reads it: what a feature knows is its own time."""
-
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +6,12 @@ import torch
 from torch import nn
 
 from losa.annotations.dataset import Video
+from losa.config import Config
+from losa.taps.live import LiveTaps
+from losa.taps.recipe import TapRecipe
+from losa.taps.resampled import Resampled
+
+EVEN = np.arange(1200) / 30  # timestamps of 40 s at 30 fps
 
 
 class ClockReader:
@@ -49,5 +54,19 @@ def serve(monkeypatch, reader):
     """Every file is this reader."""
     from losa.taps import live as taps
 
-    monkeypatch.setattr(taps, "opened", lambda path, threads=1: reader)
+    monkeypatch.setattr(taps, "get_reader", lambda path, threads=1: reader)
     return reader
+
+
+def clock_live(backbone=None, **fields):
+    """The clock's features on the fly, without a change of rate."""
+    backbone = backbone or ClockBackbone()
+    return LiveTaps(backbone, TapRecipe.make(Config(**fields), backbone))
+
+
+def clock_source(fields, backbone=None):
+    """The clock's features at the rate of a config with these fields."""
+    config, live = Config(**fields), clock_live(backbone, **fields)
+    if config.snippet_frames or config.snippets_per_video:
+        return Resampled(live, config.snippet_frames, config.snippets_per_video)
+    return live

@@ -10,7 +10,7 @@ from losa.config import Config
 from losa.inspection.run_folder import Run, open_run
 from losa.model.checkpoint import save_model
 from losa.model.losa import build
-from losa.taps.open import open_source
+from losa.taps.open import open_features
 from losa.workflows.evaluate_run import test as predict_and_evaluate
 
 
@@ -20,7 +20,7 @@ def untrained(tiny) -> Run:
     config = Config.make(annotations=str(tiny / "world" / "annotations.json"), cache=str(tiny / "taps"), head_dim=16,
                          head_levels=2, adapter_dim=8, window=32, gate="sigmoid", max_segments=200, nms_sigma=0.6)
     labelled, out = load_annotations(config.annotations), tiny / "untrained"
-    source = open_source(config, labelled.subset("test"), quiet=True)
+    source = open_features(config, labelled.subset("test"), quiet=True)
     recipe = source.recipe.describe()
     torch.manual_seed(0)
     model = build(config, dim=recipe["dim"], num_taps=len(recipe["layers"]), num_classes=len(labelled.classes),

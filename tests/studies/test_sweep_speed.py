@@ -22,7 +22,7 @@ def test_the_benchmark_measures_what_it_says(tmp_path, monkeypatch):
         return SweepResult(out, [], ok=0, error=0, timeout=0, dead=0, skipped=0)
 
     calls = []
-    for name, value in {"sweep": fake, "make_world": lambda *a: None, "open_taps": lambda *a, **k: None,
+    for name, value in {"sweep": fake, "make_world": lambda *a: None, "open_features": lambda *a, **k: None,
                         "load_annotations": lambda path: Annotations((), ())}.items():
         monkeypatch.setattr(module, name, value)
     found = module.sweep_speed(tmp_path, size="tiny", num_runs=3, repeats=2)

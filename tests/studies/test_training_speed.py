@@ -7,12 +7,12 @@ import torch
 
 from losa.annotations.dataset import load_annotations
 from losa.studies.training_speed import PHASES, VARIANTS, make_data, train_speed, train_speed_table
-from losa.taps.open import backbone_taps
+from losa.taps.open import open_cache
 
 
 def test_the_made_up_cache_is_full_and_as_long_as_the_videos(tmp_path):
     config = make_data(tmp_path, 3, (44, 46))
-    cache, live = backbone_taps(config)
+    cache, live = open_cache(config)
     videos = load_annotations(config.annotations).subset("train")
     assert len(videos) == 3 and live is not None and all(cache.has(video) for video in videos)
     for video in videos:

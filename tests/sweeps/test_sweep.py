@@ -18,7 +18,7 @@ from losa.config import Config
 from losa.errors import SweepError
 from losa.presets import PRESETS
 from losa.sweeps.sweep import THREADS, environment, sweep
-from losa.taps.open import open_taps
+from losa.taps.open import open_features
 
 TRAIN = ROOT / "notebooks" / "02_train.ipynb"
 
@@ -179,7 +179,7 @@ def test_training_runs_of_two_seeds(tiny, tmp_path):
     """The training notebook itself, two at a time: the runs are those of the package, the cache is shared."""
     config = PRESETS["tiny"](tiny, cache=str(tmp_path / "taps"))
     given = {k: [v] for k, v in config.to_dict().items() if v != Config().to_dict()[k]}
-    open_taps(config, load_annotations(config.annotations).videos, quiet=True)
+    open_features(config, load_annotations(config.annotations).videos, quiet=True)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "taps").iterdir()}
     result = sweep(TRAIN, {**given, "seed": [0, 1]}, tmp_path / "out", jobs=2, quiet=True)
     assert [row["status"] for row in result.runs] == ["ok", "ok"], [row["error"] for row in result.runs]

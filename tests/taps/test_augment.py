@@ -1,29 +1,23 @@
 """Further copies of training videos: pixels and clips by brute force, cached against live, and what the cache names."""
 
-import hashlib
-import json
-import zlib
 from collections import defaultdict
-from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
 from helpers.clock import clock_video
+from helpers.made_sources import Numbers, live_and_cache
 from losa.annotations.dataset import load_annotations
 from losa.backbones import vit as backbones
-from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.errors import CacheError, ConfigError, FeatureError
 from losa.presets import PRESETS
 from losa.taps import decoding
 from losa.taps import live as taps_module
-from losa.taps.augment import GAIN, SMALLEST, Change, cut_and_mirror, draw_change, phase, recolour
-from losa.taps.cached import CachedTaps
-from losa.taps.live import LiveTaps
+from losa.taps.augment import GAIN, SMALLEST, Change, choose_phase, cut_and_mirror, draw_change, recolour
+from losa.taps.extract import fill
 from losa.taps.npy import NpyFeatures
-from losa.taps.open import fill, open_taps
-from losa.taps.recipe import TapRecipe
+from losa.taps.open import open_features
 from losa.taps.resampled import Resampled
 from losa.training.windows import Windows
 from losa.video.reader import Reader
@@ -32,13 +26,6 @@ from losa.video.reader import Reader
 @pytest.fixture(scope="module")
 def videos(tiny):
     return load_annotations(tiny / "world" / "annotations.json").videos
-
-
-def live_and_cache(tiny, folder, **fields):
-    torch.manual_seed(0)
-    backbone = freeze_backbone(VideoViT(dim=24, depth=3, num_heads=2, contrast=True))
-    recipe = TapRecipe.make(PRESETS["tiny"](tiny, **fields), backbone)
-    return LiveTaps(backbone, recipe), CachedTaps(folder, recipe)
 
 
 # --- what is drawn --------------------------------------------------------------------------------------------------
@@ -73,7 +60,7 @@ def test_a_copy_changes_all_pictures_of_its_video_alike(tiny, videos, tmp_path):
     video, total = videos[0], live.num_snippets(videos[0])
     native = Reader(str(video.path)).read(np.arange(40))
     for copy in (1, 2):
-        change, shift = draw_change(video.id, copy), 2 * phase(copy, 8)
+        change, shift = draw_change(video.id, copy), 2 * choose_phase(copy, 8)
         seen = backbones.resize_frames(cut_and_mirror(native, change), 48)
         frames = live.fetch(video, 0, total, copy)["frames"]
         expected = recolour(seen, change)
@@ -88,10 +75,11 @@ def test_a_copy_changes_all_pictures_of_its_video_alike(tiny, videos, tmp_path):
 
 
 def test_the_first_copies_differ_most_in_phase():
-    assert [phase(copy, 8) for copy in range(10)] == [0, 4, 2, 6, 1, 5, 3, 7, 0, 4]
-    assert [phase(copy, 1) for copy in range(4)] == [0, 0, 0, 0]
+    assert [choose_phase(copy, 8) for copy in range(10)] == [0, 4, 2, 6, 1, 5, 3, 7, 0, 4]
+    assert [choose_phase(copy, 1) for copy in range(4)] == [0, 0, 0, 0]
     for num in range(1, 13):  # each once before one comes again
-        assert sorted(phase(copy, num) for copy in range(num)) == list(range(num)) and phase(num, num) == 0
+        assert sorted(choose_phase(copy, num) for copy in range(num)) == list(range(num))
+        assert choose_phase(num, num) == 0
 
 
 @pytest.mark.parametrize("fields", [dict(), dict(clip_stride=8), dict(clip_stride=6), dict(frame_stride=3)], ids=str)
@@ -101,7 +89,7 @@ def test_clips_that_begin_before_the_video_by_brute_force(tiny, videos, tmp_path
     live, _ = live_and_cache(tiny, tmp_path, **fields)
     video, total, stride = videos[1], live.num_snippets(videos[1]), live.recipe.clip_stride
     frames = live.fetch(video, 0, total)["frames"]
-    shift, found = 2 * phase(copy, stride // 2), defaultdict(list)
+    shift, found = 2 * choose_phase(copy, stride // 2), defaultdict(list)
     assert shift > 0 and len(frames) == live.num_frames(video)
     for begin in range(-shift, len(frames), stride):
         if begin + 16 - stride >= len(frames):
@@ -142,30 +130,10 @@ def test_a_cached_copy_is_the_live_copy_wherever_a_window_starts(tiny, videos, t
 # --- its place in the cache -----------------------------------------------------------------------------------------
 
 
-def test_the_video_itself_keeps_the_name_it_always_had(tiny, videos, tmp_path):
-    """The formula of caches written before there were copies, by hand."""
-    _, cache = live_and_cache(tiny, tmp_path)
-    data, video = videos[0].path.read_bytes(), videos[0]
-    pieces = [i * max(len(data) - 2**15, 0) // 7 for i in range(8)]
-    content = hashlib.sha256(str(len(data)).encode() + b"".join(data[at:at + 2**15] for at in pieces)).hexdigest()
-    recipe = {**asdict(cache.stored), "snippet_frames": None, "snippets_per_video": None}
-    assert recipe["format"] == 2 and list(recipe) == [
-        "weights", "dim", "layers", "grid", "clip_length", "tubelet", "clip_stride", "sample_fps", "frame_stride",
-        "frames_per_video", "input_size", "resize", "mean", "std", "compute_dtype", "format", "snippet_frames",
-        "snippets_per_video"]
-    text = f"{json.dumps([content, float(video.start), float(video.duration)])} {json.dumps(recipe, sort_keys=True)}"
-    assert cache.path(video).name == f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
-    copied = json.dumps([content, float(video.start), float(video.duration), 2, zlib.crc32(video.id.encode()), 1])
-    text = f"{copied} {json.dumps(recipe, sort_keys=True)}"
-    assert cache.path(video, 2).name == f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npy"
-    renamed = replace(video, id="renamed")
-    assert cache.path(renamed) == cache.path(video) and cache.path(renamed, 2) != cache.path(video, 2)
-
-
 def test_videos_to_train_on_alone_are_copied(tiny, videos, tmp_path):
     config = PRESETS["tiny"](tiny, cache=str(tmp_path), copies=2, frame_stride=8)
     some = [next(v for v in videos if v.subset == subset) for subset in ("train", "val")]
-    source = open_taps(config, some, quiet=True)
+    source = open_features(config, some, quiet=True)
     assert [[source.has(video, copy) for copy in (0, 1, 2)] for video in some] == [[True, True, False],
                                                                                   [True, False, False]]
     with pytest.raises(CacheError, match="no cached taps of copy 2 of video"):
@@ -187,10 +155,11 @@ def test_features_of_others_have_no_copies(tmp_path):
 # --- in training ----------------------------------------------------------------------------------------------------
 
 
-class Asked:
+class Asked(Numbers):
     """A source of nothing that remembers what it was asked for."""
 
     def __init__(self, live):
+        super().__init__(0)
         self.live, self.calls = live, []
         self.num_snippets, self.time_grid = live.num_snippets, live.time_grid
 

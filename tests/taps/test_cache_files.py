@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.errors import CacheError
 from losa.presets import PRESETS
 from losa.taps import cache_files
-from losa.taps.cache_files import FORMAT, check_cache, filling
+from losa.taps.cache_files import FORMAT, check_cache, filling, verify
 from losa.taps.cached import CachedTaps
 from losa.taps.extract import extract
 from losa.taps.live import LiveTaps
@@ -131,6 +132,40 @@ def test_taps_of_another_version_are_told_by_their_cards(tiny, videos, tmp_path)
         check_cache(folder / "notes.json")
     with pytest.raises(CacheError, match="would lie in .*notes.json, which is a file; give the folder"):
         check_cache(folder / "notes.json" / "taps")
+
+
+@pytest.mark.parametrize("content, why", [
+    (lambda card: json.dumps({**card, "recipe": {**card["recipe"], "format": 1}}),
+     f"were written in format 1, this version reads format {FORMAT}"),
+    (lambda card: json.dumps({"frames": 7}), f"were written in format unknown, this version reads format {FORMAT}"),
+    (lambda card: json.dumps([card]), "were written in format unknown"),
+    (lambda card: json.dumps({"recipe": card["recipe"]}), f"of format {FORMAT}, lacks crc32, decode, num_snippets"),
+    (lambda card: json.dumps(card)[:-9], "cannot be read .*delimiter")], ids=["old", "foreign", "list", "poor", "cut"])
+def test_a_card_that_cannot_be_used_says_who_wrote_it_and_what_to_do(tiny, videos, tmp_path, content, why):
+    cache, live = live_and_cache(tiny, tmp_path)
+    extract(cache, live, videos[:1], quiet=True)
+    path = cache.path(videos[0]).with_suffix(".json")
+    path.write_text(content(json.loads(path.read_text())))
+    for use in (lambda: cache.fetch(videos[0], 0, 4), lambda: cache.num_snippets(videos[0])):
+        with pytest.raises(CacheError, match=rf"video '{videos[0].id}'.*{path}.*{why}.*; delete {path.stem}.npy "
+                                             rf"and {path.name} there, .* `losa data extract` computes them anew"):
+            use()
+    path.unlink()
+    with pytest.raises(CacheError, match=f"no cached taps of video .*{path}; compute them with `losa data extract`"):
+        cache.num_snippets(videos[0])
+
+
+@pytest.mark.parametrize("content, why", [(b"old bytes", "pickle|format"), (b"", "EOF|No data"),
+                                          (np.zeros((3, 4), np.float16), r"holds float16 \(3, 4\), its card says"),
+                                          (np.zeros((3, 4), np.float64), r"holds float64 \(3, 4\)")], ids=str)
+def test_rows_that_another_program_wrote_are_told_apart(tmp_path, content, why):
+    path = tmp_path / f"{'a' * 32}.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    with pytest.raises(CacheError, match=rf"{path} are damaged \(.*({why}).*\); delete {path.name}"):
+        verify(str(path), 0, 3, 5)
 
 
 def test_a_cache_that_cannot_be_made_is_told(tmp_path, monkeypatch):

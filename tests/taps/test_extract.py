@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.clock import ClockBackbone, ClockReader, clock_video, serve
-from helpers.video_files import OPEN_GOP, write_video
+from helpers.clock import ClockReader, clock_live, clock_video, serve
 from losa.annotations.dataset import load_annotations
 from losa.backbones.vit import VideoViT, freeze_backbone
-from losa.config import Config
 from losa.errors import CacheError, VideoError
 from losa.files import hold
 from losa.presets import PRESETS
@@ -25,13 +23,10 @@ from losa.taps import decoding
 from losa.taps import extract as extract_module
 from losa.taps.cache_files import RowFile, remove_left
 from losa.taps.cached import CachedTaps
-from losa.taps.decoding import decode_apart, pieces
-from losa.taps.extract import expected_frames, extract
+from losa.taps.extract import estimate_frames, extract, fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.open import fill
 from losa.taps.recipe import TapRecipe
-from losa.video import reader as video_module
 from losa.workflows.extract_dataset import extract_all, folder_videos
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
@@ -112,14 +107,6 @@ def test_a_video_that_fails_is_listed_and_the_rest_goes_on(tiny, videos, tmp_pat
 def test_a_slow_video_that_gives_signs_is_not_ended(tiny, videos, tmp_path):
     cache, live = setup(tiny, tmp_path, what="slow", where=videos[0].id)
     assert not extract(cache, live, videos[:1], num_workers=1, limit_s=2, quiet=True).failed
-
-
-def test_signs_are_given_from_the_opening_on(monkeypatch):
-    """Before the first message: to open some files is to decode them."""
-    reader, signs = serve(monkeypatch, ClockReader(np.arange(100) / 25, 25.0)), []
-    monkeypatch.setattr(LiveTaps, "num_snippets", lambda *_: reader.alive() or 8)
-    next(pieces(clock_live(), clock_video(4.0), lambda: signs.append(1)))
-    assert signs == [1]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -207,21 +194,7 @@ def test_what_killed_processes_had_begun_is_removed_and_nothing_else(tiny, video
     ours.discard()
 
 
-def test_workers_end_when_nobody_listens(tiny, videos):
-    _, live = setup(tiny, Path("unused"))
-    messages = decode_apart(live, videos, 2, 60)
-    next(messages)
-    processes = [p for p in decoding.multiprocessing.active_children()]
-    messages.close()
-    assert len(processes) == 2 and not any(p.is_alive() for p in processes)
-
-
 # --- size and memory ------------------------------------------------------------------------------------------------
-
-
-def clock_live(**fields):
-    backbone = ClockBackbone()
-    return LiveTaps(backbone, TapRecipe.make(Config(**fields), backbone))
 
 
 @pytest.mark.parametrize("fields", [dict(), dict(frame_stride=4), dict(sample_fps=7.0), dict(frames_per_video=160)])
@@ -232,7 +205,7 @@ def test_size_is_known_without_opening_a_file(monkeypatch, fields):
     exact = [live.num_frames(video) for video in some]
     serve(monkeypatch, None)
     monkeypatch.setattr(extract_module, "probe", None)
-    assert expected_frames(live.recipe, some) == (exact, 0) and reader is not None
+    assert estimate_frames(live.recipe, some) == (exact, 0) and reader is not None
 
 
 def test_of_many_files_without_a_rate_a_few_are_opened(monkeypatch):
@@ -244,7 +217,7 @@ def test_of_many_files_without_a_rate_a_few_are_opened(monkeypatch):
     monkeypatch.setattr(extract_module, "probe", lambda path: opened.append(path) or Info)
     live = clock_live()
     many = [clock_video(10.0, name=str(i)) for i in range(1000)]
-    frames, guessed = expected_frames(live.recipe, many)
+    frames, guessed = estimate_frames(live.recipe, many)
     assert frames == [250] * 1000 and len(opened) == extract_module.NUM_PROBED and guessed == 1000 - len(opened)
 
 
@@ -255,35 +228,6 @@ def test_size_is_printed_before_the_first_byte_and_refused_where_it_does_not_fit
     with pytest.raises(CacheError, match="MiB free"):
         fill(cache, live, videos)
     assert not (tmp_path / "deep").exists() and capsys.readouterr().out == ""
-
-
-def test_a_long_video_comes_in_small_pieces(monkeypatch):
-    """Two hours: no message holds more than a piece and what its clips overlap."""
-    serve(monkeypatch, ClockReader(np.arange(2 * 3600 * 8) / 8, 8.0))
-    live, video = clock_live(clip_stride=8), clock_video(7200.0)
-    messages = list(pieces(live, video))
-    sizes = [len(m["frames"]) for m in messages[1:-1]]
-    assert max(sizes) <= decoding.PIECE_FRAMES + 16 and len(sizes) > 200
-    assert sum(m["new"] for m in messages[1:-1]) == live.num_frames(video) == 57600
-    assert sum(m["length"] for m in messages[1:-1]) == messages[0]["total"] == 28800
-
-
-@pytest.mark.parametrize("fields", [dict(clip_stride=4), dict(clip_stride=6), dict(sample_fps=50.0)], ids=str)
-def test_a_file_that_is_read_forward_is_read_once(tmp_path, monkeypatch, fields):
-    """Pieces share frames where clips overlap or frames repeat; each used to decode from the start again."""
-    monkeypatch.setattr(decoding, "PIECE_FRAMES", 32)
-    path = write_video(tmp_path / "open.mp4", num_frames=100, options=OPEN_GOP)
-    video, live = replace(clock_video(4.0, fps=25.0), path=path), clock_live(**fields)
-    assert live.backend(video) == "av"
-    begun, decode = [], video_module.decode
-    monkeypatch.setattr(video_module, "decode", lambda *args, **more: (begun.append(args), decode(*args, **more))[1])
-    got, at = [m for m in pieces(live, video) if "frames" in m], 0
-    assert len(got) > 3 and len(begun) == 1
-    live.close()
-    for message in got:
-        fresh = clock_live(**fields).fetch(video, at, at + message["length"])
-        assert torch.equal(fresh["frames"], message["frames"]) and fresh["lead"] == message["lead"]
-        at += message["length"]
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

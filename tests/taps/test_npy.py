@@ -9,21 +9,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
-from helpers.clock import ClockBackbone, ClockReader, clock_video, serve
+from helpers.clock import clock_video
 from losa.annotations.dataset import load_annotations
-from losa.backbones.vit import VideoViT, freeze_backbone
 from losa.config import Config
 from losa.errors import FeatureError
-from losa.presets import PRESETS
-from losa.segments import Grid
 from losa.taps.cached import CachedTaps
-from losa.taps.export import export
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.open import fill, open_taps
-from losa.taps.recipe import TapRecipe
+from losa.taps.open import open_features
 from losa.taps.resampled import Resampled
 
 
@@ -162,120 +156,21 @@ def test_a_video_without_a_frame_rate_has_no_times(tmp_path):
 # --- another rate ---------------------------------------------------------------------------------------------------
 
 
-class Rows:
-    """A source of given rows with one tap, 2 x 2, that is the last layer scaled by place."""
-
-    def __init__(self, rows, tubelet=2):
-        self.rows, self.grid = rows, Grid(8.0, tubelet)
-        self.recipe = replace(RECIPE, dim=rows.shape[0])
-
-    def num_snippets(self, video):
-        return self.rows.shape[1]
-
-    def time_grid(self, video):
-        return self.grid
-
-    def fetch(self, video, start, stop, copy=0):
-        assert 0 <= start < stop <= self.rows.shape[1]
-        return {"rows": self.rows[:, start:stop]}
-
-    def features(self, fetched):
-        rows = fetched["rows"]
-        return rows[None, :, :, None, None] * torch.arange(1, 5).view(2, 2), rows
-
-
-ANY = clock_video()
-RECIPE = TapRecipe("x", 3, (0,), 2, 16, 2, 16, None, 1, None, 48, "squeeze", (0.5,), (0.5,), "float32")
-
-
-@given(st.integers(1, 300), st.integers(8, 400), st.data())
-def test_fixed_length_is_torchs_interpolation_and_windows_are_pieces_of_it(total, wanted, data):
-    rows = torch.randn(3, total, generator=torch.Generator().manual_seed(total))
-    source = Resampled(Rows(rows), snippets_per_video=wanted)
-    tapped, last = whole(source, ANY)
-    expected = F.interpolate(rows[None].double(), size=wanted, mode="linear", align_corners=False)[0]
-    assert last.shape == (3, wanted) and tapped.shape == (1, 3, wanted, 2, 2)
-    torch.testing.assert_close(last.double(), expected, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(tapped[0, :, :, 1, 1], last * 4)
-    start = data.draw(st.integers(0, wanted - 1))
-    stop = data.draw(st.integers(start + 1, wanted))
-    part = source.features(source.fetch(ANY, start, stop))
-    assert torch.equal(part[0], tapped[:, :, start:stop]) and torch.equal(part[1], last[:, start:stop])
-
-
-@given(st.integers(1, 200), st.sampled_from([0.5, 1, 1.5, 2, 3, 0.7]))
-def test_another_step_keeps_the_time_covered(total, step):
-    source = Resampled(Rows(torch.randn(3, total)), snippet_frames=step)
-    grid, before = source.time_grid(ANY), source.source.grid
-    num = source.num_snippets(ANY)
-    assert num * step >= total * 2 - 1e-6 > (num - 1) * step
-    assert grid.snippet_seconds == pytest.approx(step / 8)
-    assert grid.to_seconds(-0.5) == pytest.approx(before.to_seconds(-0.5))
-    if step == 2:
-        assert torch.equal(whole(source, ANY)[1], source.source.rows)
-
-
-def test_the_recipe_of_another_rate_is_another():
-    rows = Rows(torch.randn(3, 20))
-    recipes = {rows.recipe, Resampled(rows, 1).recipe, Resampled(rows, 0.5).recipe, Resampled(rows, None, 192).recipe}
-    assert len(recipes) == 4 and Resampled(rows, 1).recipe.describe()["snippet_frames"] == 1
-    with pytest.raises(ValueError, match="give one"):
-        Resampled(rows)
-
-
 # --- from a config, and back out ------------------------------------------------------------------------------------
 
 
 def test_config_names_a_folder_of_features(tmp_path):
     videos, truth = write(tmp_path, (50, 60))
     config = Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none")
-    source = open_taps(config, videos, quiet=True)
+    source = open_features(config, videos, quiet=True)
     assert isinstance(source, NpyFeatures) and source.recipe.dim == 5 and source.recipe.layers == ()
     assert source.recipe.clip_length // source.recipe.tubelet == 1 and source.decode_counts(videos) == {}
-    fixed = open_taps(config.replace(snippets_per_video=192), videos, quiet=True)
+    fixed = open_features(config.replace(snippets_per_video=192), videos, quiet=True)
     assert fixed.num_snippets(videos[0]) == 192 and fixed.recipe.dim == 5
     # ActionFormer with force_upsampling: stride (T - 1) * s + n over 192 frames, the first in the middle of its own
     span = (50 - 1) * 4 + 16
     resized = Resampled(NpyFeatures(tmp_path, videos, 4, 4), None, 192).time_grid(videos[0])
     assert resized.to_seconds(np.arange(192)) == pytest.approx((np.arange(192) + 0.5) * (span - 12) / 192 / 30)
-
-
-@pytest.mark.parametrize("fields", [dict(), dict(frame_stride=2), dict(sample_fps=7.0), dict(frames_per_video=90),
-                                    dict(frame_stride=2, snippet_frames=1.0)], ids=str)
-def test_what_we_export_reads_back_the_same(tiny, tmp_path, fields):
-    videos = load_annotations(tiny / "world" / "annotations.json").videos[:2]
-    torch.manual_seed(0)
-    backbone = freeze_backbone(VideoViT(dim=24, depth=3, num_heads=2))
-    config = PRESETS["tiny"](tiny, taps="none", **fields)
-    recipe = TapRecipe.make(config, backbone)
-    cache = CachedTaps(tmp_path / "c", recipe)
-    fill(cache, LiveTaps(backbone, recipe), videos, quiet=True)
-    source = Resampled(cache, config.snippet_frames) if config.snippet_frames else cache
-    out = export(source, videos, tmp_path / "out", quiet=True)
-    assert sorted(p.name for p in out.iterdir()) == sorted(["card.json", *(f"{v.id}.npy" for v in videos)])
-    again = NpyFeatures(out, videos)
-    for video in videos:
-        stored = np.load(out / f"{video.id}.npy")
-        assert stored.dtype == np.float32 and stored.shape == (source.num_snippets(video), 24)
-        assert torch.equal(whole(source, video)[1], whole(again, video)[1])
-        at = np.arange(source.num_snippets(video))
-        np.testing.assert_allclose(again.time_grid(video).to_seconds(at), source.time_grid(video).to_seconds(at),
-                                   rtol=1e-9, atol=1e-9)
-    card = json.loads((out / "card.json").read_text())
-    if fields == dict(frame_stride=2):  # of 12 fps videos: two sampled frames a snippet
-        assert (card["stride"], card["offset"], card["fps"][videos[0].id]) == (4, 1, pytest.approx(12.0))
-    if not fields:
-        with pytest.raises(FeatureError, match="card.json says 1.0; write feature_stride=2 and feature_frames=1.0"):
-            NpyFeatures(out, videos, 2, 16)
-
-
-def test_strides_that_differ_by_video_cannot_be_exported(monkeypatch, tmp_path):
-    serve(monkeypatch, ClockReader(np.arange(1200) / 30, 30.0))
-    backbone = ClockBackbone()
-    live = LiveTaps(backbone, TapRecipe.make(Config(), backbone))
-    videos = [clock_video(40.0, name="a"), clock_video(30.0, name="b")]
-    with pytest.raises(FeatureError, match="export without snippets_per_video"):
-        export(Resampled(live, None, 192), videos, tmp_path / "out", quiet=True)
 
 
 def test_real_annotations_with_features_in_the_reference_layout(shared_data, tmp_path):
@@ -289,7 +184,7 @@ def test_real_annotations_with_features_in_the_reference_layout(shared_data, tmp
         np.save(tmp_path / f"{video.id}.npy", np.zeros((max(length, 1), 3), np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        source = open_taps(Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none"), videos)
+        source = open_features(Config(features=str(tmp_path), feature_stride=4, feature_frames=16, taps="none"), videos)
     assert len(videos) == 412 and source.time_axis == -2
     for video in videos:
         fps = data[video.id]["fps"]

@@ -19,7 +19,7 @@ from losa.presets import PRESETS
 from losa.studies.memory import MODES, forward, make_parts, saved_mib
 from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
-from losa.taps.open import backbone_taps, open_source, open_taps
+from losa.taps.open import open_features
 from losa.taps.resampled import Resampled
 from losa.taps.tuned import TunedTaps
 from losa.training.state import swapped
@@ -34,7 +34,7 @@ def videos(tiny):
 
 def frozen(tiny, video, start=3, stop=31, **fields):
     """What the pretrained backbone gives."""
-    source = open_taps(PRESETS["tiny"](tiny, mode="head_only", cache="", **fields), (video,))
+    source = open_features(PRESETS["tiny"](tiny, mode="head_only", cache="", **fields), (video,))
     return source.features(source.fetch(video, start, stop))[1]
 
 
@@ -64,7 +64,7 @@ def loss_of(config, source, videos):
 @pytest.mark.parametrize("mode", MODES)
 def test_gradient_reaches_exactly_what_the_mode_trains(tiny, videos, mode):
     config = PRESETS["tiny"](tiny, mode=mode, cache="", taps=[1, 4])
-    source = open_source(config, videos)
+    source = open_features(config, videos)
     if mode == "inside":
         shaken(source.tuned)  # behind a zero up-projection nothing but itself has a gradient
     loss, model = loss_of(config, source, videos[:2])
@@ -85,7 +85,7 @@ def test_gradient_reaches_exactly_what_the_mode_trains(tiny, videos, mode):
 
 @pytest.mark.parametrize("mode", ["inside", "full"])
 def test_no_graph_without_grad_mode_and_the_backbone_stays_in_eval_mode(tiny, videos, mode):
-    source = open_source(PRESETS["tiny"](tiny, mode=mode), videos)
+    source = open_features(PRESETS["tiny"](tiny, mode=mode), videos)
     fetched = source.fetch(videos[0], 0, 20)
     with torch.no_grad():
         assert not source.features(fetched)[1].requires_grad
@@ -98,7 +98,7 @@ def test_no_graph_without_grad_mode_and_the_backbone_stays_in_eval_mode(tiny, vi
 
 def test_a_step_of_full_lowers_the_loss_and_of_the_others_leaves_the_backbone(tiny, videos):
     config = PRESETS["tiny"](tiny, mode="full")
-    source = open_source(config, videos)
+    source = open_features(config, videos)
     loss, model = loss_of(config, source, videos[:1])
     loss.backward()
     torch.optim.SGD([*source.tuned.parameters()], lr=1e-3).step()
@@ -112,9 +112,9 @@ def test_a_step_of_full_lowers_the_loss_and_of_the_others_leaves_the_backbone(ti
                                     dict(snippet_frames=3.0)])
 @pytest.mark.parametrize("mode", ["inside", "full"])
 def test_before_training_it_is_the_frozen_model_bit_for_bit(tiny, videos, mode, fields):
-    source = open_source(PRESETS["tiny"](tiny, mode=mode, **fields), videos)
+    source = open_features(PRESETS["tiny"](tiny, mode=mode, **fields), videos)
     assert torch.equal(source.features(source.fetch(videos[0], 3, 31))[1], frozen(tiny, videos[0], **fields))
-    same = open_taps(PRESETS["tiny"](tiny, mode="head_only", cache="", **fields), videos).recipe
+    same = open_features(PRESETS["tiny"](tiny, mode="head_only", cache="", **fields), videos).recipe
     assert source.recipe == same and isinstance(source, Resampled if "snippet_frames" in fields else TunedTaps)
 
 
@@ -135,7 +135,7 @@ def test_taps_choose_the_blocks_and_the_config_the_first_weights(tiny):
     for taps, seed in (("all", 0), ([1, -1], 0), ([1, -1], 0), ([1, -1], 5)):
         config = PRESETS["tiny"](tiny, mode="inside", taps=taps, seed=seed, adapter_dim=8)
         torch.manual_seed(seed + 3)
-        names.append(tune(backbone_taps(config.replace(cache=""))[0].backbone, config).state_dict())
+        names.append(tune(open_features(config.replace(mode="head_only", cache=""), ()).backbone, config).state_dict())
     assert {k.split(".")[0] for k in names[0]} == set("012345") and {k.split(".")[0] for k in names[1]} == {"1", "5"}
     same = [torch.equal(names[1]["1.down.weight"], other["1.down.weight"]) for other in names[2:]]
     assert same == [True, False] and names[1]["1.down.weight"].shape == (8, 96)
@@ -143,7 +143,7 @@ def test_taps_choose_the_blocks_and_the_config_the_first_weights(tiny):
 
 def test_image_backbones_take_them_too(tiny, videos):
     fields = dict(backbone="timm/vit_tiny_patch16_224", weights="random", input_size=32, taps=[2], frame_stride=8)
-    source = open_source(PRESETS["tiny"](tiny, mode="inside", checkpointing=True, **fields), videos)
+    source = open_features(PRESETS["tiny"](tiny, mode="inside", checkpointing=True, **fields), videos)
     fetched = source.fetch(videos[0], 0, 4)
     assert torch.equal(source.features(fetched)[1], frozen(tiny, videos[0], 0, 4, **fields))
     shaken(source.tuned)
@@ -177,10 +177,10 @@ def test_on_constant_taps_every_token_gives_what_the_pooled_one_does(span, query
 @pytest.mark.parametrize("cache", [False, True])
 def test_side_tokens_reads_every_token_and_its_model_has_losas_weights(tiny, videos, tmp_path, cache):
     config = PRESETS["tiny"](tiny, mode="side_tokens", cache=str(tmp_path) if cache else "", taps=[0, 3])
-    source = open_source(config, videos[:1], quiet=True)
+    source = open_features(config, videos[:1], quiet=True)
     assert source.recipe.grid == 4 and isinstance(source, LiveTaps) != cache
     tapped, _ = source.features(source.fetch(videos[0], 0, 16))
-    live, _ = backbone_taps(config.replace(mode="losa", cache=""))
+    live = open_features(config.replace(mode="losa", cache=""), ())
     tokens = live.backbone.embed(live.fetch(videos[0], 0, 8)["frames"].transpose(0, 1)[None])
     by_hand = live.backbone.as_map(live.backbone.blocks[0](tokens))[0]
     torch.testing.assert_close(tapped[0, :, :8], by_hand, rtol=2e-3, atol=2e-3)
@@ -196,16 +196,16 @@ def test_side_tokens_reads_every_token_and_its_model_has_losas_weights(tiny, vid
 @pytest.mark.parametrize("mode", ["inside", "full"])
 def test_what_was_tuned_comes_back_from_a_run(tiny, videos, tmp_path, mode):
     config = PRESETS["tiny"](tiny, mode=mode, taps=[0, 5])
-    source = open_source(config, videos)
+    source = open_features(config, videos)
     fetched = source.fetch(videos[0], 0, 20)
     before = source.features(fetched)[1].detach()
     shaken(source.tuned)
     after = source.features(fetched)[1].detach()
     _, model = loss_of(config, source, videos[:1])
     save_model(model, tmp_path / "model.safetensors", config, ("a", "b", "c"), source.recipe.describe(), source.tuned)
-    again = open_source(config.replace(checkpointing=True), videos, run=tmp_path)
+    again = open_features(config.replace(checkpointing=True), videos, run=tmp_path)
     assert torch.equal(again.features(fetched)[1], after) and not torch.equal(before, after)
-    assert torch.equal(open_source(config, videos).features(fetched)[1], before)
+    assert torch.equal(open_features(config, videos).features(fetched)[1], before)
     loaded, _, _ = load_model(tmp_path, backbone=again.recipe.describe())
     assert {k: v.shape for k, v in loaded.state_dict().items()} == {k: v.shape for k, v in model.state_dict().items()}
     held = {k for k in load_file(tmp_path / "model.safetensors") if k.startswith("tuned.")}
@@ -213,16 +213,16 @@ def test_what_was_tuned_comes_back_from_a_run(tiny, videos, tmp_path, mode):
 
     other = config.replace(mode="inside", taps=[2])
     with pytest.raises(CheckpointError, match="tensors of a tuned backbone do not fit: .*same mode, backbone, taps"):
-        open_source(other, videos, run=tmp_path)
+        open_features(other, videos, run=tmp_path)
     save_model(model, tmp_path / "frozen.safetensors", config, ("a", "b", "c"), source.recipe.describe())
     with pytest.raises(CheckpointError, match="nothing was tuned inside the backbone; give a run of the same mode"):
-        open_source(config, videos, run=tmp_path / "frozen.safetensors")
+        open_features(config, videos, run=tmp_path / "frozen.safetensors")
     with pytest.raises(FileNotFoundError, match="no model at"):
-        open_source(config, videos, run=tmp_path / "none")
+        open_features(config, videos, run=tmp_path / "none")
 
 
 def test_swapped_computes_with_the_other_weights_and_gives_them_back(tiny, videos):
-    source = open_source(PRESETS["tiny"](tiny, mode="full"), videos)
+    source = open_features(PRESETS["tiny"](tiny, mode="full"), videos)
     fetched = source.fetch(videos[0], 0, 20)
     ema = ModelEmaV3(source.tuned, decay=0.5)
     plain = source.features(fetched)[1].detach()
@@ -248,7 +248,7 @@ def test_swapped_computes_with_the_other_weights_and_gives_them_back(tiny, video
 
 def test_frames_are_decoded_once_and_are_what_a_fresh_reader_gives(tiny, videos, monkeypatch):
     config = PRESETS["tiny"](tiny, mode="inside", clip_stride=8, copies=3)
-    source, fresh = open_source(config, videos), backbone_taps(config.replace(mode="head_only", cache=""))[0]
+    source, fresh = open_features(config, videos), open_features(config.replace(mode="head_only", cache=""), ())
     stretches = [(v, a, b, c) for v in videos[:2] for a, b in ((0, 9), (5, 30), (11, 12)) for c in (0, 2)]
     expected = [fresh.fetch(*s) for s in stretches]
     reads, read = [], LiveTaps.read
@@ -263,7 +263,7 @@ def test_frames_are_decoded_once_and_are_what_a_fresh_reader_gives(tiny, videos,
 
 
 def test_frames_beyond_the_room_and_new_copies_are_decoded_again(tiny, videos):
-    source = open_source(PRESETS["tiny"](tiny, mode="inside", copies=0), videos)
+    source = open_features(PRESETS["tiny"](tiny, mode="inside", copies=0), videos)
     source.fetch(videos[0], 0, 9, 7)
     assert not source._kept
     one = source.num_frames(videos[0]) * 3 * source.recipe.input_size ** 2

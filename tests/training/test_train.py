@@ -119,13 +119,13 @@ def test_precision_may_change_between_runs_of_one_process(tiny, tmp_path):
 
 def test_statistics_equal_those_of_all_windows_at_once(tiny):
     from losa.annotations.dataset import load_annotations
-    from losa.taps.open import open_taps
+    from losa.taps.open import open_features
     from losa.training.state import tap_statistics
     from losa.training.windows import Windows
 
     config = tiny_config(tiny)
     videos = load_annotations(config.annotations).subset("train")
-    source = open_taps(config, videos, quiet=True)
+    source = open_features(config, videos, quiet=True)
     windows = Windows(videos, source, config.window)
     samples = [source.features(windows[0, i]["fetched"]) for i in range(len(windows))]
     tapped, last = torch.cat([t[..., 0, 0] for t, _ in samples], 2), torch.cat([x for _, x in samples], 1)

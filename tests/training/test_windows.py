@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from helpers.made_sources import Numbers, a_video
 from losa.segments import Grid
-from losa.taps.batch import stack
 from losa.training.windows import Windows, batch_indices, choose_window, clip_segments, loader
 
 
@@ -100,13 +99,3 @@ def test_loader_leaves_the_global_random_state_alone(num_workers):
     torch.manual_seed(5)
     samples = list(loader(windows, batch_indices(2, 2, 0, 0), num_workers))
     assert torch.equal(torch.rand(3), expected) and len(samples) == 1 and len(samples[0]) == 2
-
-
-def test_stack_pads_with_a_mask():
-    source = Numbers(300)
-    samples = [{"fetched": source.fetch(None, 0, n), "segments_grid": torch.zeros(0, 2),
-                "labels": torch.zeros(0, dtype=torch.long), "video": str(n)} for n in (5, 9)]
-    batch = stack(samples, source, "cpu")
-    assert batch.taps.shape == (2, 2, 3, 32, 1, 1) and batch.mask.sum(1).tolist() == [5, 9]
-    assert (batch.last[0, :, 5:] == 0).all() and batch.last[1, 0, :9].tolist() == list(range(9))
-    assert (batch.taps[1, ..., 9:, :, :] == 0).all() and not batch.mask[:, 9:].any()

@@ -13,103 +13,20 @@ import losa.video.probe
 import losa.video.reader
 from helpers.video_files import (
     HEIGHT,
-    OPEN_GOP,
     WIDTH,
     X264,
-    X265,
-    copy_packets,
     draw_number,
-    edit,
     read_number,
-    write_two_tracks,
     write_video,
 )
+from helpers.video_kinds import CUTS, NUM, RISKY, SAFE, asked_for, check_frames, in_order
 from losa.errors import VideoError
 from losa.video.convert import normalise
 from losa.video.probe import probe
 from losa.video.reader import Reader
-from losa.video.sampling import sample_indices
 
-NUM = 80
-REALTIME = {"g": "12", "deadline": "realtime", "cpu-used": "8"}
-MPEG2 = {"codec": "mpeg2video", "options": {"bf": "2"}}
-MPEG4B = {"codec": "mpeg4", "options": {"bf": "2"}}
-JITTER = [40 * i + 15 * (i % 3) + 2000 * (i > 30) for i in range(NUM)]
-INTRA_REFRESH = {"g": "12", "x264-params": "intra-refresh=1:log-level=none"}
-SAFE = {  # file: what `write_video` needs
-    "h264.mp4": {}, "h264.mkv": {}, "h264.flv": {}, "fragments.mp4": {"flags": "frag_keyframe+empty_moov"},
-    "variable.mp4": {"times_ms": JITTER}, "variable.mkv": {"times_ms": JITTER},
-    "late.mp4": {"times_ms": [500 + 40 * i for i in range(NUM)]},
-    "closed_hevc.mp4": {"codec": "libx265", "options": {**X265, "x265-params": X265["x265-params"] + ":open-gop=0"}},
-    "vp9.webm": {"codec": "libvpx-vp9", "options": REALTIME}, "mpeg4.avi": {"codec": "mpeg4", "options": {}},
-    "mjpeg.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p", "options": {}},
-    "ten_bits.mp4": {"pix_fmt": "yuv420p10le"}, "one_key.mp4": {"options": {**X264, "g": "1000"}},
-}  # fmt: skip
-RISKY = {  # file: (what `write_video` needs, what `probe` says)
-    "hevc.mp4": ({"codec": "libx265", "options": X265}, {"open GOP"}),
-    "hevc.mkv": ({"codec": "libx265", "options": X265}, {"open GOP"}),
-    "open.mp4": ({"options": OPEN_GOP}, {"open GOP", "key frames that need earlier frames"}),
-    "refresh.mp4": ({"options": INTRA_REFRESH}, {"open GOP", "key frames that need earlier frames"}),
-    "mpeg4_b.mp4": (MPEG4B, {"open GOP"}),
-    "mpeg4_b.avi": (MPEG4B, {"open GOP", "reordered frames in AVI"}),
-    "h264.avi": ({}, {"reordered frames in AVI"}),
-    "h264.ts": ({}, {"MPEG-TS"}),
-    "mpeg2.mpg": (MPEG2, {"container mpeg", "open GOP", "pts missing or twice"}),
-    "raw.h264": ({}, {"container h264", "pts missing or twice"}),
-    "vp8.webm": ({"codec": "libvpx", "options": REALTIME}, {"codec vp8"}),
-    "wmv.wmv": ({"codec": "wmv2", "options": {}}, {"container asf", "codec wmv2"}),
-    "two_tracks.mp4": (None, {"several video tracks"}), "two_tracks.mkv": (None, {"several video tracks"}),
-}
-CUTS = {  # file: (the file it is cut from, what `copy_packets` or `edit` needs, what `probe` says)
-    "cut.mp4": ("h264.mp4", ("key", 1.3), {"edit list"}),
-    "cut_hevc.mp4": ("hevc.mp4", ("key", 1.3), {"edit list", "open GOP"}),
-    "cut_hevc.mkv": ("hevc.mp4", ("key", 1.3), {"open GOP", "pts missing or twice"}),
-    "no_key.mkv": ("h264.mp4", (5,), {"first packet is no key frame"}),
-    "no_key.ts": ("h264.mp4", (5,), {"first packet is no key frame", "MPEG-TS"}),
-    "end_hidden.mp4": ("h264.mp4", [(1, 0.08)], {"edit list"}),
-    "start_hidden.mp4": ("h264.mp4", [(1, 2.08)], {"edit list"}),
-    "two_parts.mp4": ("h264.mp4", [(0.6, 0.08), (0.8, 2.08)], {"edit list", "pts missing or twice"}),
-}
 WRONG_WITH_DECORD = ("hevc.mp4", "open.mp4", "refresh.mp4", "mpeg4_b.avi", "h264.avi", "cut.mp4", "start_hidden.mp4",
                      "two_tracks.mp4")
-
-
-@pytest.fixture(scope="module")
-def make(tmp_path_factory):
-    """A function from a name to the file of that kind, written once."""
-    folder = tmp_path_factory.mktemp("kinds")
-
-    def make(name):
-        path = folder / name
-        if not path.exists() and name in CUTS:
-            source, how, _ = CUTS[name]
-            edit(make(source), path, how) if isinstance(how, list) else copy_packets(make(source), path, *how)
-        elif not path.exists() and name.startswith("two_tracks"):
-            write_two_tracks(path, NUM)
-        elif not path.exists():
-            write_video(path, NUM, **(SAFE[name] if name in SAFE else RISKY[name][0]))
-        return path
-
-    return make
-
-
-def in_order(path):
-    """Numbers and times of all frames, as PyAV decodes them one after the other."""
-    with av.open(str(path)) as container:
-        frames = [(read_number(frame.to_ndarray(format="rgb24")), frame.time) for frame in container.decode(video=0)]
-    return [number for number, _ in frames], [time for _, time in frames]
-
-
-def asked_for(num):
-    """Lists of indices as training and prediction ask for them."""
-    random = np.random.default_rng(0).integers(0, num, (4, 5))
-    return [np.arange(0, num, 4), *random, np.arange(num // 2, min(num, num // 2 + 16)), np.arange(num)]
-
-
-def check_frames(reader, numbers):
-    assert reader.num_frames == len(numbers) == len(reader.timestamps)
-    for indices in asked_for(len(numbers)):
-        assert [read_number(frame) for frame in reader.read(indices)] == [numbers[i] for i in indices]
 
 
 @pytest.mark.parametrize("name", [*SAFE, *RISKY, *CUTS])
@@ -170,57 +87,6 @@ def test_a_turned_phone_is_shown_upright(tmp_path, turned):
     assert read_number(straight) == 7
     again = Reader(normalise(path, tmp_path / "again.mp4", progress=print)).read([7])
     assert abs(again.float() - frames["av"].float()).mean() < 3
-
-
-@pytest.mark.parametrize("name", ["hevc.mp4", "cut.mp4", "no_key.ts", "h264.avi", "mjpeg.avi", "raw.h264"])
-def test_a_normalised_file_is_safe_and_holds_the_same_frames(make, tmp_path, name):
-    numbers, calls = in_order(make(name))[0], []
-    path = normalise(make(name), tmp_path / "new.mp4", progress=lambda *seen: calls.append(seen))
-    info, reader = probe(path), Reader(path)
-    assert (info.risks, info.variable_rate, reader.backend) == ((), False, "decord")
-    assert info.fps == pytest.approx(25.0, rel=1e-3)
-    check_frames(reader, numbers)
-    with av.open(str(path)) as container:
-        keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
-    assert np.flatnonzero(keys).tolist() == list(range(0, len(numbers), 32))
-    assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")
-    assert calls == [(i + 1, len(numbers)) for i in range(len(numbers))]
-    assert [p.name for p in tmp_path.iterdir()] == ["new.mp4"]
-
-
-def test_a_variable_rate_becomes_a_constant_one_with_every_frame_at_its_time(make, tmp_path):
-    before, path = Reader(make("variable.mp4")), normalise(make("variable.mp4"), tmp_path / "new.mp4")
-    after = Reader(path)
-    assert not probe(path).variable_rate and probe(path).duration == pytest.approx(before.timestamps[-1], abs=0.1)
-    for start in (0.0, 0.7, 1.9, 3.3):
-        chosen = [(reader, sample_indices(reader.timestamps, 5, start, start + 1)) for reader in (before, after)]
-        seen = [[JITTER[read_number(frame)] for frame in reader.read(indices)] for reader, indices in chosen]
-        assert np.abs(np.subtract(*seen)).max() <= 80  # ms: half a gap before and half a gap after the re-encoding
-
-
-def test_colours_survive(tmp_path):
-    colours = np.random.default_rng(0).integers(20, 236, (2, 4, 3))
-
-    def draw(number):
-        return np.kron(np.roll(colours, number, 1), np.ones((16, 24, 1))).astype(np.uint8)
-
-    for name, how in {"a.avi": SAFE["mjpeg.avi"], "b.mp4": {}, "c.mp4": SAFE["ten_bits.mp4"]}.items():
-        path = write_video(tmp_path / name, 6, draw=draw, **how)
-        before, after = Reader(path).read([2]), Reader(normalise(path, tmp_path / f"{name}.new.mp4")).read([2])
-        assert abs(before.float() - after.float()).mean() < 4, name
-        assert abs(before[0].float().numpy() - draw(2)).mean() < 12, name
-
-
-def test_a_failing_normalise_leaves_nothing(make, tmp_path):
-    data = bytearray(make("hevc.mp4").read_bytes())
-    start = data.index(b"mdat") + 3000
-    data[start : start + 4000] = np.random.default_rng(0).bytes(4000)
-    (tmp_path / "noise.mp4").write_bytes(data)
-    with pytest.raises(VideoError, match="noise.mp4.*(cannot be decoded|damaged)"):
-        normalise(tmp_path / "noise.mp4", tmp_path / "new.mp4")
-    with pytest.raises(ValueError, match="another name"):
-        normalise(make("h264.ts"), make("h264.ts"))
-    assert [path.name for path in tmp_path.iterdir()] == ["noise.mp4"]
 
 
 def test_reading_on_continues_and_going_back_begins_again(make, monkeypatch):

@@ -25,8 +25,8 @@ from losa.presets import PRESETS, postprocess
 from losa.taps import decoding, extract
 from losa.taps import live as taps
 from losa.taps.cached import CachedTaps
-from losa.taps.open import open_taps
-from losa.video.folder import find_videos, same
+from losa.taps.open import open_features
+from losa.video.folder import find_videos
 from losa.workflows import predict_videos as own
 from losa.workflows.predict_videos import predict_videos
 from losa.workflows.run import run as train_and_test
@@ -126,7 +126,7 @@ def test_nothing_is_left_behind_and_nothing_done_twice(made, run, monkeypatch):
 def test_another_model_does_not_take_over_what_is_finished(made, run, world, tmp_path):
     folder, result = made
     model, config, classes = load_model(run)
-    recipe = open_taps(config.replace(cache=""), ()).recipe
+    recipe = open_features(config.replace(cache=""), ()).recipe
     with torch.no_grad():
         next(model.parameters()).add_(0.01)
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
@@ -274,7 +274,7 @@ def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
 def test_a_run_on_features_of_others_says_so(run, world, tmp_path):
     model, config, classes = load_model(run)
     config = config.replace(features="feats", feature_stride=4, taps="none")
-    recipe = open_taps(load_model(run)[1].replace(cache=""), ()).recipe
+    recipe = open_features(load_model(run)[1].replace(cache=""), ()).recipe
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.raises(OwnVideoError, match="trained on features that others computed"):
         predict_videos(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
@@ -314,7 +314,7 @@ def test_a_disk_too_small_is_said_before_it_is_full(run, world, tmp_path, monkey
 
 def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with(run, world, tmp_path):
     model, config, classes = load_model(run)
-    recipe = open_taps(config.replace(cache=""), ()).recipe
+    recipe = open_features(config.replace(cache=""), ()).recipe
     config = config.replace(class_agnostic=True, classifier="scores.json")
     save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
     with pytest.warns(UserWarning, match="scores.json, which knows nothing of these videos"):
@@ -323,18 +323,6 @@ def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
-
-
-def test_ids_are_unique_whatever_the_disk_thinks(tmp_path):
-    names = ["a.mp4", "a.mov", "b.mp4", "sub/a.mp4", ".hidden/c.mp4", "u\u0308.mp4", "B.mkv", "a.mp4.mp4", "x.txt"]
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    found = find_videos(tmp_path)
-    assert {p.relative_to(tmp_path).as_posix() for p in found.values()} == set(names) - {".hidden/c.mp4", "x.txt"}
-    assert found["sub/a"].parent.name == "sub" and found["a.mov"].suffix == ".mov" and "u\u0308" in found
-    assert len({same(name) for name in found}) == 7
-    assert find_videos(tmp_path) == found
 
 
 def test_names_that_are_no_utf8_still_make_valid_files(tmp_path):
