@@ -4,20 +4,20 @@ import pandas as pd
 
 from losa.evaluation.diagnose import diagnose
 from losa.files import read_object
-from losa.inspection.run_folder import Run
+from losa.inspection.run_data import RunData
 from widgets.figures import overlap
 
 Number = int | float
 COLUMNS = ["video", "start", "end", "predicted", "score", "error", "really"]
 
 
-def diagnose_run(run: Run, min_score: Number = 0.25) -> dict:
+def diagnose_run(run: RunData, min_score: Number = 0.25) -> dict:
     """Return DETAD's kinds of error of a run's predictions with at least `min_score`, see `diagnose`."""
     return diagnose(run.truth, run.predictions, protocol=run.config.protocol, thresholds=run.config.tiou,
                     min_score=min_score, durations={name: float(video.duration) for name, video in run.videos.items()})
 
 
-def list_errors(run: Run, min_score: Number = 0.25) -> pd.DataFrame:
+def list_errors(run: RunData, min_score: Number = 0.25) -> pd.DataFrame:
     """Return a row per wrong prediction: video, start, end (seconds), predicted, score, error, really.
 
     really: the label of what happens there; in the embedded world also one of the movements that are no class

@@ -21,7 +21,6 @@ from losa.model.losa import build
 from losa.model.points import losses
 from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
-from losa.taps.open import open_live
 from losa.training.train import cut
 from losa.training.windows import Windows
 
@@ -44,7 +43,7 @@ def influence(function: Callable, x: Tensor, dim: int, blank: int, size: int = 1
     return torch.stack([(function(x.index_fill(dim, at, blank)) - whole).norm(dim=0) for at in places]).numpy()
 
 
-def _live(config: Config) -> LiveTaps:
+def open_backbone(config: Config) -> LiveTaps:
     """Open the config's backbone without a cache. Raises RunError where the features are not the backbone's own."""
     if config.features or config.snippet_frames or config.snippets_per_video:
         raise RunError("the lesson needs a backbone and its own snippets; give a run without features, "
@@ -58,7 +57,7 @@ def sight(run: RunData, video: Video, tap: int, num_clips: int) -> dict[str, Flo
     "backbone": of frames (blanked: grey) on the last layer. "short" and "long": of tap number `tap` (blanked: its
     mean) on its adapters. Raises RunError for a run without such a tap.
     """
-    live, model = _live(run.config), copy.deepcopy(run.model).cpu()
+    live, model = open_backbone(run.config), copy.deepcopy(run.model).cpu()
     if not 0 <= tap < len(model.adapters):
         raise RunError(f"tap {tap} of a run with {len(model.adapters)}; give one of these, or a run of mode losa")
     fetched = live.fetch(video, 0, num_clips * live.recipe.clip_length // live.recipe.tubelet)
@@ -116,7 +115,7 @@ def training_step(config: Config, video: Video, num_classes: int, mode: str, num
 
     Stages: "stem", "block 0", ... of the backbone, "adapters" (with the fusion), "head", "loss".
     """
-    source = _live(config := config.replace(mode=mode, cache="", start=""))
+    source = open_backbone(config := config.replace(mode=mode, cache="", start=""))
     if config.class_agnostic:
         video, num_classes = replace(video, labels=np.zeros_like(video.labels)), 1
     recipe, backbone, source.chunk = source.recipe, source.backbone, num_clips  # all clips in one pass

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Video
 from losa.inspection.lesson import by_hand, influence, training_step
-from losa.inspection.run_folder import Run
+from losa.inspection.model_internals import tapped_layers
+from losa.inspection.run_data import RunData
 from losa.inspection.timeline import timeline_view
 from losa.model.adapters import find_adapter, spans
 from losa.model.contract import SETTINGS
@@ -28,8 +29,8 @@ class GateDesk(w.VBox):
     Raises ValueError for a model without gates, or whose gates depend on the features.
     """
 
-    def __init__(self, run: Run, video_id: str) -> None:
-        self.run, ranges, layers = run, spans(run.config.ranges), run.layers
+    def __init__(self, run: RunData, video_id: str) -> None:
+        self.run, ranges, layers = run, spans(run.config.ranges), tapped_layers(run, run.video(video_id))
         self._gates = np.zeros((len(layers), len(ranges)))
         rescore = by_hand(run, self._gates)
         self._trained = run.model.fusion.static_gates().mean(2).detach().cpu().numpy()
@@ -62,18 +63,18 @@ class GateDesk(w.VBox):
         return pd.DataFrame(rows).T
 
 
-def draw_truth(run: Run, video: Video, ax: Axes) -> None:
+def draw_truth(run: RunData, video: Video, ax: Axes) -> None:
     """Draw what really happens in a test video into `ax`, over its seconds."""
     draw_timeline({"truth": run.truth[video.id]}, video.duration, classes=run.classes, ax=ax, legend=False)
 
 
-def measure_step(run: Run, mode: str, num_clips: int) -> pd.DataFrame:
+def measure_step(run: RunData, mode: str, num_clips: int) -> pd.DataFrame:
     """Return `training_step` of a fresh model of `mode` on the run's first training video as a table, stages across."""
     video = run.labelled.subset(run.config.train_subset)[0]
     return pd.DataFrame(training_step(run.config, video, len(run.classes), mode, num_clips))
 
 
-def try_modes(run: Run, modes: Sequence[str]) -> w.Widget:
+def try_modes(run: RunData, modes: Sequence[str]) -> w.Widget:
     """Return a mode and a number of clips to choose, and `measure_step` of these below."""
     show: Callable = lambda mode, clips: measure_step(run, mode, clips).T.style.format("{:.3f}").bar()  # noqa: E731
     chosen = w.interactive(show, mode=list(modes), clips=[1, 2, 4, 8, 16])

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from losa.annotations.dataset import Video
 from losa.evaluation.average_precision import LENGTHS
 from losa.evaluation.thresholds import counted
-from losa.inference.predict import Window, windows_of
+from losa.inference.predict import Window, video_gates, windows_of
 from losa.inspection.run_data import RunData
 from losa.machine import best_device
 from losa.model.adapters import spans
@@ -65,6 +66,13 @@ def gates_view(run: RunData, video_id: str, profile: dict | None = None) -> dict
 def tapped_layers(run: RunData, video: Video) -> list[int]:
     """Return the indices of the backbone's blocks that the model taps."""
     return list(getattr(run.source(video).recipe, "layers", ()))
+
+
+def mean_gates(run: RunData, video_id: str) -> Float[np.ndarray, "K R"] | None:
+    """Return how far each adapter's gate is open, averaged over a test video; None for a fusion without gates."""
+    video = run.video(video_id)
+    gates = video_gates(run.model, run.source(video), video)
+    return None if gates is None or not len(run.model.adapters) else gates.mean(2).numpy()
 
 
 def gate_profile(run: RunData, videos: Sequence[str] | None = None, progress: Callable | None = None) -> dict | None:

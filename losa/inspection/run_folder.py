@@ -9,20 +9,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Annotations, load_annotations
-from losa.config import Config
+from losa.config import Config, Mark, list_fields
 from losa.errors import AnnotationError, ConfigError, RunError
 from losa.evaluation.records import read_predictions
 from losa.evaluation.targets import judged_by, truth_for
 from losa.evaluation.thresholds import counted
 from losa.files import read_object
-from losa.inspection.model_internals import gates_view
+from losa.inspection.error_table import diagnose_run, list_errors
+from losa.inspection.model_internals import features_view, gate_profile, gates_view, mean_gates, tapped_layers
 from losa.inspection.run_data import RunData
-from losa.inspection.timeline import timeline_view, video_table
-from widgets.figures import training_curves
+from losa.inspection.timeline import frames, timeline_view, video_table
+from losa.model.adapters import spans
+from widgets.compare import Compare
+from widgets.diagnosis import Diagnosis
+from widgets.features import Features
+from widgets.figures import gate_bars, training_curves
 from widgets.gates import Gates
 from widgets.timeline import Timeline
 
-FILES = ("annotations", "cache", "features", "weights", "ground_truth", "block_list", "classifier")  # fields with paths
+FILES = ("cache", *(name for name in list_fields(Mark.FILE) if name not in ("start", "adapter")))  # looked for anew
 
 
 class Run(RunData):
@@ -56,9 +61,43 @@ class Run(RunData):
         """
         return Timeline(**timeline_view({self.name: self}, video_id), min_score=min_score)
 
+    def compare(self, other: RunData, video_id: str, *, min_score: float = 0.25) -> Compare:
+        """Return a timeline of a test video with another run's predictions beside these, and where they differ."""
+        name = other.name if other.name != self.name else str(other.path)
+        return Compare(**timeline_view({name: other, self.name: self}, video_id), min_score=min_score)
+
     def gates(self, video_id: str) -> Gates:
-        """Return the gates of this run's model over a test video. Raises RunError for an unknown video."""
-        return Gates(**gates_view(self, video_id))
+        """Return the gates of this run's model over a test video, and by class and length over all of them.
+
+        Raises RunError for an unknown video.
+        """
+        return Gates(**gates_view(self, video_id, gate_profile(self)))
+
+    def gate_means(self, video_id: str) -> pd.DataFrame:
+        """Return how far each gate is open over a test video, on average: block, range, gate; no row without gates."""
+        gates, layers = mean_gates(self, video_id), tapped_layers(self, self.video(video_id))
+        rows = [] if gates is None else [(layer, name, gate) for layer, row in zip(layers, gates.tolist(), strict=True)
+                                         for name, gate in zip(spans(self.config.ranges), row, strict=True)]
+        return pd.DataFrame(rows, columns=["block", "range", "gate"])
+
+    def gate_bars(self, video_id: str) -> Figure:
+        """Draw `gate_means` as bars."""
+        layers = tapped_layers(self, self.video(video_id))
+        return gate_bars(mean_gates(self, video_id), layers, spans(self.config.ranges))
+
+    def features(self, video_id: str) -> Features:
+        """Return what the model sees in a test video: taps, last layer and fused features, and what is alike."""
+        return Features(**features_view(self, video_id))
+
+    def errors(self, min_score: float = 0.25) -> pd.DataFrame:
+        """Return a row per wrong prediction with at least `min_score`, see `error_table.list_errors`."""
+        return list_errors(self, min_score)
+
+    def diagnosis(self, min_score: float = 0.25) -> Diagnosis:
+        """Return the kinds of error of all predictions with at least `min_score`, and what mending each would add."""
+        return Diagnosis(diagnose_run(self, min_score), truth=self.truth, predictions=self.predictions,
+                         classes=self.classes, title=self.name, frames=lambda name, times_s: frames(
+                             self.videos[name].path, [self.videos[name].start + time_s for time_s in times_s]))
 
     def video_table(self, *, min_score: float = 0.25) -> pd.DataFrame:
         """Return a row per test video with its mAP and errors, see `losa.inspection.timeline.video_table`."""

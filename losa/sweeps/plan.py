@@ -251,3 +251,17 @@ def check_writable(out: Path) -> None:
             pass
     except OSError as error:
         raise SweepError(f"cannot write into {out}: {error.strerror}; give another folder") from None
+
+
+def list_settings(default: Config, grid: dict[str, list], axes: dict[str, list]) -> list[dict]:
+    """Return the settings of an ablation: the default, every combination of `grid`, and `axes` one at a time.
+
+    Each as the fields that it changes; what makes the same config is listed once. Raises ConfigError for a field that
+    is unknown or refuses a value.
+    """
+    crossed = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    single = [{name: value} for name, values in axes.items() for value in values]
+    configs = {}
+    for setting in [{}, *crossed, *single]:
+        configs.setdefault(json.dumps(default.replace(**setting).to_dict()), setting)
+    return list(configs.values())
