@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from losa.adapter_file import own_adapter
+from losa.adapter_file import split_adapter_name
 from losa.errors import ConfigError
 
 # Fields that say how a trained model is used and judged; the others are fixed once it is trained.
@@ -180,7 +180,7 @@ class Config(BaseModel):
     @property
     def adapter_file(self) -> str:
         """The file of an adapter of one's own, "" for one of ours."""
-        return own_adapter(self.adapter)[0]
+        return split_adapter_name(self.adapter)[0]
 
     def adapter_text(self) -> str:
         """What that file holds, "" for one of ours. Raises ConfigError where it cannot be read."""
@@ -195,7 +195,7 @@ class Config(BaseModel):
         """The config with the copy of the adapter's file that the folder of a run keeps, if it does."""
         copy = Path(run) / "adapter.py"
         kept = self.adapter_file and copy.is_file()
-        return self.replace(adapter=f"{copy}:{own_adapter(self.adapter)[1]}") if kept else self
+        return self.replace(adapter=f"{copy}:{split_adapter_name(self.adapter)[1]}") if kept else self
 
     @property
     def head_windows(self) -> list[int]:

@@ -48,7 +48,7 @@ def run_together(rows: Sequence[Sequence[TemporalAdapter]], taps: Float[Tensor, 
     for adapter, mine, keys, values in zip(rows[0], *parts, strict=True):
         seen = mask  # which short-range attention shares among the taps
         if adapter.span == "long":
-            keys, values, seen = adapter.pooled(keys, values, mask.repeat(len(rows), 1))
+            keys, values, seen = adapter.pool_keys(keys, values, mask.repeat(len(rows), 1))
         attended.append(adapter.attend_heads(mine, keys, values, seen))
     found = product(every, after_values, torch.cat(attended).view_as(q), "to_out.weight", "to_out.bias", "to_v.bias")
     x = x.flatten(0, 1).transpose(0, 1) + found  # (G, B * T, d)

@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from losa.adapter_file import code_of
+from losa.adapter_file import strip_comments
 from losa.config import Config
 from losa.errors import CheckpointError
 from losa.files import replacing
@@ -62,7 +62,7 @@ def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
             raise CheckpointError(f"{path} was trained on other taps: {differ} (model's, given); "
                                   f"use the backbone and sampling it was trained with")
     kept, code = config.kept_in(path.parent), json.loads(metadata.get("adapter", '""'))
-    if code and Path(kept.adapter_file).is_file() and code_of(kept.adapter_text()) != code_of(code):
+    if code and Path(kept.adapter_file).is_file() and strip_comments(kept.adapter_text()) != strip_comments(code):
         raise CheckpointError(f"{path} was trained with other code than {kept.adapter_file} holds now; put that back, "
                               "or train anew")
     model = build(kept, dim=own["dim"], num_taps=len(own["layers"]), num_classes=len(own_classes),

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from losa.adapter_file import code_of
+from losa.adapter_file import strip_comments
 from losa.config import LATE, Config
 from losa.errors import TrainingError
 from losa.files import file_id, replacing, write_json, write_text
@@ -26,8 +26,8 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
     The folder keeps the code of an adapter of one's own as adapter.py; the run goes by that from then on.
     """
     text = config.adapter_text()
-    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
-                        "data": file_id(config.annotations)} | ({"adapter": code_of(text)} if text else {}), indent=1)
+    facts = {"config": config.to_dict(), "backbone": recipe, "classes": classes, "data": file_id(config.annotations)}
+    facts = json.dumps(facts | ({"adapter": strip_comments(text)} if text else {}), indent=1)
     path = out / "run.json"
     before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
     differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()

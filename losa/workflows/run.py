@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from losa.adapter_file import code_of
+from losa.adapter_file import strip_comments
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.backbones.vit import WEIGHTS
 from losa.config import Config
@@ -132,7 +132,7 @@ def inputs_of(config: Config) -> dict[str, str]:
     if config.start and model_file(config.start).is_file():
         found["start"] = content_id(str(model_file(config.start)))
     if config.adapter_file:
-        found["adapter"] = hashlib.sha256(code_of(config.adapter_text()).encode()).hexdigest()
+        found["adapter"] = hashlib.sha256(strip_comments(config.adapter_text()).encode()).hexdigest()
     return found
 
 
