@@ -56,7 +56,7 @@ def sight(run: Run, video: Video, tap: int, num_clips: int) -> dict[str, Float[n
         raise ValueError(f"tap {tap} of a run with {len(model.adapters)}; give one of these, or a run of mode losa")
     fetched = live.fetch(video, 0, num_clips * live.recipe.clip_length // live.recipe.tubelet)
     (taps, last), mask = live.features(fetched), torch.ones(1, fetched["length"]).bool()
-    taps, last = model.standardised(taps, last)
+    taps, last = model.standardise(taps, last)
     x, last = taps[tap], last[None]
     found = {"backbone": influence(lambda frames: live.features(fetched | {"frames": frames})[1], fetched["frames"], 0,
                                    128, live.recipe.tubelet)}

@@ -14,6 +14,7 @@ from losa.inspection.run_folder import Run
 from losa.machine import best_device
 from losa.model.adapters import spans
 from losa.model.fusion import GatedFusion
+from losa.model.run_adapters import run_adapters
 from losa.taps.batch import padded
 
 
@@ -35,8 +36,8 @@ def looked_into(run: Run, video: Video) -> Iterator[dict]:
 def _inside(run: Run, window: Window) -> dict[str, Tensor | None]:
     """What the model has in one window, each with a batch dimension and padded."""
     model, (taps, last, mask) = run.model, padded([window.features], best_device())
-    taps, last = model.standardised(taps, last)
-    adapted = model.adapted(taps, last, mask)
+    taps, last = model.standardise(taps, last)
+    adapted = run_adapters(model.adapters, taps, last, mask)
     fused, gates = model.fusion(last, adapted, mask)
     if not len(model.adapters):  # no taps, but the config's ranges all the same
         adapted, gates = last.new_zeros(1, 0, len(spans(run.config.ranges)), *last.shape[1:]), None
