@@ -104,8 +104,9 @@ def test_what_keeps_the_contract_passes(adapter):
 
 
 @pytest.mark.parametrize(("adapter", "rules"), [
-    (SeesPadding, {"ignores_padding", "answers_alone"}), (LeavesPadding, {"ignores_padding"}),
-    (Centred, {"answers_alone"}), (Divides, {"bears_nothing"}), (StartsDead, {"learns"}), (Random, {"repeats"})])
+    (SeesPadding, {"ignores_padding", "ignores_other_videos"}), (LeavesPadding, {"ignores_padding"}),
+    (Centred, {"ignores_other_videos"}), (Divides, {"survives_empty_video"}), (StartsDead, {"trains_every_parameter"}),
+    (Random, {"is_deterministic"})])
 def test_what_breaks_a_rule_is_told_which(adapter, rules):
     assert rules <= broken(adapter)
 
