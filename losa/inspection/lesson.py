@@ -20,7 +20,7 @@ from losa.model.losa import build
 from losa.model.points import losses
 from losa.taps.batch import stack
 from losa.taps.open import open_source
-from losa.training.train import cut
+from losa.training.train import split_batch
 from losa.training.windows import Windows
 
 
@@ -113,7 +113,7 @@ def training_step(config: Config, video: Video, num_classes: int, mode: str, num
     recipe, backbone, source.chunk = source.recipe, source.backbone, num_clips  # all clips in one pass
     align = recipe.clip_length // recipe.tubelet
     sample = Windows([video], source, num_clips * align, seed=config.seed, align=align)[0, 0]
-    ((samples, targets, positives),) = cut([sample], config, num_classes, torch.device("cpu"))
+    ((samples, targets, positives),) = split_batch([sample], config, num_classes, torch.device("cpu"))
     torch.manual_seed(config.seed)
     model = build(config, dim=recipe.dim, num_taps=len(recipe.layers), num_classes=num_classes, clip_snippets=align)
     books = Books()

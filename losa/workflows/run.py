@@ -18,9 +18,9 @@ from losa.evaluation.targets import truth_for
 from losa.files import content_id, file_id, read_object, write_json
 from losa.inference.video_classifier import read_scores
 from losa.machine import best_device
+from losa.model.checkpoint import model_file
 from losa.taps.open import open_source
 from losa.training.distributed import launched, on_main
-from losa.training.state import model_file
 from losa.training.train import check_beginning, train
 from losa.video.probe import probe
 from losa.workflows.evaluate_run import test
