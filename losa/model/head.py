@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float
 from timm.layers import DropPath
 from torch import Tensor, nn
 
+from losa.errors import ConfigError
 from losa.model.layers import attend, attend_locally, split_heads, zero_masked
 
 
@@ -236,14 +237,14 @@ class Head(nn.Module):
 
 
 def check_sizes(dim: int, num_heads: int, num_levels: int, windows: list[int | None]) -> None:
-    """Check that the sizes fit together. Raises ValueError where they do not."""
+    """Check that the sizes fit together. Raises ConfigError where they do not."""
     if dim % num_heads:
-        raise ValueError(f"dim={dim} is not a multiple of num_heads={num_heads}: change one of them")
+        raise ConfigError(f"dim={dim} is not a multiple of num_heads={num_heads}: change one of them")
     if len(windows) != num_levels:
-        raise ValueError(
+        raise ConfigError(
             f"window has {len(windows)} entries {windows} for num_levels={num_levels}: "
             "give one number for all levels, or one per level, finest first"
         )
     for window in windows:
         if window is not None and (window < 1 or window % 2 == 0):
-            raise ValueError(f"window={window}: give an odd number of snippets (its centre included), or None")
+            raise ConfigError(f"window={window}: give an odd number of snippets (its centre included), or None")
