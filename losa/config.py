@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from losa.adapter_file import own_adapter
+from losa.adapter_file import split_adapter_name
 from losa.errors import ConfigError
 
 
@@ -309,7 +309,7 @@ class Config(BaseModel):
     @property
     def adapter_file(self) -> str:
         """Return the file of a user's own adapter, "" for a built-in one."""
-        return own_adapter(self.adapter)[0]
+        return split_adapter_name(self.adapter)[0]
 
     def adapter_text(self) -> str:
         """Return the text of that file, "" for a built-in adapter. Raises ConfigError if it cannot be read."""
@@ -324,7 +324,7 @@ class Config(BaseModel):
         """Return the config with `adapter` naming the copy that the run's folder keeps, if it keeps one."""
         copy = Path(run) / "adapter.py"
         kept = self.adapter_file and copy.is_file()
-        return self.replace(adapter=f"{copy}:{own_adapter(self.adapter)[1]}") if kept else self
+        return self.replace(adapter=f"{copy}:{split_adapter_name(self.adapter)[1]}") if kept else self
 
     @property
     def head_windows(self) -> list[int]:

@@ -27,7 +27,7 @@ ROOMS = {  # room: the rooms it may use
     # files in
     "video": {"errors", "files"}, "annotations": {"errors", "files", "video"},
     # the paper
-    "backbones": {"config"}, "model": {"errors", "files", "adapter_file", "config"},
+    "backbones": {"errors", "config"}, "model": {"errors", "files", "adapter_file", "config"},
     "taps": {"errors", "files", "segments", "config", "video", "annotations", "backbones", "model"},
     # numbers out
     "evaluation": {"errors", "segments", "config", "annotations"},

@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from losa.errors import CheckpointError
+
 ACCEPTED = "a .safetensors, .pth or .pt file or a Hugging Face folder"
 # Sizes of VideoMAE (arXiv 2203.12602) and VideoMAEv2 (arXiv 2303.16727) as keyword arguments of VideoViT.
 VIDEOMAE = {
@@ -58,7 +60,7 @@ RENAMES = [(re.compile(pattern), ours) for pattern, ours in [
 
 @dataclass(frozen=True)
 class About:
-    """What a checkpoint says or shows about its model."""
+    """Facts about a checkpoint's model: read from its description, or from names and shapes of its weights."""
 
     source: str  # file name, format, kind
     dim: int
@@ -83,10 +85,10 @@ class Checkpoint(NamedTuple):
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """A VideoMAE checkpoint in VideoViT's names. Decoder, mask token and classifiers are left out.
+    """Read a VideoMAE checkpoint into VideoViT's names. Decoder, mask token and classifiers are left out.
 
-    Raises ValueError for a file that is damaged, holds other objects than tensors and a Namespace, or is no VideoMAE;
-    FileNotFoundError where there is none.
+    Raises CheckpointError for a file that is damaged, holds other objects than tensors and a Namespace, or is no
+    VideoMAE; FileNotFoundError where there is none.
     """
     path = Path(path)
     tensors = read_tensors(path)
@@ -104,17 +106,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def rename(tensors: dict[str, Tensor], path: Path) -> tuple[dict[str, Tensor], str]:
-    """The encoder's tensors under our names, and the family of the file's names."""
-    found = {(name.removesuffix(stem), stem) for name in tensors for stem in STEMS
+    """Return the encoder's tensors under our names, and the family that the file's names belong to."""
+    embeddings = {(name.removesuffix(stem), stem) for name in tensors for stem in STEMS
              if name == stem or name.endswith(f".{stem}")}
-    if len(found) != 1:
-        raise ValueError(f"{path} holds {len(found)} patch embeddings ({sorted(p + s for p, s in found)[:3]}), "
-                         f"expected one VideoMAE encoder; it begins with {sorted(tensors)[:3]}; give "
-                         f"{ACCEPTED} of VideoMAE")
-    prefix, stem = found.pop()
+    if len(embeddings) != 1:
+        raise CheckpointError(
+            f"{path} holds {len(embeddings)} patch embeddings ({sorted(p + s for p, s in embeddings)[:3]}), "
+            f"expected one VideoMAE encoder; it begins with {sorted(tensors)[:3]}; give "
+            f"{ACCEPTED} of VideoMAE")
+    prefix, stem = embeddings.pop()
     if strange := set(prefix.split(".")[:-1]) - WRAPPERS:
-        raise ValueError(f"{path} names its weights {prefix + stem!r}; the prefix {sorted(strange)[0]!r} is unknown, "
-                         f"known are {sorted(WRAPPERS)}; save the encoder alone under its own names")
+        raise CheckpointError(
+            f"{path} names its weights {prefix + stem!r}; the prefix {sorted(strange)[0]!r} is unknown, "
+            f"known are {sorted(WRAPPERS)}; save the encoder alone under its own names")
     family = {STEMS[0]: "VideoMAE names", STEMS[1]: "mmaction2 names", STEMS[2]: "Hugging Face"}[stem]
     state = {}
     for name, value in tensors.items():
@@ -140,7 +144,7 @@ def renamed(name: str) -> str:
 
 
 def join_qkv(state: dict[str, Tensor], with_bias: bool = True) -> None:
-    """Separate query, key and value weights and biases become one; the key's bias is zero where it has none.
+    """Join separate query, key and value weights and biases; the key's bias is zero where it has none.
 
     Incomplete sets stay as they are and are reported as unexpected by `load_strictly`.
     """
@@ -158,30 +162,31 @@ def join_qkv(state: dict[str, Tensor], with_bias: bool = True) -> None:
 
 
 def describe(state: dict[str, Tensor], positions: Tensor | None, config: dict, family: str, path: Path) -> About:
-    """Sizes from the tensors; eps, heads and the grid of positions from config.json or the family's custom."""
+    """Read sizes from the tensors; eps, heads and grid of positions from config.json or what the family usually has."""
     stem = state["patch_embed.proj.weight"]
     if stem.ndim != 5 or stem.shape[1] != 3 or stem.shape[3] != stem.shape[4]:
-        raise ValueError(f"{path} embeds patches with a kernel of shape {tuple(stem.shape)}, expected (width, 3, "
-                         f"frames, size, size); an image ViT is loaded with backbone='timm/<model name>'")
+        raise CheckpointError(f"{path} embeds patches with a kernel of shape {tuple(stem.shape)}, expected (width, 3, "
+                              f"frames, size, size); an image ViT is loaded with backbone='timm/<model name>'")
     if (act := config.get("hidden_act", "gelu")) != "gelu":
-        raise ValueError(f"{path} uses the activation {act!r}, expected 'gelu'; it is no VideoMAE of known kind")
+        raise CheckpointError(f"{path} uses the activation {act!r}, expected 'gelu'; it is no VideoMAE of known kind")
     hugging = family == "Hugging Face"
     tubelet, patch = stem.shape[2], stem.shape[3]
     image_size, num_frames, num_heads, norm_eps = facts_of(config, path, 1e-12 if hugging else 1e-6)
     if not 1 <= num_frames // tubelet * (image_size // patch) ** 2 <= 2**17:
-        raise ValueError(f"{path} describes clips of {num_frames} frames at {image_size} px for patches of {tubelet} "
-                         f"frames and {patch} px, expected 1 to {2**17} patches; its config.json is another's")
+        raise CheckpointError(
+            f"{path} describes clips of {num_frames} frames at {image_size} px for patches of {tubelet} "
+            f"frames and {patch} px, expected 1 to {2**17} patches; its config.json is another's")
     final_norm = "after" if "fc_norm.weight" in state else "before" if "norm.weight" in state else "none"
     grid = (num_frames // tubelet, image_size // patch, image_size // patch)
     if positions is not None and (positions.ndim != 3 or positions.shape[::2] != (1, stem.shape[0])):
-        raise ValueError(f"{path} holds positions of shape {tuple(positions.shape)}, expected (1, tokens, "
-                         f"{stem.shape[0]}); it is no VideoMAE of known kind")
+        raise CheckpointError(f"{path} holds positions of shape {tuple(positions.shape)}, expected (1, tokens, "
+                              f"{stem.shape[0]}); it is no VideoMAE of known kind")
     if positions is not None:
         side = round((positions.shape[1] / grid[0]) ** 0.5)
         grid = (grid[0], side, side)
         if positions.shape[1] != grid[0] * side**2:
-            raise ValueError(f"{path} holds {positions.shape[1]} positions, expected {grid[0]} times a square; "
-                             f"the clip's length it was trained with is not {num_frames} frames")
+            raise CheckpointError(f"{path} holds {positions.shape[1]} positions, expected {grid[0]} times a square; "
+                                  f"the clip's length it was trained with is not {num_frames} frames")
     kind = {"after": "fine-tuned", "before": "pretrained", "none": "no final norm"}[final_norm]
     blocks = [int(m[1]) for k in state if (m := re.match(r"blocks\.(\d+)\.", k))]
     hidden = len(state.get("blocks.0.mlp.fc1.bias", stem[:0]).flatten())
@@ -191,7 +196,7 @@ def describe(state: dict[str, Tensor], positions: Tensor | None, config: dict, f
 
 
 def facts_of(config: dict, path: Path, norm_eps: float) -> tuple[int, int, int | None, float]:
-    """Image size, frames, heads and eps from a config.json, or what is usual where it says nothing.
+    """Return image size, frames, heads and eps from a config.json, or the usual ones where it says nothing.
 
     VideoMAEv2's own folders keep theirs under "model_config", by other names.
     """
@@ -208,13 +213,14 @@ def facts_of(config: dict, path: Path, norm_eps: float) -> tuple[int, int, int |
         else:
             good, expected = type(value) is int and 1 <= value <= 2048, "a whole number from 1 to 2048 (square frames)"
         if not good:
-            raise ValueError(f"the config.json of {path} says {name}={value!r}, expected {expected}; fetch it again")
+            raise CheckpointError(
+                f"the config.json of {path} says {name}={value!r}, expected {expected}; fetch it again")
     heads = given["num_attention_heads"] if "num_attention_heads" in config or "num_heads" in inner else None
     return given["image_size"], given["num_frames"], heads, float(given["layer_norm_eps"])
 
 
 def read_pixels(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and std of pixels divided by 255, from a Hugging Face folder's description of its input."""
+    """Return mean and std of pixels divided by 255, from a Hugging Face folder's description of its input."""
     for name in ("preprocessor_config.json", "video_preprocessor_config.json"):
         if facts := read_json(folder / name):
             break
@@ -227,15 +233,16 @@ def read_pixels(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | N
     mean, std, factor = facts.get("image_mean"), facts.get("image_std"), facts.get("rescale_factor", 1 / 255)
     numbers = [*mean, *std, factor] if isinstance(mean, list) and isinstance(std, list) else []
     if len(numbers) != 7 or not all(type(v) in (int, float) and abs(v) < 1e3 for v in numbers) or 0 in numbers[3:]:
-        raise ValueError(f"{folder / name} says image_mean={mean!r}, image_std={std!r}, rescale_factor={factor!r}, "
-                         f"expected three numbers, three and one; fetch it again")
+        raise CheckpointError(
+            f"{folder / name} says image_mean={mean!r}, image_std={std!r}, rescale_factor={factor!r}, "
+            f"expected three numbers, three and one; fetch it again")
     scale = 255 * factor if facts.get("do_rescale", True) else 255
     scale = 1.0 if abs(scale - 1) < 1e-6 else scale
     return tuple(v / scale for v in mean), tuple(v / scale for v in std)
 
 
 def check_size(name: str, about: About, weights: str | Path) -> None:
-    """Nothing; raises ValueError that says both sizes in words if the checkpoint is not of the size asked for."""
+    """Check the size. Raises CheckpointError that says both in words if the checkpoint has another than asked for."""
     facts = {known: (s["dim"], s["depth"], s["patch"], int(s["dim"] * s["mlp_ratio"]), s["num_heads"])
              for known, s in VIDEOMAE.items()}
     asked = facts[name.replace("videomaev2_", "videomae_")]
@@ -243,25 +250,26 @@ def check_size(name: str, about: About, weights: str | Path) -> None:
     if held != asked:
         words = "{} wide, {} blocks, patch {}, {} wide inside the MLP, {} heads".format
         like = next((known for known, fact in facts.items() if fact[:4] == held[:4]), "a VideoMAE of no known size")
-        raise ValueError(f"{weights} holds {like}: {words(*held[:4], about.num_heads or 'unknown')}; asked for {name}: "
-                         f"{words(*asked)}; choose the backbone that the file holds")
+        raise CheckpointError(
+            f"{weights} holds {like}: {words(*held[:4], about.num_heads or 'unknown')}; asked for {name}: "
+            f"{words(*asked)}; choose the backbone that the file holds")
 
 
 def read_json(path: Path) -> dict:
-    """The object in a JSON file; {} where there is no file."""
+    """Return the object in a JSON file; {} where there is no file."""
     if not path.is_file():
         return {}
     try:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON ({error}); fetch it again") from None
+        raise CheckpointError(f"{path} is not JSON ({error}); fetch it again") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}, expected an object; fetch it again")
+        raise CheckpointError(f"{path} holds a {type(value).__name__}, expected an object; fetch it again")
     return value
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Name to tensor of a file, or of all files of a Hugging Face folder."""
+    """Return tensors by name of a file, or of all files of a Hugging Face folder."""
     if path.is_dir():
         return {name: value for file in weight_files(path) for name, value in read_tensors(file).items()}
     if not path.is_file():
@@ -270,13 +278,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except SafetensorError as error:
-            raise ValueError(f"{path} is no safetensors file or is cut short ({error}); fetch or make it "
-                             f"again") from None
+            raise CheckpointError(f"{path} is no safetensors file or is cut short ({error}); fetch or make it "
+                                  f"again") from None
     return tensors_inside(read_pickle(path), path)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of a Hugging Face folder that hold its weights: one, or the shards its index names."""
+    """Return the files of a Hugging Face folder that hold its weights: one, or the shards its index names."""
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (folder / name).is_file():
             return [folder / name]
@@ -285,49 +293,53 @@ def weight_files(folder: Path) -> list[Path]:
             shards = sorted({str(v) for v in mapped.values()}) if isinstance(mapped, dict) else []
             missing = [s for s in shards if Path(s).name != s or not (folder / s).is_file()]
             if missing or not shards:
-                raise ValueError(f"{folder} lacks {len(missing)} of the {len(shards)} files its index names, for "
-                                 f"example {missing[:3]}; fetch the folder again")
+                raise CheckpointError(f"{folder} lacks {len(missing)} of the {len(shards)} files its index names, for "
+                                      f"example {missing[:3]}; fetch the folder again")
             return [folder / s for s in shards]
     raise FileNotFoundError(f"no weights in {folder}: no model.safetensors, pytorch_model.bin or index of them; give "
                             f"the path of {ACCEPTED}")
 
 
 def read_pickle(path: Path) -> object:
-    """What torch.save wrote, read without running anything in it."""
+    """Read what torch.save wrote without running anything in it."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         if other := re.search(r"(?:GLOBAL|global:?|class) `?([\w.]+\.[\w.]+)`?", str(error)):
-            raise ValueError(f"{path} carries Python objects beside its weights ({other[1]}), which could run code: "
-                             f"only tensors and argparse.Namespace are read; save its weights alone where you trust "
-                             f"it") from None
-        raise ValueError(f"{path} is no torch checkpoint or is damaged; fetch it again, or give {ACCEPTED}") from None
+            raise CheckpointError(
+                f"{path} carries Python objects beside its weights ({other[1]}), which could run code: "
+                f"only tensors and argparse.Namespace are read; save its weights alone where you trust "
+                f"it") from None
+        raise CheckpointError(
+            f"{path} is no torch checkpoint or is damaged; fetch it again, or give {ACCEPTED}") from None
     except Exception as error:  # a damaged pickle fails in every way there is
-        raise ValueError(f"{path} is no torch checkpoint or is cut short ({str(error).splitlines()[:1]}); fetch it "
-                         f"again, or give {ACCEPTED}") from None
+        raise CheckpointError(
+            f"{path} is no torch checkpoint or is cut short ({str(error).splitlines()[:1]}); fetch it "
+            f"again, or give {ACCEPTED}") from None
 
 
 def tensors_inside(loaded: object, path: Path) -> dict[str, Tensor]:
-    """The dict of tensors in a loaded .pth, under `model`, `module` or `state_dict` where it has one."""
+    """Return the dict of tensors in a loaded .pth, under `model`, `module` or `state_dict` where it has one."""
     while isinstance(loaded, dict) and (key := next((k for k in CONTAINERS if isinstance(loaded.get(k), dict)), None)):
         loaded = loaded[key]
     given = loaded if isinstance(loaded, dict) else {}
     strange = [k for k, v in given.items() if not isinstance(v, Tensor)]
     if not given or strange:
-        raise ValueError(f"{path} holds no dict of weights (a {type(loaded).__name__} with {strange[:5]}), expected "
-                         f"tensors by name, plain or under {', '.join(CONTAINERS)}")
+        raise CheckpointError(
+            f"{path} holds no dict of weights (a {type(loaded).__name__} with {strange[:5]}), expected "
+            f"tensors by name, plain or under {', '.join(CONTAINERS)}")
     return given
 
 
 def load_strictly(model: nn.Module, state: dict[str, Tensor], what: str, assign: bool = False) -> None:
-    """Loads every weight or raises ValueError naming the first that do not fit."""
+    """Load every weight. Raises CheckpointError that names the first that do not fit."""
     own = model.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     wrong = [f"{k} {tuple(state[k].shape)} != {tuple(own[k].shape)}" for k in sorted(own.keys() & state.keys())
              if own[k].shape != state[k].shape]
     if missing or extra or wrong:
-        raise ValueError(f"weights of {what} do not fit: missing {missing[:3]} ({len(missing)}), unexpected "
-                         f"{extra[:3]} ({len(extra)}), wrong shape {wrong[:3]} ({len(wrong)}); check that the "
-                         f"file belongs to this model")
+        raise CheckpointError(f"weights of {what} do not fit: missing {missing[:3]} ({len(missing)}), unexpected "
+                              f"{extra[:3]} ({len(extra)}), wrong shape {wrong[:3]} ({len(wrong)}); check that the "
+                              f"file belongs to this model")
     model.load_state_dict(state, assign=assign)

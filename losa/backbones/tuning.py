@@ -11,7 +11,7 @@ from losa.config import Config
 
 
 def tune(backbone: nn.Module, config: Config) -> nn.Module:
-    """Changes a frozen backbone so that what `config.mode` trains in it does; the module of exactly those parameters.
+    """Make a frozen backbone train what `config.mode` asks for; return the module of exactly those parameters.
 
     Adapters' weights come from a generator of their own, seeded by `config.seed`.
     """
@@ -32,7 +32,7 @@ def tune(backbone: nn.Module, config: Config) -> nn.Module:
 class Tuned(nn.Module):
     """A block of the backbone, then its adapter if it has one.
 
-    again: what happens inside is not kept for the backward pass but computed again there.
+    again: activation checkpointing, which computes what happens inside again in the backward pass.
     """
 
     def __init__(self, block: nn.Module, adapter: nn.Module | None = None, again: bool = False):
@@ -51,9 +51,10 @@ class Tuned(nn.Module):
 
 
 class InsideAdapter(nn.Module):
-    """What is added to a block's tokens: down, a depthwise convolution through the clip's time, up from zero.
+    """Added to a block's tokens: down-projection, depthwise convolution over the clip's time, up-projection.
 
-    With the zero up-projection it starts with, the block is as it was. Tokens may follow one another as (t, y, x)
+    The up-projection starts at zero, so that the block is at first as it was. The idea of AdaTAD's TIA adapter (arXiv
+    2311.17241); width and convolution are ours. Tokens may follow one another as (t, y, x)
     or, with steps = 1 (images), in any way, prefix tokens included: the convolution then sees no neighbour.
     """
 

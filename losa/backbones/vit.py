@@ -1,12 +1,24 @@
-"""Vision transformers, frozen unless `tuning` trains them, that hand out what their intermediate blocks saw.
+"""Vision transformers, frozen unless `tuning` trains them, that hand out the outputs of their intermediate blocks.
 
-Two kinds share one contract: a VideoMAE-shaped ViT over clips (`VideoViT`) and any timm image ViT run
-frame by frame (`ImageViT`). Both have `.dim .depth .patch .input_size .frames_per_clip .tubelet .mean .std .norm_eps
-.source` and
+There are two: a VideoMAE-shaped ViT over clips (`VideoViT`) and any timm image ViT run frame by frame (`ImageViT`).
+A new backbone is a class here and a branch of `load_backbone`. Its contract, for N clips of L = `frames_per_clip`
+frames, u = `tubelet`, C = `dim`:
 
-    clip_taps(clips, layers, grid) -> K taps (N, C, L/u, g, g) and the last layer (N, C, L/u)
+    clip_taps(clips uint8 (N, 3, L, H, W), layers, grid) -> K taps (N, C, L/u, g, g), last layer (N, C, L/u)
 
-`taps()` below runs either over a stretch of video, clip by clip.
+    .dim               channels of a tap
+    .depth             number of blocks; `layers` are indices below it
+    .patch             px of a token's side
+    .input_size        px of the square input
+    .frames_per_clip   frames that one pass sees, a multiple of .tubelet; 1 for images
+    .tubelet           frames in one snippet; 1 for images
+    .mean, .std        of pixels divided by 255, three numbers each, which clip_taps applies itself
+    .norm_eps          of the LayerNorms, shown beside the source
+    .source            one line that says where the weights come from
+    .facts             optional: what the weights alone do not tell, part of the taps cache's key
+    .blocks            the blocks, or .model.blocks, where `tuning` puts what it trains
+
+`taps()` below runs any of them over a stretch of video, clip by clip.
 """
 
 import hashlib
@@ -35,6 +47,7 @@ from losa.backbones.checkpoints import (
     read_checkpoint,
     read_tensors,
 )
+from losa.errors import CheckpointError, ConfigError
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -93,8 +106,8 @@ class VideoViT(nn.Module):
         if stem not in stems:
             raise ValueError(f"stem must be one of {sorted(stems)}, got {stem!r}")
         if frames_per_clip < tubelet or frames_per_clip % tubelet or input_size < patch:
-            raise ValueError(f"clips of {frames_per_clip} frames at {input_size} px do not fit: clip_length must be a "
-                             f"multiple of {tubelet} and input_size at least {patch}")
+            raise ConfigError(f"clips of {frames_per_clip} frames at {input_size} px do not fit: clip_length must be a "
+                              f"multiple of {tubelet} and input_size at least {patch}")
         self.dim, self.depth, self.patch, self.input_size = dim, depth, patch, input_size
         self.frames_per_clip, self.tubelet, self.contrast = frames_per_clip, tubelet, contrast
         self.mean, self.std, self.source, self.norm_eps = tuple(mean), tuple(std), source, norm_eps
@@ -165,8 +178,8 @@ class ImageViT(nn.Module):
             state = {k: v for k, v in state.items() if k in own or not k.startswith(("head.", "head_dist."))}
             load_strictly(self.model, fit_positions(self.model, state), f"{name} from {weights}")
         if not hasattr(self.model, "forward_intermediates") or not hasattr(self.model, "blocks"):
-            raise ValueError(f"timm model {name!r} has no transformer blocks to tap; choose a ViT, "
-                             f"for example 'timm/vit_small_patch16_224'")
+            raise ConfigError(f"timm model {name!r} has no transformer blocks to tap; choose a ViT, "
+                              f"for example 'timm/vit_small_patch16_224'")
         data = self.model.pretrained_cfg
         self.mean, self.std = tuple(data["mean"]), tuple(data["std"])
         self.dim, self.depth = self.model.num_features, len(self.model.blocks)
@@ -190,21 +203,22 @@ class ImageViT(nn.Module):
 
 def load_backbone(name: str, weights: str | Path | None = None, input_size: int | None = None, *,
                   clip_length: int | None = None, pixel_norm: str = "weights") -> nn.Module:
-    """A frozen backbone in eval mode.
+    """Return a frozen backbone in eval mode.
 
     name: "gap" or "covered" (the embedded world's, shipped with the package); "timm/<model>" (weights None: timm's
     hub); "videomae_s|b|l|h|g" (ImageNet mean and std) or "videomaev2_..." (pixels / 255 only, as its feature script).
     weights: a file or Hugging Face folder; "random" asks for random weights by name (timm and VideoMAE).
     input_size, clip_length: px and frames of a clip, None = the backbone's own. pixel_norm: "weights" (what the
     weights' description or the name says), "imagenet" or "unit".
-    Raises ValueError for an unknown name or weights that do not fit, FileNotFoundError for a missing file.
+    Raises ConfigError for an unknown name or setting, CheckpointError for weights that cannot be read or do not fit,
+    FileNotFoundError for a missing file.
     """
     if pixel_norm not in ("weights", *PIXEL_NORMS):
-        raise ValueError(f"pixel_norm must be 'weights', 'imagenet' or 'unit', got {pixel_norm!r}")
+        raise ConfigError(f"pixel_norm must be 'weights', 'imagenet' or 'unit', got {pixel_norm!r}")
     if name.startswith("timm/"):
         if clip_length not in (None, 1):
-            raise ValueError(f"backbone {name!r} sees one frame at a time, clip_length is {clip_length}; "
-                             f"leave it at None")
+            raise ConfigError(f"backbone {name!r} sees one frame at a time, clip_length is {clip_length}; "
+                              f"leave it at None")
         model = ImageViT(name.removeprefix("timm/"), weights, input_size or 224)
     elif name.replace("videomaev2_", "videomae_") in VIDEOMAE:
         model = load_videomae(name, weights, input_size, clip_length)
@@ -212,26 +226,26 @@ def load_backbone(name: str, weights: str | Path | None = None, input_size: int 
         path = Path(weights) if weights else WEIGHTS / f"world_{name}.safetensors"
         if not path.exists() and not weights:
             shipped = sorted(p.stem.removeprefix("world_") for p in WEIGHTS.glob("world_*.safetensors"))
-            raise ValueError(f"no backbone is called {name!r}; known are {shipped}, 'timm/<model name>', "
-                             f"{sorted(VIDEOMAE)} and the same with 'videomaev2_'")
+            raise ConfigError(f"no backbone is called {name!r}; known are {shipped}, 'timm/<model name>', "
+                              f"{sorted(VIDEOMAE)} and the same with 'videomaev2_'")
         model = load_video_vit(path, clip_length)
         if input_size not in (None, model.input_size):
-            raise ValueError(f"backbone {name!r} reads {model.input_size} px, input_size is {input_size}; "
-                             f"leave input_size at None")
+            raise ConfigError(f"backbone {name!r} reads {model.input_size} px, input_size is {input_size}; "
+                              f"leave input_size at None")
     if pixel_norm != "weights":
         model.mean, model.std = PIXEL_NORMS[pixel_norm]
-    known = {PIXEL_NORMS["imagenet"]: "ImageNet mean and std", PIXEL_NORMS["unit"]: "/ 255 only"}
-    pixels = known.get((model.mean, model.std), f"mean {list(model.mean)}, std {list(model.std)}")
+    descriptions = {PIXEL_NORMS["imagenet"]: "ImageNet mean and std", PIXEL_NORMS["unit"]: "/ 255 only"}
+    pixels = descriptions.get((model.mean, model.std), f"mean {list(model.mean)}, std {list(model.std)}")
     model.source = f"{model.source}; pixels: {pixels}"
     return freeze_backbone(model)
 
 
 def load_videomae(name: str, weights: str | Path | None, input_size: int | None, clip_length: int | None) -> VideoViT:
-    """The encoder of a VideoMAE or VideoMAEv2 checkpoint, at another resolution or clip length if asked."""
+    """Return the encoder of a VideoMAE or VideoMAEv2 checkpoint, at another resolution or clip length if asked."""
     size = VIDEOMAE[name.replace("videomaev2_", "videomae_")]
     pixels = PIXEL_NORMS["unit" if name.startswith("videomaev2_") else "imagenet"]
     if weights is None:
-        raise ValueError(f"backbone {name!r} needs weights: give the path of {ACCEPTED}, or 'random'")
+        raise ConfigError(f"backbone {name!r} needs weights: give the path of {ACCEPTED}, or 'random'")
     if weights == "random":
         grid = (8, 224 // size["patch"], 224 // size["patch"])
         with torch.random.fork_rng(devices=[]):
@@ -253,19 +267,22 @@ def load_videomae(name: str, weights: str | Path | None, input_size: int | None,
 
 
 def load_video_vit(path: Path, clip_length: int | None = None) -> VideoViT:
-    """The VideoViT a safetensors file describes: its metadata "model" holds the constructor's arguments."""
+    """Load the VideoViT that a safetensors file describes: its metadata "model" holds the constructor's arguments.
+
+    Raises CheckpointError for a file without such a description, or one that this version does not know.
+    """
     state, described = read_tensors(path), None
     if path.suffix == ".safetensors":
         with safe_open(path, framework="pt") as file:
             described = (file.metadata() or {}).get("model")
     if described is None:
-        raise ValueError(f"{path} does not say which model it holds (metadata 'model' is missing); make it with "
-                         f"`losa world pretrain`, or name its kind: backbone='videomae_b' or 'timm/<model name>'")
+        raise CheckpointError(f"{path} does not say which model it holds (metadata 'model' is missing); make it with "
+                              f"`losa world pretrain`, or name its kind: backbone='videomae_b' or 'timm/<model name>'")
     try:
         model = VideoViT(**json.loads(described), source=path.name)
     except TypeError as error:
-        raise ValueError(f"{path} describes a model this version does not know ({error}); make it again with "
-                         f"`losa world pretrain`") from None
+        raise CheckpointError(f"{path} describes a model this version does not know ({error}); make it again with "
+                              f"`losa world pretrain`") from None
     if clip_length not in (None, model.frames_per_clip):
         model = VideoViT(**{**json.loads(described), "frames_per_clip": clip_length}, pos_grid=model.num_tokens,
                          source=path.name)
@@ -274,13 +291,13 @@ def load_video_vit(path: Path, clip_length: int | None = None) -> VideoViT:
 
 
 def freeze_backbone(model: nn.Module) -> nn.Module:
-    """The same model in eval mode with no parameter that asks for a gradient."""
+    """Put the model into eval mode and let no parameter ask for a gradient; return it."""
     freeze(model)
     return model.eval().requires_grad_(False)
 
 
 def weights_id(backbone: nn.Module) -> str:
-    """sha256 over names and values of all weights and `.facts`: what the taps cache calls the backbone by."""
+    """Return a sha256 over names and values of all weights and `.facts`, the backbone's name in the taps cache."""
     digest = hashlib.sha256(repr(getattr(backbone, "facts", "")).encode())
     for name, value in sorted(backbone.state_dict().items()):
         digest.update(name.encode())
@@ -292,7 +309,7 @@ def weights_id(backbone: nn.Module) -> str:
 def taps(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence[int], *, grid: int = 1,
          clip_stride: int | None = None, chunk: int = 8) -> tuple[Float[Tensor, "K C T g h"],
                                                                   Float[Tensor, "C T"]]:
-    """Taps and last-layer features of a stretch of video that starts where a clip starts, T = ceil(F / u).
+    """Return taps and last-layer features of a stretch of video that starts where a clip starts, T = ceil(F / u).
 
     Clips of L frames, `clip_stride` apart (default L), run `chunk` at a time so that peak memory does not
     grow with the video; where clips overlap their outputs are averaged; the last clip repeats its last
@@ -304,7 +321,7 @@ def taps(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence
 def taps_with_gradient(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence[int], *, grid: int = 1,
                        clip_stride: int | None = None, chunk: int = 8) -> tuple[Float[Tensor, "K C T g h"],
                                                                                 Float[Tensor, "C T"]]:
-    """The same as `taps`, through which gradient reaches the backbone's parameters that ask for it."""
+    """Do the same as `taps`, with gradient for those of the backbone's parameters that ask for it."""
     length, tubelet = backbone.frames_per_clip, backbone.tubelet
     starts = clip_starts(len(frames), length, clip_stride or length)
     device = next(backbone.parameters()).device
@@ -327,12 +344,15 @@ def taps_with_gradient(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], la
 
 
 def clip_starts(num_frames: int, length: int, stride: int) -> list[int]:
-    """First frames of the clips that cover `num_frames` sampled frames, the last one possibly padded."""
+    """Return the first frames of the clips that cover `num_frames` sampled frames; the last clip may need padding."""
     return [i * stride for i in range(1 + max(0, -(-(num_frames - length) // stride)))]
 
 
 def tap_layers(taps: str | Sequence[int], depth: int) -> tuple[int, ...]:
-    """0-based block indices for "all" (at most 12, evenly spaced, ending at the last), "half", "last" or a list."""
+    """Return 0-based block indices for "all" (at most 12, evenly spaced, up to the last), "half", "last" or a list.
+
+    Raises ConfigError for other blocks than the backbone has.
+    """
     if taps == "last":
         return (depth - 1,)
     if taps in ("all", "half"):
@@ -340,12 +360,12 @@ def tap_layers(taps: str | Sequence[int], depth: int) -> tuple[int, ...]:
         return tuple(round((i + 1) * depth / count) - 1 for i in range(count))
     layers = tuple(range(depth)[i] if -depth <= i < depth else i for i in taps) if not isinstance(taps, str) else ()
     if not layers or any(i >= depth or i < 0 for i in layers) or len(set(layers)) != len(layers):
-        raise ValueError(f"taps must be 'all', 'half', 'last' or different block indices 0..{depth - 1}, got {taps!r}")
+        raise ConfigError(f"taps must be 'all', 'half', 'last' or different block indices 0..{depth - 1}, got {taps!r}")
     return layers
 
 
 def resize_frames(frames: UInt8[Tensor, "F H W 3"], size: int, how: str = "squeeze") -> UInt8[Tensor, "F 3 S S"]:
-    """Frames at size x size, antialiased.
+    """Resize frames to size x size, antialiased.
 
     how: "squeeze" keeps the whole frame (actions happen at its edges too); "crop" brings the shorter side to `size`
     and keeps the centre square, as the peers do.
@@ -362,17 +382,17 @@ def resize_frames(frames: UInt8[Tensor, "F H W 3"], size: int, how: str = "squee
 
 
 def pool_space(x: Float[Tensor, "N C T h w"], grid: int) -> Float[Tensor, "N C T g q"]:
-    """Spatial average to a grid x grid map; the identity when the map already has that size."""
+    """Average space to a grid x grid map. Raises ConfigError for a grid finer than the map."""
     n, c, t, h, w = x.shape
     if grid > min(h, w):
-        raise ValueError(f"grid {grid} is finer than the backbone's {h} x {w} token map; use at most {min(h, w)}")
+        raise ConfigError(f"grid {grid} is finer than the backbone's {h} x {w} token map; use at most {min(h, w)}")
     if grid == 1:
         return x.mean((3, 4), keepdim=True)
     return F.adaptive_avg_pool2d(x.transpose(1, 2).flatten(0, 1), grid).unflatten(0, (n, t)).transpose(1, 2)
 
 
 def sinusoid_positions(num: int, dim: int) -> Float[Tensor, "1 P C"]:
-    """VideoMAE's fixed 1-D sinusoid over all tokens in (t, y, x) order: sine in even, cosine in odd channels."""
+    """Return VideoMAE's fixed 1-D sinusoid over all tokens in (t, y, x) order: sine in even, cosine in odd channels."""
     channel = torch.arange(dim, dtype=torch.float64, device="cpu")
     angle = torch.arange(num, device="cpu")[:, None] / 10000 ** (2 * (channel // 2) / dim)
     return torch.where(channel % 2 == 0, angle.sin(), angle.cos())[None].float()
@@ -380,7 +400,7 @@ def sinusoid_positions(num: int, dim: int) -> Float[Tensor, "1 P C"]:
 
 def interpolate_positions(table: Float[Tensor, "1 P C"], old: Sequence[int],
                           new: Sequence[int]) -> Float[Tensor, "1 Q C"]:
-    """Positions of an old (t, h, w) grid at a new one: bicubic in space, then linear in time, as VideoMAEv2 does."""
+    """Resample positions from an old (t, h, w) grid to a new one: bicubic in space, linear in time, as VideoMAEv2."""
     x = table[0].unflatten(0, tuple(old)).permute(0, 3, 1, 2)
     if tuple(old[1:]) != tuple(new[1:]):
         x = F.interpolate(x, tuple(new[1:]), mode="bicubic", align_corners=False)
@@ -391,24 +411,24 @@ def interpolate_positions(table: Float[Tensor, "1 P C"], old: Sequence[int],
 
 
 def create_timm(name: str, input_size: int, pretrained: bool) -> nn.Module:
-    """A timm model without classifier, with its hub's weights or the same random ones every time."""
+    """Return a timm model without classifier, with its hub's weights or the same random ones every time."""
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=input_size)
     except TypeError:
-        raise ValueError(f"timm model {name!r} takes no img_size; choose a ViT, for example "
-                         f"'timm/vit_small_patch16_224'") from None
+        raise ConfigError(f"timm model {name!r} takes no img_size; choose a ViT, for example "
+                          f"'timm/vit_small_patch16_224'") from None
     except Exception as error:  # of whichever network library timm's hub stands on
         if not pretrained:
             raise
-        raise ValueError(f"weights of timm model {name!r} did not come from timm's hub ({type(error).__name__}: "
-                         f"{str(error).splitlines()[:1]}); without internet give the path of {ACCEPTED}, "
-                         f"or 'random'") from None
+        raise CheckpointError(f"weights of timm model {name!r} did not come from timm's hub ({type(error).__name__}: "
+                              f"{str(error).splitlines()[:1]}); without internet give the path of {ACCEPTED}, "
+                              f"or 'random'") from None
 
 
 def fit_positions(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights with `pos_embed` resampled to the model's grid where they differ."""
+    """Return the weights with `pos_embed` resampled to the model's grid where they differ."""
     given, own = state.get("pos_embed"), getattr(model, "pos_embed", None)
     if given is None or own is None or given.shape == own.shape:
         return state
@@ -419,14 +439,14 @@ def fit_positions(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tenso
 
 
 def check_timm_name(name: str) -> None:
-    """Nothing; raises ValueError with the nearest names if timm has no such model."""
+    """Check the name. Raises ConfigError with the nearest names if timm has no such model."""
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0][:10]}*")[:5]
-        raise ValueError(f"timm has no model {name!r}; near: {near}")
+        raise ConfigError(f"timm has no model {name!r}; near: {near}")
 
 
 def init_linear(module: nn.Module) -> None:
-    """ViT initialisation: truncated normal 0.02 for linear layers, zero bias."""
+    """Initialise linear layers as ViTs do: truncated normal 0.02, zero bias."""
     if isinstance(module, nn.Linear):
         trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""Candidates before suppression: scored segments of a video, kept in a file."""
+"""Candidates: scored segments of each video before non-maximum suppression, and the file that keeps them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ class Raw(NamedTuple):
 
 
 def save_raw(path: str | Path, raw: dict[str, Raw], classes: Sequence[str]) -> Path:
-    """Writes all candidates as arrays (`video` indexes `videos`, `label` indexes `classes`), atomically."""
+    """Write all candidates as arrays, `video` indexing `videos` and `labels` indexing `classes`; return the path."""
     path = Path(path)
     counts = [len(r.scores) for r in raw.values()]
     with replacing(path) as temporary:
@@ -35,7 +35,7 @@ def save_raw(path: str | Path, raw: dict[str, Raw], classes: Sequence[str]) -> P
 
 
 def load_raw(path: str | Path) -> tuple[dict[str, Raw], tuple[str, ...]]:
-    """(candidates per video, classes) as `save_raw` wrote them."""
+    """Read (candidates by video, classes) as `save_raw` wrote them."""
     with np.load(path) as stored:
         data = {name: stored[name] for name in stored.files}
     chosen = {str(name): data["video"] == i for i, name in enumerate(data["videos"])}

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from losa.errors import EvaluationError
 from losa.segments import Number
 
 
@@ -21,7 +22,7 @@ def soft_nms(
     method: Literal["gaussian", "linear", "hard"] = "gaussian",
     tiou: Number = 0.5,
 ) -> tuple[Float[Tensor, "K 2"], Float[Tensor, " K"], Int[Tensor, " K"]]:
-    """The at most `max_segments` segments kept, their decayed scores and labels, by falling score.
+    """Return the at most `max_segments` segments kept, their decayed scores and labels, by falling score.
 
     Again and again the best remaining segment is kept and the scores of those it overlaps are multiplied by
     exp(-tIoU^2 / sigma) ("gaussian"), by 1 - tIoU if tIoU >= `tiou` ("linear"), or by 0 if tIoU >= `tiou`
@@ -32,7 +33,7 @@ def soft_nms(
     Source: Bodla et al., Soft-NMS, 2017; as in ActionFormer's libs/utils/nms.py. All classes are worked on
     together: padded to a common length, one pass per kept segment, over what is left only.
 
-    Raises ValueError where a score or a time is not finite.
+    Raises EvaluationError where a score or a time is not finite.
     """
     _check_candidates(segments, scores, sigma, max_segments)
     groups = labels if class_wise else torch.zeros_like(labels)
@@ -48,7 +49,7 @@ def soft_nms(
         best_scores, best = left_AL.max(dim=1)
         kept_index.append(torch.where(best_scores > 0, index_AL[rows, best], -1))
         kept_scores.append(best_scores)
-        if _nothing_can_enter(best_scores, kept_scores, max_segments):
+        if _is_complete(best_scores, kept_scores, max_segments):
             break
         overlap_AL = _tiou_aligned(segments_AL2[rows, best].unsqueeze(1), segments_AL2)
         left_AL = left_AL.mul_(_decay(overlap_AL, method, sigma, tiou))
@@ -67,14 +68,14 @@ def _check_candidates(segments: Tensor, scores: Tensor, sigma: float, max_segmen
             f"soft_nms(sigma={sigma}, max_segments={max_segments}): expected sigma > 0 and max_segments >= 0."
         )
     if not (torch.isfinite(scores).all() and torch.isfinite(segments).all()):
-        raise ValueError(
+        raise EvaluationError(
             "soft_nms was given scores or segments that are nan or infinite; expected finite numbers. "
             "Look at the model's output: this is what a diverged training run gives."
         )
 
 
 def _rows_by_class(labels: Tensor, valid: Tensor) -> Tensor:
-    """Indices into the input, one row per label in use, in input order, padded with -1: (A, L) int64."""
+    """Return indices into the input, a row per label in use, in input order, padded with -1: (A, L) int64."""
     index = valid.nonzero().squeeze(1)
     _, rows, counts = labels[index].unique(return_inverse=True, return_counts=True)
     order = rows.argsort(stable=True)
@@ -86,7 +87,7 @@ def _rows_by_class(labels: Tensor, valid: Tensor) -> Tensor:
 
 
 def _without_gone(left: Tensor, index: Tensor, segments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The same rows without the columns that no row needs any more, in the same order; as given if too few to pay."""
+    """Return the rows without columns that no row needs any more, in order; as given where there are few of these."""
     needed = (left > 0).sum(dim=1).max().clamp(min=1)
     if needed > 0.9 * left.shape[1]:
         return left, index, segments
@@ -104,8 +105,8 @@ def _decay(overlap: Tensor, method: str, sigma: float, threshold: float) -> Tens
     raise ValueError(f'soft_nms(method="{method}"): expected "gaussian", "linear" or "hard".')
 
 
-def _nothing_can_enter(best_scores: Tensor, kept_scores: list[Tensor], max_segments: int) -> bool:
-    """Whether the last step left nothing, or `max_segments` are kept that all beat anything still to come."""
+def _is_complete(best_scores: Tensor, kept_scores: list[Tensor], max_segments: int) -> bool:
+    """Return whether the last step left nothing, or `max_segments` are kept that all beat anything still to come."""
     best = best_scores.max()
     if best < 0:
         return True
@@ -123,7 +124,7 @@ def vote(
     tiou: Number = 0.9,
     use_tiou: bool = True,
 ) -> Float[Tensor, "K 2"]:
-    """The kept segments, each moved to the weighted mean of all candidates with tIoU >= `tiou` to it.
+    """Return the kept segments, each moved to the weighted mean of all candidates with tIoU >= `tiou` to it.
 
     The weight is the candidate's score before suppression, times its tIoU with `use_tiou` (ActionFormer) or
     alone without (OpenTAD). A segment no candidate is near enough to stays where it is.
@@ -137,7 +138,7 @@ def vote(
 
 
 def _tiou_aligned(a: Tensor, b: Tensor) -> Tensor:
-    """tIoU of broadcast tensors of segments (..., 2); 0 where both have no length."""
+    """Return tIoU of broadcast tensors of segments (..., 2); 0 where both have no length."""
     inter = (torch.minimum(a[..., 1], b[..., 1]) - torch.maximum(a[..., 0], b[..., 0])).clamp(min=0)
     union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - inter
     return torch.where(union > 0, inter / union, torch.zeros_like(inter))

@@ -14,27 +14,27 @@ from losa.segments import to_records
 
 def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str],
              named: Sequence[str] = ()) -> dict[str, list[dict]]:
-    """Records per video after soft-NMS, voting and fusion with an external classifier, best first.
+    """Return prediction records by video after soft-NMS, voting and fusion with an external classifier, best first.
 
-    named: the classes of the data, which are all that the classifier may name.
+    named: the classes of the annotations; a classifier's file that names others is an error (ClassifierError).
     """
     records = {}
     for video_id, candidates in raw.items():
         kept = Raw(*soft_nms(*candidates, sigma=config.nms_sigma, min_score=config.min_score,
                              max_segments=config.max_segments, class_wise=config.class_wise_nms))
         if config.voting:
-            kept = kept._replace(segments=voted(kept, candidates, config))
+            kept = kept._replace(segments=vote_on_ends(kept, candidates, config))
         records[video_id] = to_records(*kept, classes)
     if not config.classifier:
         return records
     return fuse(records, read_scores(config.classifier, named), config.classifier_topk, config.classifier_fusion)
 
 
-def voted(kept: Raw, candidates: Raw, config: Config) -> Float[Tensor, "K 2"]:
-    """The kept segments moved by the votes of all candidates, of their own class with `config.class_wise_nms`."""
+def vote_on_ends(kept: Raw, candidates: Raw, config: Config) -> Float[Tensor, "K 2"]:
+    """Move the kept segments by the votes of all candidates, of their own class with `config.class_wise_nms`."""
     segments = kept.segments.clone()
     for label in kept.labels.unique() if config.class_wise_nms else [None]:
-        mine, theirs = (slice(None) if label is None else r.labels == label for r in (kept, candidates))
-        segments[mine] = vote(kept.segments[mine], candidates.segments[theirs], candidates.scores[theirs],
+        rows, voters = (slice(None) if label is None else r.labels == label for r in (kept, candidates))
+        segments[rows] = vote(kept.segments[rows], candidates.segments[voters], candidates.scores[voters],
                               tiou=config.voting, use_tiou=config.voting_weight == "score_tiou")
     return segments

@@ -1,6 +1,6 @@
-"""From a trained model to segments in seconds: windows -> head -> candidates -> soft-NMS -> records.
+"""Predict with a trained model: windows of a video -> head -> candidates in seconds (`postprocess` goes on from there).
 
-Videos of any length: overlapping windows are run, and each point is answered by the window in whose middle it
+Videos may have any length: overlapping windows are run, and each point is taken from the window in whose middle it
 lies, so no candidate is counted twice and none is cut by a window's edge.
 """
 
@@ -27,9 +27,9 @@ BATCH_NUMBERS = 2**24  # of features in them, at most, where more than one windo
 
 
 def window_spans(total: int, window: int, overlap: float, align: int = 1) -> list[tuple[int, int, float, float]]:
-    """(start, stop, first, last) per window: its snippets and the range of positions it answers for.
+    """Return (start, stop, first, last) per window: its snippets and the range of positions it is responsible for.
 
-    align: windows start at multiples of so many snippets.
+    align: windows start at multiples of this many snippets.
     """
     if total <= window:
         return [(0, total, -np.inf, np.inf)]
@@ -41,7 +41,7 @@ def window_spans(total: int, window: int, overlap: float, align: int = 1) -> lis
 
 
 class Window(NamedTuple):
-    """One window of a video: its first snippet, the positions it answers for, and its features."""
+    """One window of a video: its first snippet, the range of positions it is responsible for, and its features."""
 
     video: Video
     grid: Grid
@@ -52,7 +52,7 @@ class Window(NamedTuple):
 
 
 def predict_video(model: LoSA, source: FeatureSource, video: Video, config: Config) -> Raw:
-    """Candidates of one video: the best `config.pre_nms_topk` (per level and window with `config.topk_per_level`).
+    """Return one video's candidates: the best `config.pre_nms_topk`, per level and window with `topk_per_level`.
 
     The model must be in eval mode. Segments are clipped to the video.
     """
@@ -61,26 +61,26 @@ def predict_video(model: LoSA, source: FeatureSource, video: Video, config: Conf
 
 def predict(model: LoSA, source: FeatureSource, videos: Sequence[Video], config: Config,
             quiet: bool = False) -> dict[str, Raw]:
-    """Candidates of every video as in `predict_video`, with a progress bar.
+    """Return the candidates of every video as `predict_video` does, with a progress bar.
 
     Windows that get the same padded length run together, so that each is computed as it would be alone.
     """
-    found, waiting = {video.id: [] for video in videos}, {}
+    candidates, waiting = {video.id: [] for video in videos}, {}  # waiting: windows by padded length
     for video in tqdm(videos, desc="predict", unit="video", leave=False, disable=quiet):
         for window in windows_of(source, video, config):
             batch = waiting.setdefault(rounded(window.features[1].shape[1]), [])
             batch.append(window)
             size = max(1, BATCH_NUMBERS // sum(x.numel() for x in window.features))
             if len(batch) >= min(size, BATCH_WINDOWS):
-                answer(model, waiting.pop(rounded(window.features[1].shape[1])), config, found)
+                predict_windows(model, waiting.pop(rounded(window.features[1].shape[1])), config, candidates)
     for batch in waiting.values():
-        answer(model, batch, config, found)
-    return {video.id: best_of(found[video.id], video, config) for video in videos}
+        predict_windows(model, batch, config, candidates)
+    return {video.id: join_windows(candidates[video.id], video, config) for video in videos}
 
 
 @torch.no_grad()
 def windows_of(source: FeatureSource, video: Video, config: Config) -> Iterator[Window]:
-    """The windows of a video with their features, one after the other."""
+    """Yield the windows of a video with their features, one after the other."""
     align = source.recipe.clip_length // source.recipe.tubelet if config.short_scope == "clip" else 1
     for start, stop, first, last in window_spans(source.num_snippets(video), config.window, config.window_overlap,
                                                  align):
@@ -89,26 +89,27 @@ def windows_of(source: FeatureSource, video: Video, config: Config) -> Iterator[
 
 
 @torch.no_grad()
-def answer(model: LoSA, windows: Sequence[Window], config: Config, found: dict[str, list]) -> None:
-    """Appends to its video's list in `found` each window's (start, segments in seconds, scores, labels)."""
+def predict_windows(model: LoSA, windows: Sequence[Window], config: Config, candidates: dict[str, list]) -> None:
+    """Run windows together; append each one's (start, segments in seconds, scores, labels) to its video's list."""
     device = next(model.parameters()).device
     taps, last, mask = padded([window.features for window in windows], device)
     output = model(taps, last, mask)
-    where = points(mask.shape[1], config.head_levels, device)
+    pyramid = points(mask.shape[1], config.head_levels, device)
     for i, window in enumerate(windows):
-        at, grid = where.positions_grid + window.start, window.grid
-        here = output.point_mask[i] & (at >= window.first) & (at < window.last)
-        hits = decode(output.logits[i], output.offsets[i], here, where, min_score=config.pre_nms_score,
-                      top_k=config.pre_nms_topk, per_level=config.topk_per_level, min_length_grid=config.min_length,
-                      limits_grid=tuple(grid.to_grid(e) - window.start for e in (0.0, float(window.video.duration))))
-        seconds = grid.to_seconds(hits.segments_grid + window.start)
-        found[window.video.id].append((window.start, seconds.cpu(), hits.scores.cpu(), hits.labels.cpu()))
+        at, grid = pyramid.positions_grid + window.start, window.grid
+        own = output.point_mask[i] & (at >= window.first) & (at < window.last)
+        decoded = decode(output.logits[i], output.offsets[i], own, pyramid, min_score=config.pre_nms_score,
+                         top_k=config.pre_nms_topk, per_level=config.topk_per_level, min_length_grid=config.min_length,
+                         limits_grid=tuple(grid.to_grid(edge) - window.start
+                                           for edge in (0.0, float(window.video.duration))))
+        seconds = grid.to_seconds(decoded.segments_grid + window.start)
+        candidates[window.video.id].append((window.start, seconds.cpu(), decoded.scores.cpu(), decoded.labels.cpu()))
 
 
-def best_of(answers: list[tuple], video: Video, config: Config) -> Raw:
-    """The candidates of all windows of a video, best first."""
+def join_windows(parts_of_windows: list[tuple], video: Video, config: Config) -> Raw:
+    """Return the candidates of all windows of a video, best first."""
     segments, scores, labels = (torch.cat(parts) for parts in zip(*(
-        answer[1:] for answer in sorted(answers, key=lambda answer: answer[0])), strict=True))
+        window[1:] for window in sorted(parts_of_windows, key=lambda window: window[0])), strict=True))
     segments = segments.clamp(0, video.duration)
     best = scores.argsort(descending=True, stable=True)
     best = best[segments[best, 1] > segments[best, 0]][:None if config.topk_per_level else config.pre_nms_topk]
@@ -117,7 +118,7 @@ def best_of(answers: list[tuple], video: Video, config: Config) -> Raw:
 
 @torch.no_grad()
 def video_gates(model: LoSA, source: FeatureSource, video: Video) -> Float[Tensor, "K R T"] | None:
-    """How far each gate is open (taps x ranges x snippets) over a whole video; None for a fusion without gates."""
+    """Return the gates of each tap and range at each snippet of a whole video; None for a fusion without gates."""
     tapped, last = (x[None].to(next(model.parameters()).device)
                     for x in source.features(source.fetch(video, 0, source.num_snippets(video))))
     gates = model.features(tapped, last, torch.ones(1, last.shape[2], dtype=torch.bool, device=last.device))[1]

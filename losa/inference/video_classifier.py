@@ -1,4 +1,4 @@
-"""Video-level class scores made by others, and segments that get their classes from them.
+"""Read class scores of whole videos from an external classifier, and give segments their classes from them.
 
 ActivityNet's published numbers come from a localiser that knows no classes times a classifier of whole videos
 (CUHK's, top two). Both ways to multiply are here; which one was used belongs on the card beside the number.
@@ -29,13 +29,13 @@ class VideoScores:
     path: str = ""
 
     def of(self, video_id: str) -> np.ndarray | None:
-        """Scores of a video; "v_" in front of an id makes no difference. None where there are none."""
+        """Return the scores of a video; "v_" in front of an id makes no difference. None where there are none."""
         bare = video_id.removeprefix("v_")
         return next((self.scores[key] for key in (video_id, bare, f"v_{bare}") if key in self.scores), None)
 
 
 def read_scores(path: str | Path, classes: Sequence[str] = ()) -> VideoScores:
-    """The scores of a JSON file: {"class": [names], "results": {video: [scores]}} as CUHK's, ActionFormer's and
+    """Read the scores of a JSON file: {"class": [names], "results": {video: [scores]}} as CUHK's, ActionFormer's and
     OpenTAD's, or {video: {label: score}}, where a label not named has 0.
 
     classes: those of the data set; a label of the file that is not among them is an error.
@@ -79,13 +79,12 @@ def _read(path: Path) -> dict:
 
 
 def _flat(row: object) -> object:
-    """[[scores]], as some files have them, as [scores]."""
+    """Return [[scores]], as some files have them, as [scores]."""
     return row[0] if isinstance(row, list) and len(row) == 1 and isinstance(row[0], list) else row
 
 
 def _check_names(path: str | Path, names: Sequence[str], classes: Sequence[str]) -> None:
-    known = set(classes)
-    unknown = [name for name in names if known and name not in known]
+    unknown = [name for name in names if classes and name not in set(classes)]
     if unknown:
         near = {name: get_close_matches(name, classes, n=1) for name in unknown[:5]}
         listed = [f'"{name}"' + (f' (did you mean "{near[name][0]}"?)' if near.get(name) else "") for name in unknown]
@@ -93,7 +92,7 @@ def _check_names(path: str | Path, names: Sequence[str], classes: Sequence[str])
 
 
 def _check_rows(path: str | Path, rows: dict[str, object], num_classes: int) -> dict[str, np.ndarray]:
-    found, wrong, outside = {}, [], []
+    scores, wrong, outside = {}, [], []
     for video, row in rows.items():
         if not isinstance(row, list) or len(row) != num_classes or not all(type(x) in (int, float) for x in row):
             what = f"{len(row)} scores" if isinstance(row, list) and len(row) != num_classes else _short(row)
@@ -101,13 +100,13 @@ def _check_rows(path: str | Path, rows: dict[str, object], num_classes: int) -> 
         elif not all(0 <= x <= 1 for x in row):  # nan is outside as well
             outside.append(f"{video}: {next(_short(x) for x in row if not 0 <= x <= 1)}")
         else:
-            found[video] = np.array(row, dtype=np.float64)
+            scores[video] = np.array(row, dtype=np.float64)
     if wrong:
         _stop(path, wrong, "videos do not have one number per class", f"Expected {num_classes} scores each.")
     if outside:
         _stop(path, outside, "videos have scores outside 0..1", "Expected probabilities: apply the softmax or "
               "sigmoid these were made for.")  # fmt: skip
-    return found
+    return scores
 
 
 def _short(value: object) -> str:
@@ -128,7 +127,7 @@ def fuse(
     topk: int = 2,
     how: Literal["sqrt", "product"] = "sqrt",
 ) -> dict[str, list[dict]]:
-    """Each segment once per class of the video's `topk` best, by falling score; the labels given are forgotten.
+    """Return each segment once per class of the video's `topk` best, by falling score; its own label is dropped.
 
     The new score is segment score x class score ("product", OpenTAD's CUHK classifier) or its square root ("sqrt",
     ActionFormer: libs/utils/postprocessing.py). Comes after suppression, as in both. Of equal class scores the

@@ -21,7 +21,8 @@ from losa.model.losa import build
 from losa.model.points import losses
 from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
-from losa.training.train import cut
+from losa.taps.open import open_live
+from losa.training.train import split_batch
 from losa.training.windows import Windows
 
 
@@ -62,7 +63,7 @@ def sight(run: RunData, video: Video, tap: int, num_clips: int) -> dict[str, Flo
         raise RunError(f"tap {tap} of a run with {len(model.adapters)}; give one of these, or a run of mode losa")
     fetched = live.fetch(video, 0, num_clips * live.recipe.clip_length // live.recipe.tubelet)
     (taps, last), mask = live.features(fetched), torch.ones(1, fetched["length"]).bool()
-    taps, last = model.standardised(taps, last)
+    taps, last = model.standardise(taps, last)
     x, last = taps[tap], last[None]
     influences = {"backbone": influence(lambda frames: live.features(fetched | {"frames": frames})[1],
                                         fetched["frames"], 0, 128, live.recipe.tubelet)}
@@ -121,7 +122,7 @@ def training_step(config: Config, video: Video, num_classes: int, mode: str, num
     recipe, backbone, source.chunk = source.recipe, source.backbone, num_clips  # all clips in one pass
     align = recipe.clip_length // recipe.tubelet
     sample = Windows([video], source, num_clips * align, seed=config.seed, align=align)[0, 0]
-    ((samples, targets, positives),) = cut([sample], config, num_classes, torch.device("cpu"))
+    ((samples, targets, positives),) = split_batch([sample], config, num_classes, torch.device("cpu"))
     torch.manual_seed(config.seed)
     model = build(config, dim=recipe.dim, num_taps=len(recipe.layers), num_classes=num_classes, clip_snippets=align)
     books = Books()

@@ -15,6 +15,7 @@ from losa.inspection.run_data import RunData
 from losa.machine import best_device
 from losa.model.adapters import spans
 from losa.model.fusion import GatedFusion
+from losa.model.run_adapters import run_adapters
 from losa.taps.batch import padded
 
 
@@ -36,8 +37,8 @@ def look_inside(run: RunData, video: Video) -> Iterator[dict]:
 def _inside(run: RunData, window: Window) -> dict[str, Tensor | None]:
     """Return what the model computes in one window, with a batch dimension and padding."""
     model, (taps, last, mask) = run.model, padded([window.features], best_device())
-    taps, last = model.standardised(taps, last)
-    adapted = model.adapted(taps, last, mask)
+    taps, last = model.standardise(taps, last)
+    adapted = run_adapters(model.adapters, taps, last, mask)
     fused, gates = model.fusion(last, adapted, mask)
     if not len(model.adapters):  # no taps, but the config's ranges all the same
         adapted, gates = last.new_zeros(1, 0, len(spans(run.config.ranges)), *last.shape[1:]), None

@@ -1,16 +1,21 @@
-"""Temporal adapters: one class, two ranges, run beside the frozen backbone.
+"""The temporal adapter of LoSA (arXiv 2404.01282): one class, two ranges, run beside the frozen backbone.
 
-Contract: `forward(tap (B,C,T,g,g), last (B,C,T), mask (B,T)) -> (B,C,T)`; values beyond the mask change
-nothing. Source: LoSA (arXiv 2404.01282), sections on the short-range and long-range adapter; sliding
-windows, strided long-range keys and every size here are our choices.
+B windows, C backbone width, T snippets, g x g positions of a tap in space, d adapter width. Contract of every adapter:
+
+    forward(tap (B, C, T, g, g), last (B, C, T), mask (B, T)) -> (B, C, T)
+
+where values beyond the mask change nothing. From the paper: a short-range and a long-range adapter at each tapped
+layer, space reduced by a convolution, then attention over time. Ours: sliding windows, averaged long-range keys, the
+convolutions on q, k and v, and all sizes. A new adapter is a class here and an entry of ADAPTERS, or the user's own
+FILE.py:NAME; `losa.model.contract.check_adapter` tries it out.
 """
 
-from pathlib import Path
 from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from losa.adapter_file import load_adapter_class
 from losa.model.layers import (
     DepthwiseConv3,
     attend,
@@ -23,12 +28,12 @@ from losa.model.layers import (
 
 
 class TemporalAdapter(nn.Module):
-    """Down-projection, a small convolution over the tap's spatial grid, temporal attention, up-projection.
+    """Down-projection, a small convolution over the tap's spatial grid, attention over time, up-projection.
 
-    span: "short" sees `window` snippets each way ("sliding") or its own clip of `clip_snippets` ("clip");
-    with the width-3 convolutions on q, k and v its reach is window + 1. "long" sees the whole window through
-    keys averaged over `long_stride` snippets, at most `long_keys` of them.
-    query: "self" asks from the tap, "last" from the down-projected last layer.
+    span: "short" attends to `window` snippets on either side (scope "sliding") or to its own clip of `clip_snippets`
+    (scope "clip"); with the width-3 convolutions on q, k and v its reach is window + 1. "long" attends to the whole
+    window through keys and values averaged over `long_stride` snippets, at most `long_keys` of them.
+    query: "self" takes the queries from the tap, "last" from the down-projected last layer (cross-attention).
     """
 
     def __init__(self, dim: int, *, span: Literal["short", "long"], adapter_dim: int = 32, num_heads: int = 2,
@@ -38,6 +43,7 @@ class TemporalAdapter(nn.Module):
         super().__init__()
         self.span, self.num_heads, self.window, self.scope = span, num_heads, window, scope
         self.clip_snippets, self.long_stride, self.long_keys = clip_snippets, long_stride, long_keys
+        # the names of the layers are those of the parameters in saved checkpoints
         self.norm, self.down = nn.LayerNorm(dim), nn.Linear(dim, adapter_dim)
         self.space = SpaceConv(adapter_dim) if grid > 1 else None
         self.ask = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, adapter_dim)) if query == "last" else None
@@ -56,24 +62,25 @@ class TemporalAdapter(nn.Module):
                 mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B C T"]:
         x = self.reduce(tap, mask)
         y = self.attention_norm(x)
-        asked = y if self.ask is None else self.ask(zero_masked(last.transpose(1, 2), mask))
-        q, k, v = (conv(z, mask) for conv, z in zip(self.convs, (asked, y, y), strict=True))
+        source = y if self.ask is None else self.ask(zero_masked(last.transpose(1, 2), mask))
+        q, k, v = (conv(z, mask) for conv, z in zip(self.convs, (source, y, y), strict=True))
         x = x + self.to_out(self.attend(q, k, v, mask))
         x = x + self.mlp(x)
         return zero_masked(self.up(x), mask).transpose(1, 2)
 
     def reduce(self, tap: Tensor, mask: Tensor) -> Tensor:
-        """Tap (B, C, T, g, g) -> (B, T, d): down-projection, then space is convolved and averaged away."""
+        """Project the tap (B, C, T, g, g) down and reduce its space to one vector per snippet: (B, T, d)."""
         x = tap.permute(0, 2, 3, 4, 1).masked_fill(~mask[:, :, None, None, None], 0)
         x = self.down(self.norm(x))
         return (x if self.space is None else self.space(x)).mean((2, 3))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        k, v, valid = self.pooled(k, v, mask)
+        """Project queries, keys and values (B, T, d) and attend within the range of this adapter."""
+        k, v, valid = self.pool_keys(k, v, mask)
         return self.attend_heads(self.to_q(q), self.to_k(k), self.to_v(v), valid)
 
-    def pooled(self, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Keys, values and which are valid: as they are, or averages over stretches for the long range."""
+    def pool_keys(self, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return keys, values and which of them are valid; for the long range averages over `long_stride` snippets."""
         if self.span == "short":
             return k, v, mask
         stride = max(self.long_stride, -(-mask.shape[1] // self.long_keys))
@@ -81,7 +88,7 @@ class TemporalAdapter(nn.Module):
         return k, v, valid
 
     def attend_heads(self, q: Tensor, k: Tensor, v: Tensor, valid: Tensor) -> Tensor:
-        """Attention of projected queries (B, T, d) to projected keys and values (B, S, d)."""
+        """Attend from projected queries (B, T, d) to projected keys and values (B, S, d): (B, T, d)."""
         q, k, v = (split_heads(x, self.num_heads) for x in (q, k, v))
         if self.span == "long":
             return attend(q, k, v, valid)
@@ -104,37 +111,17 @@ class SpaceConv(nn.Module):
         return x + y.permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
 
 
-ADAPTERS = {"temporal": TemporalAdapter}  # named here and in `Config.check`; contract tests run over this dict
+ADAPTERS = {"temporal": TemporalAdapter}  # named here and in `Config.check`; contract tests run over it
 
 
 def find_adapter(name: str) -> type[nn.Module]:
-    """The class that a config's `adapter` names: one of ADAPTERS, or FILE.py:NAME, whose file is run anew each time.
+    """Return the class that a config's `adapter` names: one of ADAPTERS, or a class of the user's FILE.py:NAME.
 
-    Raises FileNotFoundError where there is no such file, ValueError where it cannot be run or has no such module.
+    Raises FileNotFoundError where there is no such file, ConfigError where it does not run or has no such module.
     """
-    file, _, own = name.rpartition(":")
-    if not file:
-        return ADAPTERS[name]
-    path = Path(file)
-    if not path.is_file():
-        raise FileNotFoundError(f"adapter={name!r}: there is no {path.absolute()}; give FILE.py:NAME, the file as seen "
-                                "from the current folder")
-    scope = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        exec(compile(path.read_bytes(), str(path), "exec"), scope)
-    except Exception as error:
-        raise ValueError(f"adapter={name!r}: {path} does not run: {type(error).__name__}: {error}") from error
-    modules = {key: value for key, value in scope.items() if isinstance(value, type) and issubclass(value, nn.Module)}
-    if own not in modules:
-        written = [key for key, value in modules.items() if value.__module__ == path.stem]
-        raise ValueError(f"adapter={name!r}: {path} has no nn.Module called {own}; "
-                         f"it has {', '.join(written) or 'none at all'}")
-    return modules[own]
+    return load_adapter_class(name, nn.Module) if ":" in name else ADAPTERS[name]
 
 
 def spans(ranges: Literal["short", "long", "both"]) -> tuple[str, ...]:
-    """The adapter spans a config's `ranges` asks for, in the order of the gates' R axis."""
+    """Return the spans that a config's `ranges` asks for, in the order of the gates' R axis."""
     return ("short", "long") if ranges == "both" else (ranges,)
-
-
-# --- all adapters of a model at once -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Whether an adapter of one's own keeps the contract: each rule tried out on random taps, for both spans and grids."""
+"""Check that a user's adapter keeps the contract: try each rule on random taps, for both spans and two grids."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,21 +12,21 @@ SETTINGS = dict(adapter_dim=16, num_heads=2, window=4, scope="sliding", clip_sni
 
 
 def check_adapter(adapter: type[nn.Module]) -> list[dict[str, object]]:
-    """What each rule found: rows of {"rule": text, "keeps it": bool, "otherwise": text, empty where it is kept}.
+    """Return a row for each rule: {"rule": text, "keeps it": bool, "otherwise": what is wrong, or ""}.
 
     adapter: is made as `build` makes it, with `dim`, `span`, `grid` and the keywords of SETTINGS. An error
-    inside it breaks the rule and is told, never raised.
+    inside it counts as breaking the rule and is reported in the row, never raised.
     """
     rows = []
     for rule, test in RULES.items():
         broken = [f"{span}, grid {grid}: {why}" for span in ("short", "long") for grid in (1, 2)
-                  if (why := tried(test, partial(adapter, DIM, span=span, grid=grid, **SETTINGS), grid))]
+                  if (why := try_rule(test, partial(adapter, DIM, span=span, grid=grid, **SETTINGS), grid))]
         rows.append({"rule": rule, "keeps it": not broken, "otherwise": "; ".join(broken)})
     return rows
 
 
-def tried(test: Callable, make: Callable[[], nn.Module], grid: int) -> str:
-    """Why the rule is broken, "" where it is kept. torch's random numbers go on as if nothing had happened."""
+def try_rule(test: Callable, make: Callable[[], nn.Module], grid: int) -> str:
+    """Return why the rule is broken, "" where it is kept. Leaves torch's global random state as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         tap, last = torch.randn(BATCH, DIM, STEPS, grid, grid), torch.randn(BATCH, DIM, STEPS)
@@ -37,7 +37,7 @@ def tried(test: Callable, make: Callable[[], nn.Module], grid: int) -> str:
             return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 
-def has_shape(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
+def gives_features(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
     out = make()(tap, last, mask)
     if out.shape != last.shape:
         return f"gives {tuple(out.shape)}, (B, C, T) = {tuple(last.shape)} is expected"
@@ -54,7 +54,7 @@ def ignores_padding(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> 
     return "" if (after[0, :, VALID:] == 0).all() else "the padding is not zero in the end; `masked_fill` it once more"
 
 
-def answers_alone(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
+def ignores_other_videos(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
     adapter = make().eval()
     together = adapter(tap, last, mask)[:1, :, :VALID]
     alone = adapter(tap[:1, :, :VALID], last[:1, :, :VALID], mask[:1, :VALID])
@@ -62,7 +62,7 @@ def answers_alone(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> st
     return "" if off < 1e-4 else f"padding or other videos of the batch change the answer by {off:.2g}"
 
 
-def bears_nothing(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
+def survives_empty_video(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
     adapter = make()
     out = adapter(tap, last, mask & (torch.arange(len(mask)) > 0)[:, None])
     out.square().sum().backward()
@@ -70,23 +70,23 @@ def bears_nothing(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> st
     return "" if out.isfinite().all() and not bad else f"no finite gradient for {', '.join(bad) or 'the output'}"
 
 
-def learns(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
+def trains_every_parameter(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
     adapter = make()
     (adapter(tap, last, mask) - torch.randn_like(last)).square().mean().backward()
-    still = [name for name, p in adapter.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
-    return f"no gradient reaches {', '.join(still)}; is a layer before or after it all zeros?" if still else ""
+    untrained = [name for name, p in adapter.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    return f"no gradient reaches {', '.join(untrained)}; is a layer before or after it all zeros?" if untrained else ""
 
 
-def repeats(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
+def is_deterministic(make: Callable, tap: Tensor, last: Tensor, mask: Tensor) -> str:
     adapter = make().eval()
-    return "" if torch.equal(adapter(tap, last, mask), adapter(tap, last, mask)) else "says something else each time"
+    return "" if torch.equal(adapter(tap, last, mask), adapter(tap, last, mask)) else "gives something else each time"
 
 
 RULES = {
-    "gives features for every snippet: (B, C, T)": has_shape,
+    "gives features for every snippet: (B, C, T)": gives_features,
     "what lies in the padding changes nothing": ignores_padding,
-    "a video is answered in a batch as it is alone": answers_alone,
-    "a video that is all padding does no harm": bears_nothing,
-    "every parameter learns from the first step on": learns,
-    "says the same twice in eval mode": repeats,
+    "a video in a batch gives what it gives alone": ignores_other_videos,
+    "a video that is all padding gives no NaN": survives_empty_video,
+    "every parameter learns from the first step on": trains_every_parameter,
+    "gives the same twice in eval mode": is_deterministic,
 }

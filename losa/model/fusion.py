@@ -1,6 +1,9 @@
-"""Gated fusion: adds what the adapters found to the last layer's features and says how much of each it took.
+"""Gated fusion: add the adapters' outputs, each times its gate, to the last layer's features.
 
-Contract: `forward(last (B,C,T), adapted (B,K,R,C,T), mask (B,T)) -> (features (B,C,T), gates (B,K,R,T))`.
+Contract of every fusion, for K taps and R ranges:
+
+    forward(last (B, C, T), adapted (B, K, R, C, T), mask (B, T)) -> (features (B, C, T), gates (B, K, R, T) or None)
+
 Source: LoSA (arXiv 2404.01282), Long-Short-range Gated Fusion; the kinds of gate and their open
 initialisation are our choices (zero-initialised tanh gates learnt slowest on the embedded world).
 """
@@ -35,20 +38,21 @@ class GatedFusion(nn.Module):
     def forward(self, last: Float[Tensor, "B C T"], adapted: Float[Tensor, "B K R C T"],
                 mask: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, "B C T"], Float[Tensor, "B K R T"]]:
         last, adapted = hide(last, mask), hide(adapted, mask)
-        gates = self.gates(last, adapted)  # broadcasts to (B, K, R, C, T)
-        shown = gates.mean(3).expand(*adapted.shape[:3], last.shape[2])
-        return self.join(last, (gates * adapted).sum((1, 2)), mask), shown
+        gates = self.gates(last, adapted)
+        per_snippet = gates.mean(3).expand(*adapted.shape[:3], last.shape[2])
+        return self.join(last, (gates * adapted).sum((1, 2)), mask), per_snippet
 
     def join(self, last: Float[Tensor, "B C T"], added: Float[Tensor, "B C T"],
              mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B C T"]:
-        """The fused features, where gates x adapted have been summed already."""
+        """Return the fused features, given the sum over all adapters of gate x output."""
         return hide(self.norm((hide(last, mask) + added).transpose(1, 2)).transpose(1, 2), mask)
 
     def static_gates(self) -> Float[Tensor, "K R _"] | None:
-        """The gates where they are the same for all features, one per tap and range or also per channel."""
+        """Return gates that do not depend on the features: per tap and range, or also per channel; else None."""
         return self.gate.tanh() if self.kind in ("tanh", "channel") else None
 
     def gates(self, last: Tensor, adapted: Tensor) -> Tensor:
+        """Return the gates in a shape that broadcasts to (B, K, R, C, T)."""
         if self.kind == "none":
             return adapted.new_ones(1, *adapted.shape[1:3], 1, 1)
         if self.kind == "sigmoid":
@@ -74,7 +78,7 @@ class ConcatFusion(nn.Module):
 
 
 def hide(x: Tensor, mask: Bool[Tensor, "B T"]) -> Tensor:
-    """x (B, ..., T) with zeros beyond the mask."""
+    """Return x (B, ..., T) with zeros beyond the mask."""
     return x.masked_fill(~mask.view(mask.shape[0], *[1] * (x.dim() - 2), mask.shape[1]), 0)
 
 

@@ -1,4 +1,4 @@
-"""The point head: a temporal pyramid that classifies every point in time and regresses its segment.
+"""The detection head: a temporal feature pyramid that classifies every point in time and regresses its segment.
 
 ActionFormer (Zhang, Wu & Li, ECCV 2022, arXiv 2202.07925; code `happyharrycn/actionformer_release`,
 `libs/modeling/{backbones,blocks,meta_archs,losses}.py`), sized by arguments. Where ours differs, on purpose:
@@ -21,21 +21,19 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
+from timm.layers import DropPath
 from torch import Tensor, nn
-from torchvision.ops import stochastic_depth
 
+from losa.errors import ConfigError
 from losa.model.layers import attend, attend_locally, split_heads, zero_masked
 
 
 class HeadOutput(NamedTuple):
-    """What the head says at each point; zeros where `mask` is False."""
+    """Output of the head at each point of the pyramid; zeros where `mask` is False."""
 
     logits: Float[Tensor, "B P A"]
     offsets: Float[Tensor, "B P 2"]  # >= 0, to the segment's start and end, in units of the point's stride
     mask: Bool[Tensor, "B P"]
-
-
-# --- modules; x is (B, T, C), mask is (B, T) --------------------------------------------------------------
 
 
 class Conv(nn.Conv1d):
@@ -57,7 +55,7 @@ class Conv(nn.Conv1d):
 
 
 class ConvNormRelu(nn.Module):
-    """Convolution of the valid snippets, LayerNorm, ReLU."""
+    """Convolve the valid snippets, then LayerNorm and ReLU."""
 
     def __init__(self, in_dim: int, out_dim: int):
         super().__init__()
@@ -97,15 +95,18 @@ class Attention(nn.Module):
 
 
 class Residual(nn.Module):
-    """Drop path of a branch times a learned scale per channel that starts near zero."""
+    """Scale each channel of a branch by a learned factor that starts near zero, then drop paths (timm's DropPath).
+
+    The factor is timm's LayerScale under another name: checkpoints call it `scale`, timm `gamma`.
+    """
 
     def __init__(self, dim: int, drop_path: float):
         super().__init__()
         self.scale = nn.Parameter(torch.full((dim,), 1e-4))
-        self.drop_path = drop_path
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, branch: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        return stochastic_depth(branch * self.scale, self.drop_path, "row", self.training)
+        return self.drop_path(branch * self.scale)
 
 
 class Block(nn.Module):
@@ -198,7 +199,7 @@ class Head(nn.Module):
     def pyramid(
         self, features: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]
     ) -> tuple[list[Float[Tensor, "B _ D"]], list[Bool[Tensor, "B _"]]]:
-        """Returns each level's normalised features (B, ceil(T / 2**level), D) and mask."""
+        """Return each level's normalised features (B, ceil(T / 2**level), D) and mask."""
         x = features.transpose(1, 2)
         for layer in self.embedding:
             x = layer(x, mask)
@@ -212,7 +213,7 @@ class Head(nn.Module):
         return [neck(level) for neck, level in zip(self.necks, levels, strict=True)], masks
 
     def forward(self, features: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]) -> HeadOutput:
-        """Returns logits, offsets and mask of the points of `points(T, num_levels)`.
+        """Return logits, offsets and mask of the points of `points(T, num_levels)`.
 
         Snippets where `mask` is False are ignored, NaN included. Raises ValueError for another channel count.
         """
@@ -236,14 +237,14 @@ class Head(nn.Module):
 
 
 def check_sizes(dim: int, num_heads: int, num_levels: int, windows: list[int | None]) -> None:
-    """Raises ValueError for sizes that do not fit together."""
+    """Check that the sizes fit together. Raises ConfigError where they do not."""
     if dim % num_heads:
-        raise ValueError(f"dim={dim} is not a multiple of num_heads={num_heads}: change one of them")
+        raise ConfigError(f"dim={dim} is not a multiple of num_heads={num_heads}: change one of them")
     if len(windows) != num_levels:
-        raise ValueError(
+        raise ConfigError(
             f"window has {len(windows)} entries {windows} for num_levels={num_levels}: "
             "give one number for all levels, or one per level, finest first"
         )
     for window in windows:
         if window is not None and (window < 1 or window % 2 == 0):
-            raise ValueError(f"window={window}: give an odd number of snippets (its centre included), or None")
+            raise ConfigError(f"window={window}: give an odd number of snippets (its centre included), or None")

@@ -1,7 +1,8 @@
-"""Masked operations along time that adapters and head share. Everything is (B, T, C), mask (B, T) True = valid.
+"""Masked convolution, attention and pooling along time, shared by adapters and head.
 
-Rules they all keep: values beyond the mask change nothing (NaN included), a masked snippet gives zeros,
-memory grows linearly with T.
+B sequences, T steps, C channels, h heads of width D, S keys; sequences are (B, T, C), `mask` (B, T) is True where a
+step is valid. All keep three rules: values beyond the mask change nothing (NaN included), no row of a softmax is ever
+empty, and memory grows linearly with T (with T x S for `attend`).
 """
 
 import torch
@@ -13,7 +14,7 @@ NEVER = -1e4  # logit of a key that must not be attended; finite, so that a full
 
 
 def zero_masked(x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T C"]:
-    """x with zeros where the mask is False, whatever stood there."""
+    """Return x with zeros where the mask is False, NaN included."""
     return x.masked_fill(~mask.unsqueeze(2), 0)
 
 
@@ -38,12 +39,13 @@ class DepthwiseConv3(nn.Module):
 
 
 def split_heads(x: Float[Tensor, "B T C"], heads: int) -> Float[Tensor, "B h T D"]:
+    """Return x with its channels split among the heads, C = h x D."""
     return x.unflatten(2, (heads, -1)).transpose(1, 2)
 
 
 def attend(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Tensor, "B h S D"],
            key_mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B T C"]:
-    """Every query attends to every valid key."""
+    """Let every query attend to every valid key."""
     bias = torch.zeros_like(key_mask, dtype=q.dtype).masked_fill(~key_mask, NEVER)[:, None, None]
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(-1, -1, q.shape[2], -1))
     return out.transpose(1, 2).flatten(2)
@@ -51,10 +53,10 @@ def attend(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Te
 
 def attend_locally(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: Float[Tensor, "B h T D"],
                    mask: Bool[Tensor, "_ T"], reach: int, block: int = 32) -> Float[Tensor, "B T C"]:
-    """Each query attends to the valid keys at most `reach` steps away; O(T x reach) memory.
+    """Let each query attend to the valid keys at most `reach` steps away, in O(T x reach) memory.
 
-    Queries go in blocks, whose keys are the block and `reach` steps on either side of it. The mask may have fewer
-    rows than the sequences, which then share it in turns.
+    Queries are cut into blocks, whose keys are the block and `reach` steps on either side of it. The mask may have
+    fewer rows than there are sequences; its rows are then repeated, all of them, as often as needed.
     """
     block, steps = max(2 * reach, block), q.shape[2]
     at = torch.arange(block + 2 * reach, device=q.device)
@@ -73,7 +75,7 @@ def attend_locally(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: 
 
 def attend_in_blocks(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v: Float[Tensor, "B h T D"],
                      mask: Bool[Tensor, "_ T"], block: int) -> Float[Tensor, "B T C"]:
-    """Each query attends to the valid keys of its own block of `block` steps (a clip)."""
+    """Let each query attend to the valid keys of its own block of `block` steps (a clip)."""
     steps, tail = q.shape[2], -q.shape[2] % block
     q, k, v = (pad_steps(x.transpose(1, 2), (0, tail)).unflatten(1, (-1, block)) for x in (q, k, v))
     valid = F.pad(mask, (0, tail)).unflatten(1, (-1, block))[:, :, None].expand(-1, -1, block, -1)
@@ -81,14 +83,14 @@ def attend_in_blocks(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h T D"], v
 
 
 def pad_steps(x: Float[Tensor, "B T h D"], margins: tuple[int, int]) -> Float[Tensor, "B _ h D"]:
-    """x with zeros before and after; x itself where there are none to add."""
+    """Return x with zeros added before and after; x itself where there are none to add."""
     return F.pad(x, (0, 0, 0, 0, *margins)) if any(margins) else x
 
 
 class Stretches(torch.autograd.Function):
-    """(B, (n + 1) * c, ...) -> (B, n, c + extra, ...): each block of c steps with the first `extra` of the next.
+    """Cut (B, (n + 1) * c, ...) into (B, n, c + extra, ...): blocks of c steps with the first `extra` of the next.
 
-    Its own backward adds both parts in place, where that of slices would fill and add whole tensors.
+    The backward pass adds both parts in place, where that of slices would allocate and add whole tensors.
     """
 
     @staticmethod
@@ -111,7 +113,7 @@ class Stretches(torch.autograd.Function):
 
 def attend_blocks(q: Float[Tensor, "B n c h D"], k: Float[Tensor, "B n s h D"], v: Float[Tensor, "B n s h D"],
                   allowed: Bool[Tensor, "_ n c s"]) -> Float[Tensor, "B T C"]:
-    """Attention inside each of n blocks; T = n x c."""
+    """Attend inside each of n blocks of c queries and s keys; T = n x c."""
     size = len(q)
     q, k, v = (x.flatten(0, 1).transpose(1, 2) for x in (q, k, v))
     out = attend_where(q, k, v, allowed.flatten(0, 1)).transpose(1, 2)  # (B * n, c, h, D)
@@ -120,7 +122,7 @@ def attend_blocks(q: Float[Tensor, "B n c h D"], k: Float[Tensor, "B n s h D"], 
 
 def attend_where(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Float[Tensor, "B h S D"],
                  allowed: Bool[Tensor, "_ T S"]) -> Float[Tensor, "B h T D"]:
-    """Each query attends to the keys it is allowed to see; fewer tables than sequences are used in turns."""
+    """Let each query attend to the keys that `allowed` marks; its rows are repeated where there are fewer than B."""
     bias = torch.zeros_like(allowed, dtype=q.dtype).masked_fill(~allowed, NEVER)
     bias = bias.repeat(len(q) // len(bias), 1, 1) if len(q) > len(bias) else bias
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.unsqueeze(1))
@@ -128,7 +130,7 @@ def attend_where(q: Float[Tensor, "B h T D"], k: Float[Tensor, "B h S D"], v: Fl
 
 def mean_pool(x: Float[Tensor, "B T C"], mask: Bool[Tensor, "B T"],
               stride: int) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
-    """Averages of the valid steps in each stretch of `stride`, and which stretches hold any."""
+    """Return the mean over the valid steps of each `stride` steps (zero if none is) and whether any was valid."""
     tail = -x.shape[1] % stride
     x = F.pad(zero_masked(x, mask), (0, 0, 0, tail)).unflatten(1, (-1, stride))
     count = F.pad(mask, (0, tail)).unflatten(1, (-1, stride)).sum(2)

@@ -1,6 +1,8 @@
-"""LoSA: adapters of two ranges -> gated fusion -> head. Never holds the backbone; it is fed taps.
+"""LoSA (arXiv 2404.01282): adapters of two ranges -> gated fusion -> head. `build` makes one from a config.
 
-Source: arXiv 2404.01282. What is trained is exactly this module.
+What is trained is exactly this module. It never holds the backbone: it is given taps, the pooled outputs of the
+backbone's blocks, from a cache or from a backbone that runs without gradient. Read on in the order of the data:
+adapters.py, fusion.py, head.py, points.py.
 """
 
 from typing import NamedTuple
@@ -11,25 +13,25 @@ from torch import Tensor, nn
 
 from losa.config import Config
 from losa.model.adapters import find_adapter, spans
-from losa.model.batched import alike, run_together, up_and_add, up_together
-from losa.model.fusion import FUSIONS, GatedFusion
+from losa.model.fusion import FUSIONS
 from losa.model.head import Head
+from losa.model.run_adapters import adapt_and_fuse
 from losa.model.side_tokens import on_tokens
 
 
 class Output(NamedTuple):
-    """What one forward pass gives: P points over all levels, A classes, K taps, R ranges."""
+    """Output of one forward pass: P points over all levels of the pyramid, A classes, K taps, R ranges."""
 
     logits: Float[Tensor, "B P A"]
-    offsets: Float[Tensor, "B P 2"]
+    offsets: Float[Tensor, "B P 2"]  # >= 0, to the segment's start and end, in units of the point's stride
     point_mask: Bool[Tensor, "B P"]
-    gates: Float[Tensor, "B K R T"] | None
+    gates: Float[Tensor, "B K R T"] | None  # None for a fusion without gates
 
 
 class LoSA(nn.Module):
-    """adapters: K lists of R adapters each (empty for the head alone); fusion and head as in their contracts.
+    """The trainable model: K lists of R adapters each (no list for the head alone), a fusion and a head.
 
-    Taps and the last layer are standardised per channel with statistics that `set_statistics` stores.
+    Taps and last layer are standardised per channel with the training set's statistics, see `set_statistics`.
     """
 
     def __init__(self, dim: int, adapters: list[list[nn.Module]], fusion: nn.Module, head: nn.Module):
@@ -42,49 +44,29 @@ class LoSA(nn.Module):
 
     def set_statistics(self, tap_mean: Float[Tensor, "K C"], tap_std: Float[Tensor, "K C"],
                        last_mean: Float[Tensor, " C"], last_std: Float[Tensor, " C"]) -> None:
-        """Stores the training set's mean and standard deviation per channel."""
+        """Store the training set's mean and standard deviation per channel."""
         for name, value in dict(tap_mean=tap_mean, tap_std=tap_std, last_mean=last_mean, last_std=last_std).items():
             getattr(self, name).copy_(value.clamp(min=1e-4) if name.endswith("std") else value)
 
-    def standardised(self, taps: Float[Tensor, "*B K C T g h"], last: Float[Tensor, "*B C T"]):
-        """Taps and last layer as adapters and fusion get them: each channel by the statistics of the training set."""
+    def standardise(self, taps: Float[Tensor, "*B K C T g h"], last: Float[Tensor, "*B C T"]):
+        """Return taps and last layer with each channel shifted and scaled by the statistics of the training set."""
         scale = self.tap_std.reciprocal()
         taps = torch.addcmul((-self.tap_mean * scale)[..., None, None, None], taps, scale[..., None, None, None])
         return taps, (last - self.last_mean[:, None]) / self.last_std[:, None]
 
-    def adapted(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
-                mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B K R C T"]:
-        """What each adapter finds in standardised taps. Raises ValueError where one has not the last layer's shape."""
-        rows = [torch.stack([of_shape(last, adapter, adapter(taps[:, k], last, mask)) for adapter in row], dim=1)
-                for k, row in enumerate(self.adapters)]
-        return torch.stack(rows, dim=1) if rows else last.new_zeros(len(last), 0, 0, *last.shape[1:])
-
     def features(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]):
-        """Fused features (B, C, T) for the head and gates (B, K, R, T)."""
-        taps, last = self.standardised(taps, last)
-        together = [list(row) for row in self.adapters]
-        if alike(together):
-            return self.fused_together(together, taps, last, mask)
-        return self.fusion(last, self.adapted(taps, last, mask), mask)
-
-    def fused_together(self, adapters: list, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
-                       mask: Bool[Tensor, "B T"]):
-        """`features` of standardised taps with all adapters at once; with static gates they are never told apart."""
-        hidden = run_together(adapters, taps, last, mask)
-        gates = self.fusion.static_gates() if type(self.fusion) is GatedFusion else None
-        if gates is None:
-            return self.fusion(last, up_together(adapters, hidden, mask), mask)
-        shown = gates.mean(2)[None, ..., None].expand(len(mask), -1, -1, mask.shape[1])
-        added = up_and_add(adapters, hidden, gates).transpose(1, 2)
-        return self.fusion.join(last, added, mask), shown
+        """Return the fused features (B, C, T) that the head reads, and the gates (B, K, R, T)."""
+        taps, last = self.standardise(taps, last)
+        return adapt_and_fuse(self.adapters, self.fusion, taps, last, mask)
 
     def forward(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
                 mask: Bool[Tensor, "B T"]) -> Output:
+        """Taps and last layer of the frozen backbone, as it gave them -> class logits and offsets at each point."""
         features, gates = self.features(taps, last, mask)
         return Output(*self.head(features, mask), gates)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Trainable parameters by role: "gate", "no_decay" (biases, norms, scales), "decay"."""
+        """Return the trainable parameters by role: "gate", "no_decay" (biases, norms, scales) and "decay"."""
         gates = {self.fusion.gate} if hasattr(self.fusion, "gate") else set()
         rest = [p for p in self.parameters() if p not in gates]
         plain = {p for m in self.modules() for n, p in m.named_parameters(recurse=False)
@@ -93,16 +75,13 @@ class LoSA(nn.Module):
                 "no_decay": [p for p in rest if p in plain], "decay": [p for p in rest if p not in plain]}
 
 
-def of_shape(last: Float[Tensor, "B C T"], adapter: nn.Module, found: Tensor) -> Float[Tensor, "B C T"]:
-    """What an adapter found. Raises ValueError where it has not the last layer's shape."""
-    if found.shape != last.shape:
-        raise ValueError(f"the adapter {type(adapter).__name__} gives {tuple(found.shape)}, (B, C, T) = "
-                         f"{tuple(last.shape)} is expected; see what losa.model.contract.check_adapter says of it")
-    return found
-
-
 def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_snippets: int) -> LoSA:
-    """The model a config describes, for a backbone of width `dim`. Weights come from torch's global seed."""
+    """Return the model that a config describes, with initial weights from torch's global seed.
+
+    dim: width of the backbone. num_taps: tapped blocks, 0 for the head alone. clip_snippets: snippets in one clip,
+    which short-range attention with short_scope="clip" stays within. Raises FileNotFoundError or ConfigError for an
+    adapter file that cannot be used.
+    """
     names, adapter = spans(config.ranges), find_adapter(config.adapter)
     if config.mode == "side_tokens":
         adapter = on_tokens(adapter)

@@ -1,4 +1,8 @@
-"""The points of the feature pyramid: assignment of ground truth, losses, and decoding into segments."""
+"""The points of the feature pyramid: assign ground truth to them, compute losses, decode them into segments.
+
+As in ActionFormer (`libs/modeling/meta_archs.py`, `losses.py`, `loc_generators.py`), in grid units: snippets, 0 is the
+centre of the window's first one.
+"""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +25,7 @@ class Points(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What the head should say at each point: (P, ...) for one window, (B, P, ...) for a batch."""
+    """Training targets of each point: (P, ...) for one window, (B, P, ...) for a batch."""
 
     classes: Float[Tensor, "*batch P A"]  # multi-hot
     offsets: Float[Tensor, "*batch P 2"]  # in units of the point's stride; 0 where not positive
@@ -37,13 +41,13 @@ class Detections(NamedTuple):
 
 
 def regression_ranges(num_levels: int) -> list[tuple[float, float]]:
-    """Returns each level's (shortest, longest) longer side in grid units: (0, 4), (4, 8), ..., (last, 1e4)."""
+    """Return each level's (shortest, longest) longer side in grid units: (0, 4), (4, 8), ..., (last, 1e4)."""
     edges = [0.0, *(4.0 * 2**level for level in range(num_levels - 1)), 1e4]
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
 def points(num_snippets: int, num_levels: int, device: torch.device | str | None = None) -> Points:
-    """Returns the points of a window: at i x stride, without a half offset, strides 1, 2, 4, ...
+    """Return the points of a window: at i x stride, without a half offset, strides 1, 2, 4, ...
 
     The tensors are kept for the next call and shared: change none of them.
     """
@@ -52,6 +56,7 @@ def points(num_snippets: int, num_levels: int, device: torch.device | str | None
 
 @lru_cache(maxsize=64)
 def cached_points(num_snippets: int, num_levels: int, device: torch.device | str | None) -> Points:
+    """Compute what `points` returns, once for each window length."""
     positions, strides, ranges = [], [], []
     for level, level_range in enumerate(regression_ranges(num_levels)):
         at = torch.arange(0, num_snippets, 2**level, dtype=torch.float32, device=device)
@@ -68,7 +73,7 @@ def assign(
     num_classes: int,
     radius: float = 1.5,
 ) -> Targets:
-    """Returns the targets of one window's points, see `assign_batch`."""
+    """Return the targets of one window's points, see `assign_batch`."""
     return Targets(*(part[0] for part in assign_batch(points, [segments_grid], [labels], num_classes, radius)))
 
 
@@ -80,19 +85,19 @@ def assign_batch(
     num_classes: int,
     radius: float = 1.5,
 ) -> Targets:
-    """Returns the targets of a batch, of each window's segments (`meta_archs.py`, `label_points_single_video`).
+    """Return the targets of a batch, of each window's segments (`meta_archs.py`, `label_points_single_video`).
 
     A point takes a segment if it lies strictly inside it and strictly within `radius` strides of its centre,
     and if the farther of the two boundaries is within the point's range (both ends included). Of several the
     shortest wins; segments at most 1e-3 longer add their class.
     """
     at, strides, ranges = points
-    listed = max(1, *map(len, labels))  # windows are padded with segments that no point takes
-    segments = at.new_zeros(len(labels), listed, 2)
-    named = at.new_zeros(len(labels), listed, num_classes)
+    most = max(1, *map(len, labels))  # windows are padded with segments of length 0, which no point takes
+    segments = at.new_zeros(len(labels), most, 2)
+    classes_of_segments = at.new_zeros(len(labels), most, num_classes)
     for i, (window_segments, window_labels) in enumerate(zip(segments_grid, labels, strict=True)):
         segments[i, :len(window_labels)] = window_segments.to(at)
-        named[i, :len(window_labels)] = F.one_hot(window_labels.long(), num_classes).to(at)
+        classes_of_segments[i, :len(window_labels)] = F.one_hot(window_labels.long(), num_classes).to(at)
     starts, ends = segments[:, None].unbind(-1)  # (B, 1, M)
     left, right = at[:, None] - starts, ends - at[:, None]  # (B, P, M)
     from_centre = (at[:, None] - (starts + ends) / 2).abs()
@@ -103,13 +108,13 @@ def assign_batch(
     shortest, winner = lengths.min(dim=2)
     positive = shortest < math.inf
     shared = (lengths <= shortest[..., None] + 1e-3) & positive[..., None]
-    classes = (shared.to(at.dtype) @ named).clamp(max=1)
+    classes = (shared.to(at.dtype) @ classes_of_segments).clamp(max=1)
     offsets = torch.stack((left, right), -1).gather(2, winner[..., None, None].expand(-1, -1, -1, 2)).squeeze(2)
     return Targets(classes, (offsets / strides[:, None]).where(positive[..., None], 0.0), positive)
 
 
 def diou_loss_1d(offsets: Float[Tensor, "*batch 2"], target: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
-    """Returns 1 - (IoU - squared centre distance / squared enclosing length) of segments around one point.
+    """Return 1 - (IoU - squared centre distance / squared enclosing length) of segments around one point.
 
     DIoU (Zheng et al., AAAI 2020) in one dimension: both segments are (point - left, point + right) with
     `offsets` = (left, right) >= 0, so both contain the point and their union is their enclosing segment.
@@ -129,7 +134,7 @@ def losses(
     normaliser: float | Float[Tensor, ""],
     label_smoothing: float = 0.0,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Returns (classification, regression) losses, each a sum divided by `normaliser`; both in float32.
+    """Return (classification, regression) losses, each a sum divided by `normaliser`; both in float32.
 
     Sigmoid focal loss (alpha 0.25, gamma 2) over the valid points, DIoU over the valid positive ones. The
     total is their plain sum. `normaliser` is the training loop's average of `count_positives`. Smoothed targets
@@ -144,12 +149,12 @@ def losses(
 
 
 def count_positives(targets: Targets, mask: Bool[Tensor, "*batch P"]) -> int:
-    """Returns how many valid points of the batch have a segment to find."""
+    """Return how many valid points of the batch have a segment assigned."""
     return int((targets.positive & mask).sum())
 
 
 def update_normaliser(normaliser: float, num_positives: int | float, momentum: float = 0.9) -> float:
-    """Returns the next loss normaliser: an average of positives per batch (start: 100, ActivityNet 200)."""
+    """Return the next loss normaliser: an average of positives per batch (start: 100, ActivityNet 200)."""
     return momentum * normaliser + (1 - momentum) * max(num_positives, 1)
 
 
@@ -166,7 +171,7 @@ def decode(
     min_length_grid: float = 0.05,
     limits_grid: tuple[float, float] = (0.0, math.inf),
 ) -> Detections:
-    """Returns one window's detections: scores > `min_score`, the best `top_k`, in grid units.
+    """Return one window's detections: scores > `min_score`, the best `top_k`, in grid units.
 
     top_k: of each level (ActionFormer), or of all together with `per_level=False` (OpenTAD).
     limits_grid: segments are clipped to this range; those not longer than `min_length_grid` are dropped.

@@ -1,4 +1,7 @@
-"""Adapters on every token instead of on a pooled tap: the side network of the mode `side_tokens`."""
+"""Adapters on every token instead of on a pooled tap: the side network of the mode `side_tokens`.
+
+The idea of AdaTAD's variant with a frozen backbone (arXiv 2311.17241), with our adapters.
+"""
 
 from functools import cache
 
@@ -7,9 +10,9 @@ from torch import Tensor, nn
 
 
 class OnTokens:
-    """An adapter that runs on each of the tap's g x h tokens by itself, through time; the mean over them is given.
+    """Run an adapter on each of the tap's g x h tokens by itself, through time, and return the mean over the tokens.
 
-    Put before an adapter class by `on_tokens`. Weights and their names are that adapter's.
+    `on_tokens` puts it before an adapter class; weights and their names are that adapter's.
     """
 
     def forward(self, tap: Float[Tensor, "B C T g h"], last: Float[Tensor, "B C T"],
@@ -22,5 +25,5 @@ class OnTokens:
 
 @cache
 def on_tokens(adapter: type[nn.Module]) -> type[nn.Module]:
-    """The same adapter class (made with grid=1), run on every token."""
+    """Return a subclass of the adapter (to be made with grid=1) that is run on every token."""
     return type(f"{adapter.__name__}OnTokens", (OnTokens, adapter), {"__doc__": OnTokens.__doc__})

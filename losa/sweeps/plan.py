@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 
-from losa.adapter_file import code_of, own_adapter
+from losa.adapter_file import split_adapter_name, strip_comments
 from losa.config import Config, Mark, list_fields
 from losa.errors import CacheError, ConfigError, SweepError
 from losa.taps.cache_files import check_cache
@@ -52,7 +52,7 @@ def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: st
     if "out" not in defaults:
         raise SweepError(f"{notebook} has no parameter `out`, the folder a run writes into; add e.g. "
                          'out = "runs/notebook" to its parameters cell')
-    code = [code_of(cell.source) for cell in book.cells if cell.cell_type == "code"]
+    code = [strip_comments(cell.source) for cell in book.cells if cell.cell_type == "code"]
     runs, trains = {}, defaults.keys() >= TRAINING
     for given in expand(grid):
         check_names(given, defaults, notebook)
@@ -112,7 +112,7 @@ def read_own_adapter(adapter: object) -> tuple[str, ...]:
 
     Raises SweepError if the file cannot be read or has no such name.
     """
-    name = own_adapter(adapter)[1]
+    name = split_adapter_name(adapter)[1]
     if not name:
         return ()
     try:
@@ -122,7 +122,7 @@ def read_own_adapter(adapter: object) -> tuple[str, ...]:
         raise SweepError(f"adapter={adapter!r} cannot be used: {error}") from None
     if name not in re.findall(r"\w+", text):
         raise SweepError(f"adapter={adapter!r}: the file has no {name}")
-    return adapter, code_of(text)
+    return adapter, strip_comments(text)
 
 
 def expand(grid: dict | Sequence[dict] | str | Path) -> list[dict]:
@@ -216,7 +216,7 @@ def absolute_paths(given: dict, defaults: dict) -> dict:
     for name, value in given.items():
         if not is_path(name, defaults) or not isinstance(value, str):
             continue
-        path, class_name = own_adapter(value) if name == "adapter" else (value, "")
+        path, class_name = split_adapter_name(value) if name == "adapter" else (value, "")
         if path in ("", "random"):
             continue
         path = os.path.abspath(os.path.expanduser(path))

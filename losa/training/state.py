@@ -1,4 +1,4 @@
-"""What a run keeps on disk while it trains: its settings, log and state; and where else it may start from."""
+"""What a run keeps on disk while it trains (run.json, log.jsonl, state.pt), and what a new run starts from."""
 
 import json
 import math
@@ -11,29 +11,29 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from losa.adapter_file import code_of
+from losa.adapter_file import strip_comments
 from losa.config import Config, Mark, list_fields
 from losa.errors import TrainingError
 from losa.files import file_id, replacing, write_json, write_text
-from losa.model.checkpoint import TUNED
+from losa.model.checkpoint import TUNED, advise, losa_version, model_file
 from losa.taps.source import FeatureSource
 from losa.training.distributed import launched, on_main
 from losa.training.windows import Windows
 
 
 def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...]) -> None:
-    """Makes the run's folder, or checks that it holds the same run. Raises TrainingError for another one.
+    """Make the run's folder, or check that it holds the same run. Raises TrainingError for another one.
 
-    The folder keeps the code of an adapter of one's own as adapter.py; the run goes by that from then on.
+    The folder keeps a copy of a user's adapter as adapter.py, which the run uses from then on. run.json also names the
+    version of losa that began the run, which is not compared.
     """
     text = config.adapter_text()
-    facts = json.dumps({"config": config.to_dict(), "backbone": recipe, "classes": classes,
-                        "data": file_id(config.annotations)} | ({"adapter": code_of(text)} if text else {}), indent=1)
-    path = out / "run.json"
-    before = json.loads(path.read_text()) if path.exists() else json.loads(facts)
+    facts = {"config": config.to_dict(), "backbone": recipe, "classes": classes, "data": file_id(config.annotations)}
+    facts = json.loads(json.dumps(facts | ({"adapter": strip_comments(text)} if text else {})))
+    before = read_facts(out) or {**facts, "losa": losa_version()}
     differ = {k: (before["config"].get(k), v) for k, v in config.to_dict().items()
               if before["config"].get(k) != v and k not in list_fields(Mark.LATE)}
-    if differ or any(before[name] != value for name, value in json.loads(facts).items() if name != "config"):
+    if differ or any(before.get(name) != value for name, value in facts.items() if name != "config"):
         what = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in differ.items())
         code = ", or other code of the adapter" if config.adapter_file else ""
         what = f"({what})" if what else f"of annotations or backbone{code}"
@@ -41,12 +41,25 @@ def start_run(config: Config, out: Path, recipe: dict, classes: tuple[str, ...])
     out.mkdir(parents=True, exist_ok=True)
     if text:
         write_text(out / "adapter.py", text)
-    write_text(path, facts)
+    write_json(out / "run.json", facts | ({"losa": before["losa"]} if "losa" in before else {}))
     write_json(out / "config.json", config.to_dict())
 
 
+def read_facts(out: Path) -> dict:
+    """Return what run.json says of the run in a folder; empty where there is none. Raises TrainingError if damaged."""
+    path = out / "run.json"
+    if not path.exists():
+        return {}
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts["config"].keys()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); choose another folder or delete this one") from None
+    return facts
+
+
 def save_state(out: Path, parts: dict, state: dict) -> None:
-    """Everything an exact continuation needs (states of what learns, EMA, optimiser, scaler, loop), as a whole."""
+    """Write state.pt: all that an exact continuation needs (what learns, EMA, optimiser, scaler, the loop's state)."""
     if not launched().is_main_process:
         return
     with replacing(out / "state.pt") as temporary:
@@ -54,20 +67,25 @@ def save_state(out: Path, parts: dict, state: dict) -> None:
 
 
 def load_state(out: Path, parts: dict) -> dict | None:
-    """The loop's state after restoring all parts; None for a fresh run, whose log starts empty."""
+    """Restore all parts and return the loop's state; None for a fresh run, whose log starts empty.
+
+    Raises TrainingError where state.pt is damaged or does not fit, which names the version of losa that began the run.
+    """
     saved, path = on_main(lambda: read_state(out)), out / "state.pt"
     if saved is None:
         return None
     try:
         for name, part in parts.items():
             part.load_state_dict(saved[name])
-    except Exception as error:
-        raise damaged(path, error) from error
+    except (KeyError, ValueError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise TrainingError(f"{path} does not fit the model that this losa builds; {advise(read_facts(out))}, after "
+                            f"deleting {path.name} ({why})") from error
     return saved["loop"]
 
 
 def read_state(out: Path) -> dict | None:
-    """What `save_state` wrote, if anything; log rows after it are dropped."""
+    """Return what `save_state` wrote, None where there is nothing; drop log rows that were written after it."""
     log, path = out / "log.jsonl", out / "state.pt"
     if not path.exists():
         log.unlink(missing_ok=True)
@@ -75,42 +93,34 @@ def read_state(out: Path) -> dict | None:
     try:
         saved = torch.load(path, weights_only=True, map_location="cpu")
         step = saved["loop"]["step"]
-    except Exception as error:
-        raise damaged(path, error) from error
+    except Exception as error:  # a damaged pickle fails in every way there is
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainingError(f"{path} is damaged ({why}); delete it to train from the start") from error
     rows = log.read_text().splitlines() if log.exists() else []
-    write_text(log, "".join(f"{row}\n" for row in rows if step_of(row) <= step))
+    write_text(log, "".join(f"{row}\n" for row in rows if read_step(row) <= step))
     return saved
 
 
-def step_of(row: str) -> int | float:
-    """The step a row of the log was written after; infinity for one cut short, as when the disk was full."""
+def read_step(row: str) -> int | float:
+    """Return the step after which a row of the log was written; infinity for a row cut short by a full disk."""
     try:
         return json.loads(row)["step"]
     except ValueError:
         return math.inf
 
 
-def damaged(path: Path, error: Exception) -> TrainingError:
-    why = (str(error).splitlines() or [type(error).__name__])[0]
-    return TrainingError(f"{path} is damaged ({why}); delete it to train from the start")
-
-
 def append_log(out: Path, row: dict) -> None:
+    """Append a row to log.jsonl, in the main process alone."""
     if launched().is_main_process:
         with (out / "log.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
 
-def model_file(run: str | Path) -> Path:
-    """The model.safetensors of a run's folder, or the file itself."""
-    return Path(run) / "model.safetensors" if not str(run).endswith(".safetensors") else Path(run)
-
-
 @torch.no_grad()
 def warm_start(run: str | Path, learnt: nn.ModuleDict) -> str:
-    """How many tensors were taken over from another run's model: those whose name and shape agree.
+    """Copy tensors from another run's model where name and shape agree; return a sentence that says how many.
 
-    Raises TrainingError if no weight does.
+    learnt: "model", and "tuned" where parts of the backbone train. Raises TrainingError if no weight agrees.
     """
     try:
         saved = load_file(model_file(run))
@@ -132,8 +142,7 @@ def warm_start(run: str | Path, learnt: nn.ModuleDict) -> str:
 
 @contextmanager
 def swapped(tuned: nn.Module | None, other: nn.Module | None) -> Iterator[None]:
-    """`tuned` computes with the weights and buffers of `other`, say its moving average, until the end; None: nothing.
-    """
+    """Let `tuned` compute with weights and buffers of `other`, its moving average, until the end; None: do nothing."""
     exchange(tuned, other)
     try:
         yield
@@ -142,7 +151,7 @@ def swapped(tuned: nn.Module | None, other: nn.Module | None) -> Iterator[None]:
 
 
 def exchange(one: nn.Module | None, other: nn.Module | None) -> None:
-    """Exchanges the values of two modules of the same kind; no tensor is copied."""
+    """Exchange the values of two modules of the same kind, without copying a tensor."""
     if one is None or other is None:
         return
     values = other.state_dict(keep_vars=True)
@@ -152,22 +161,22 @@ def exchange(one: nn.Module | None, other: nn.Module | None) -> None:
 
 def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows,
                 source: FeatureSource, quiet: bool) -> dict:
-    """The loop's state before the first step, after standardisation and a warm start are in the model and its EMA."""
-    learnt["model"].set_statistics(*on_main(lambda: [x.cpu() for x in tap_statistics(windows, source)]))
+    """Set the model's statistics, copy a warm start's weights, set the EMA; return the loop's state before step 0."""
+    learnt["model"].set_statistics(*on_main(lambda: [x.cpu() for x in compute_tap_statistics(windows, source)]))
     if config.start:
-        told = on_main(lambda: warm_start(config.start, learnt))
+        message = on_main(lambda: warm_start(config.start, learnt))
         if not quiet:
-            print(told)
+            print(message)
     ema.load_state_dict(learnt.state_dict())
     return {"step": 0, "normaliser": config.init_normaliser, "seconds": 0.0}
 
 
 @torch.no_grad()
-def tap_statistics(windows: Windows, source: FeatureSource,
-                   at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean and standard deviation per channel of taps (K, C) and last layer (C,) over `at_most` training windows.
+def compute_tap_statistics(windows: Windows, source: FeatureSource,
+                           at_most: int = 128) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return mean and deviation per channel of taps (K, C), then of the last layer (C,), over training windows.
 
-    One window is in memory at a time.
+    At most `at_most` windows, evenly spaced; one is in memory at a time.
     """
     total, count, snippets = None, 0, 0
     for i in range(0, len(windows), -(-len(windows) // at_most)):

@@ -1,4 +1,4 @@
-"""What predictions of a subset are compared with, and how well a model does on it."""
+"""Validation while training: on which videos, against which ground truth, and the average mAP reached."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,23 @@ from losa.model.losa import LoSA
 from losa.taps.source import FeatureSource
 
 
-def average_map(model: LoSA, source: FeatureSource, videos: Sequence[Video], truth: Records,
-                config: Config, labelled: Annotations) -> float:
-    """Average mAP on `videos`; the model is left in eval mode."""
+def average_map(model: LoSA, source: FeatureSource, videos: Sequence[Video], truth: Records, config: Config,
+                labelled: Annotations) -> float:
+    """Return average mAP on `videos` against `truth`; leaves the model in eval mode."""
     raw = predict(model.eval(), source, videos, config, quiet=True)
     records = suppress(raw, config, seen_by(config, labelled).classes, labelled.classes)
     return evaluate(truth, records, tuple(config.tiou), config.protocol).average_map
 
 
-def watched(config: Config, labelled: Annotations) -> dict[str, tuple[tuple[Video, ...], Records]]:
-    """Videos and truth of what is predicted now and then while training, by the name it has in the log.
+def choose_validation_sets(config: Config, labelled: Annotations) -> dict[str, tuple[tuple[Video, ...], Records]]:
+    """Return videos and ground truth to predict while training, by the name of their average mAP in the log.
 
     "val_map" where there is a val subset; "test_map" only where the config tracks it.
     """
-    seen, judged, found = seen_by(config, labelled), judged_by(config, labelled), {}
+    seen, judged, sets = seen_by(config, labelled), judged_by(config, labelled), {}
     if config.val_subset:
-        found["val_map"] = seen.subset(config.val_subset), truth_of(judged.subset(config.val_subset), judged.classes)
+        sets["val_map"] = seen.subset(config.val_subset), truth_of(judged.subset(config.val_subset), judged.classes)
     if config.track_test:
         truth, left_out = truth_for(config, labelled, config.test_subset)
-        found["test_map"] = tuple(v for v in seen.subset(config.test_subset) if v.id not in left_out), truth
-    return {name: each for name, each in found.items() if each[0]}
+        sets["test_map"] = tuple(v for v in seen.subset(config.test_subset) if v.id not in left_out), truth
+    return {name: (videos, truth) for name, (videos, truth) in sets.items() if videos}

@@ -1,4 +1,4 @@
-"""Training samples: which stretch of a video, which segments in it, and how samples become a batch.
+"""Training samples: which window of a video, which segments in it, and in which order they are loaded.
 
 The randomness of a sample depends only on (seed, epoch, video id), so that a resumed run, or one with another
 number of workers, sees exactly the same samples.
@@ -21,9 +21,9 @@ class Windows(Dataset):
     A video longer than `window` snippets gives a random window of that length, a shorter one a random crop of
     `crop_ratio` of itself. Either keeps at least one action with half of it inside, where there is any;
     segments with less than half inside are dropped, others clipped.
-    align: windows start at multiples of so many snippets.
-    copies: each sample is of one of so many copies of its video, 0 is the plain one; with 0 copies a new one every
-    epoch.
+    align: windows start at multiples of this many snippets.
+    copies: number of augmented copies of each video, of which a sample shows one (copy 0 is not augmented); 0: a new
+    copy in every epoch.
     """
 
     def __init__(self, videos: Sequence[Video], source: FeatureSource, window: int, *, seed: int = 0,
@@ -50,7 +50,7 @@ class Windows(Dataset):
 
 def choose_window(rng: np.random.Generator, total: int, segments_grid: np.ndarray, window: int,
                   crop_ratio: tuple[float, float], align: int = 1) -> tuple[int, int]:
-    """(start, length) in snippets of a window, each one that keeps an action being equally likely."""
+    """Draw a window, all that keep an action being equally likely; return its (start, length) in snippets."""
     length = window
     if total <= window:
         low, high = max(round(crop_ratio[0] * total), 1), min(round(crop_ratio[1] * total), total)
@@ -64,9 +64,9 @@ def choose_window(rng: np.random.Generator, total: int, segments_grid: np.ndarra
 
 def clip_segments(segments_grid: np.ndarray, start: int, stop: int,
                   total: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Segments clipped to snippets [start, stop), and which of the given ones had at least half inside.
+    """Clip segments to snippets [start, stop); return those with at least half inside, and which these were.
 
-    The outer edges of a video of `total` snippets, if given, cut nothing: features of others begin after it does.
+    total: snippets of the video, whose outer edges then cut nothing: features made elsewhere may begin after it does.
     """
     edges = (-np.inf if start == 0 and total else start - 0.5, np.inf if stop == total else stop - 0.5)
     clipped = segments_grid.clip(*edges)
@@ -76,12 +76,12 @@ def clip_segments(segments_grid: np.ndarray, start: int, stop: int,
 
 
 def batch_indices(num: int, batch_size: int, seed: int, epoch: int, skip: int = 0) -> list[list[tuple[int, int]]]:
-    """The epoch's batches of (epoch, index) in their random order, without the first `skip`."""
+    """Return the epoch's batches of (epoch, video index) in their random order, without the first `skip`."""
     order = np.random.default_rng([seed, epoch]).permutation(num).tolist()
     return [[(epoch, i) for i in order[at:at + batch_size]] for at in range(0, num, batch_size)][skip:]
 
 
 def loader(windows: Windows, batches: list[list[tuple[int, int]]], num_workers: int) -> Iterator[list[dict]]:
-    """Samples of each batch, as lists. Its own generator keeps torch's global random state untouched."""
+    """Load the samples of each batch, as lists. A generator of its own leaves torch's global random state alone."""
     return iter(DataLoader(windows, batch_sampler=batches, num_workers=num_workers, collate_fn=list,
                            generator=torch.Generator().manual_seed(0)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from losa.adapter_file import code_of
+from losa.adapter_file import strip_comments
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.backbones.vit import WEIGHTS
 from losa.config import Config, Mark, list_fields
@@ -18,9 +18,9 @@ from losa.evaluation.targets import truth_for
 from losa.files import content_id, file_id, read_object, write_json
 from losa.inference.video_classifier import read_scores
 from losa.machine import best_device
+from losa.model.checkpoint import model_file
 from losa.taps.open import open_features
 from losa.training.distributed import launched, on_main
-from losa.training.state import model_file
 from losa.training.train import check_beginning, train
 from losa.video.probe import probe
 from losa.workflows.evaluate_run import test
@@ -140,7 +140,7 @@ def hash_inputs(config: Config) -> dict[str, str]:
     if config.start and model_file(config.start).is_file():
         found["start"] = content_id(str(model_file(config.start)))
     if config.adapter_file:
-        found["adapter"] = hashlib.sha256(code_of(config.adapter_text()).encode()).hexdigest()
+        found["adapter"] = hashlib.sha256(strip_comments(config.adapter_text()).encode()).hexdigest()
     return found
 
 

@@ -13,7 +13,7 @@ from losa.taps.batch import stack
 from losa.taps.live import LiveTaps
 from losa.taps.recipe import TapRecipe
 from losa.training.optimiser import make_optimiser
-from losa.training.train import batch_losses, cut, train
+from losa.training.train import batch_losses, split_batch, train
 from losa.training.windows import Windows
 
 
@@ -27,7 +27,7 @@ def one_step(tiny, backbone, device, autocast=False):
     model = model.to(device)
     optimiser = make_optimiser(model, config)
     windows = Windows(videos, source, config.window)
-    (some, targets, _), = cut([windows[0, 0], windows[0, 1]], config, 10, torch.device(device))
+    (some, targets, _), = split_batch([windows[0, 0], windows[0, 1]], config, 10, torch.device(device))
     batch = stack(some, source, device)
     with torch.autocast(device, torch.bfloat16, enabled=autocast):
         cls, reg = batch_losses(model, batch, targets, config, 100.0)

@@ -8,9 +8,6 @@ import torch
 
 from helpers.made_sources import Waves, a_video
 from losa.config import Config
-from losa.evaluation.targets import truth_of
-from losa.inference.candidates import Raw, load_raw, save_raw
-from losa.inference.postprocess import suppress
 from losa.inference.predict import predict, predict_video, video_gates, window_spans
 from losa.model.losa import build
 
@@ -96,22 +93,6 @@ def test_windows_of_many_videos_run_together_as_each_alone(monkeypatch, most):
                                    atol=1e-3)
 
 
-def test_raw_predictions_round_trip(tmp_path):
-    raw = {"b": Raw(torch.tensor([[0.5, 2.0], [1.0, 3.0]]), torch.tensor([0.9, 0.2]), torch.tensor([1, 0])),
-           "a": Raw(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0, dtype=torch.long))}
-    again, classes = load_raw(save_raw(tmp_path / "raw.npz", raw, ("x", "y")))
-    assert list(again) == ["b", "a"] and classes == ("x", "y") and not list(tmp_path.glob(".*"))
-    assert all(torch.equal(p, q) for name in raw for p, q in zip(raw[name], again[name], strict=True))
-
-
-def test_suppress_and_truth_give_records():
-    raw = {"v": Raw(torch.tensor([[0.0, 2.0], [0.0, 2.0]]), torch.tensor([0.9, 0.8]), torch.tensor([1, 1]))}
-    first, second = suppress(raw, Config(nms_sigma=0.5), ("x", "y"))["v"]
-    assert first == {"segment": [0.0, 2.0], "label": "y", "score": pytest.approx(0.9)}
-    assert second["score"] == pytest.approx(0.8 * np.exp(-1 / 0.5))
-    assert truth_of([a_video()], ("x", "y"))["a"][1] == {"segment": [30.0, 31.0], "label": "y"}
-
-
 def test_gates_of_a_video_are_those_of_the_forward_pass():
     config = Config.make(head_dim=16, head_levels=2, gate="sigmoid")
     torch.manual_seed(0)
@@ -123,19 +104,3 @@ def test_gates_of_a_video_are_those_of_the_forward_pass():
     assert gates.shape == (2, 2, 40) and torch.equal(gates, expected) and gates.std() > 0
     alone = build(config.replace(gate="concat"), dim=8, num_taps=2, num_classes=3, clip_snippets=8).eval()
     assert video_gates(alone, source, a_video()) is None
-
-
-@pytest.mark.parametrize("weight, class_wise, expected", [
-    ("score_tiou", True, (0.8 * 10 + 0.4 * 0.9 * 11) / (0.8 + 0.4 * 0.9)),
-    ("score", True, (0.8 * 10 + 0.4 * 11) / (0.8 + 0.4)),
-    ("score", False, (0.8 * 10 + 0.4 * 11 + 0.6 * 10.5) / (0.8 + 0.4 + 0.6)),
-])
-def test_candidates_vote_on_an_end_by_the_style_and_the_classes_of_the_config(weight, class_wise, expected):
-    """[1, 10] at 0.8 with its neighbour [1, 11] at 0.4 (tIoU 9/10) and, of another class, [1, 10.5] at 0.6."""
-    raw = {"v": Raw(torch.tensor([[1.0, 10.0], [1.0, 10.5], [1.0, 11.0]]), torch.tensor([0.8, 0.6, 0.4]),
-                    torch.tensor([0, 1, 0]))}
-    config = Config.make(voting=0.75, voting_weight=weight, class_wise_nms=class_wise, max_segments=1)
-    (kept,) = suppress(raw, config, ("a", "b"))["v"]
-    assert kept["segment"] == pytest.approx([1.0, expected], abs=1e-5) and kept["score"] == pytest.approx(0.8)
-    plain = suppress(raw, config.replace(voting=0.0), ("a", "b"))["v"]
-    assert plain[0]["segment"] == [1.0, 10.0]

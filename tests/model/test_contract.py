@@ -13,7 +13,7 @@ from torch import nn
 from losa.config import Config
 from losa.errors import CheckpointError, ConfigError, SweepError, TrainingError
 from losa.inspection.run_folder import open_run
-from losa.model.adapters import ADAPTERS, find_adapter
+from losa.model.adapters import ADAPTERS
 from losa.model.checkpoint import load_model
 from losa.model.contract import RULES, STEPS, check_adapter
 from losa.presets import PRESETS
@@ -104,8 +104,9 @@ def test_what_keeps_the_contract_passes(adapter):
 
 
 @pytest.mark.parametrize(("adapter", "rules"), [
-    (SeesPadding, {"ignores_padding", "answers_alone"}), (LeavesPadding, {"ignores_padding"}),
-    (Centred, {"answers_alone"}), (Divides, {"bears_nothing"}), (StartsDead, {"learns"}), (Random, {"repeats"})])
+    (SeesPadding, {"ignores_padding", "ignores_other_videos"}), (LeavesPadding, {"ignores_padding"}),
+    (Centred, {"ignores_other_videos"}), (Divides, {"survives_empty_video"}), (StartsDead, {"trains_every_parameter"}),
+    (Random, {"is_deterministic"})])
 def test_what_breaks_a_rule_is_told_which(adapter, rules):
     assert rules <= broken(adapter)
 
@@ -116,21 +117,6 @@ def test_wrong_shapes_and_errors_are_told():
 
 
 # --- an adapter in a file of one's own -------------------------------------------------------------------------------
-
-
-def test_a_file_is_read_anew_each_time(tmp_path):
-    file = tmp_path / "mine.py"
-    for size in (1, 2):
-        file.write_text(f"from torch import nn\n\n\nclass Mine(nn.Module):\n    size = {size}\n")
-        assert find_adapter(f"{file}:Mine").size == size
-    with pytest.raises(ValueError, match="no nn.Module called Nine; it has Mine$"):
-        find_adapter(f"{file}:Nine")
-    with pytest.raises(FileNotFoundError, match="there is no .*gone.py; give FILE.py:NAME"):
-        find_adapter(f"{tmp_path}/gone.py:Mine")
-    for wrong, why in {"class Mine(": "SyntaxError", "import not_there": "No module named 'not_there'"}.items():
-        file.write_text(wrong)
-        with pytest.raises(ValueError, match=f"mine.py does not run: .*{why}"):
-            find_adapter(f"{file}:Mine")
 
 
 def test_an_adapter_of_ones_own_trains_and_is_loaded_by_the_runs_folder(tiny, tmp_path):

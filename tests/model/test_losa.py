@@ -4,55 +4,38 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from helpers.small_models import losa_inputs, small_losa
 from losa.backbones import vit as backbones
-from losa.config import Config
-from losa.errors import CheckpointError
-from losa.model.checkpoint import load_model, save_model
-from losa.model.losa import build
-
-FACTS = dict(dim=24, layers=[0, 1, 2], clip_length=16, tubelet=2)
-
-
-def small(**fields):
-    config = Config.make(head_dim=16, head_levels=3, adapter_dim=8, drop_path=0.0, **fields)
-    torch.manual_seed(0)
-    return build(config, dim=24, num_taps=0 if config.taps == "none" else 3, num_classes=4, clip_snippets=8), config
-
-
-def inputs(num_taps=3, grid=1, length=32):
-    torch.manual_seed(1)
-    return (torch.randn(2, num_taps, 24, length, grid, grid), torch.randn(2, 24, length),
-            torch.ones(2, length).bool())
 
 
 def test_output_shapes_and_gates():
-    model, _ = small()
-    output = model(*inputs())
+    model, _ = small_losa()
+    output = model(*losa_inputs())
     assert output.logits.shape == (2, 32 + 16 + 8, 4) and output.offsets.shape == (2, 56, 2)
     assert output.gates.shape == (2, 3, 2, 32)
 
 
 def test_head_only_has_no_adapter_and_the_same_head():
-    alone, _ = small(taps="none")
-    both, _ = small()
+    alone, _ = small_losa(taps="none")
+    both, _ = small_losa()
     assert not list(alone.adapters.parameters())
     count = lambda m: sum(p.numel() for p in m.parameters())  # noqa: E731
     assert count(alone.head) == count(both.head) and count(alone) < count(both)
-    output = alone(torch.randn(2, 0, 24, 32, 1, 1), *inputs()[1:])
+    output = alone(torch.randn(2, 0, 24, 32, 1, 1), *losa_inputs()[1:])
     assert output.gates.shape == (2, 0, 0, 32)
 
 
 @pytest.mark.parametrize("fields", [{}, {"gate": "sigmoid"}, {"gate": "concat"}, {"gate": "channel"}, {"grid": 2},
                                     {"query": "last"}, {"ranges": "short"}, {"taps": "none"}])
 def test_every_parameter_is_in_exactly_one_group_and_gets_a_gradient(fields):
-    model, config = small(**fields)
+    model, config = small_losa(**fields)
     groups = model.groups()
     listed = [p for params in groups.values() for p in params]
     assert len(listed) == len(set(listed)) == len(list(model.parameters()))
     assert all(p.dim() >= 2 for p in groups["decay"])
     if config.gate in ("tanh", "channel") and config.taps != "none":
         assert len(groups["gate"]) == 1 and groups["gate"][0] is model.fusion.gate
-    output = model(*inputs(0 if config.taps == "none" else 3, config.grid))
+    output = model(*losa_inputs(0 if config.taps == "none" else 3, config.grid))
     (output.logits.square().mean() + (output.offsets - 2).square().mean()).backward()
     assert all(p.grad is not None for p in listed)
     ours = {*model.adapters.parameters(), *model.fusion.parameters()}  # ActionFormer's head has biases softmax cancels
@@ -62,9 +45,9 @@ def test_every_parameter_is_in_exactly_one_group_and_gets_a_gradient(fields):
 
 
 def test_standardisation_uses_the_stored_statistics():
-    model, _ = small()
+    model, _ = small_losa()
     model.eval()
-    taps, last, mask = inputs()
+    taps, last, mask = losa_inputs()
     before = model(taps, last, mask).logits
     model.set_statistics(torch.full((3, 24), 2.0), torch.full((3, 24), 3.0), torch.full((24,), -1.0),
                          torch.full((24,), 0.5))
@@ -78,31 +61,6 @@ def test_backbone_saves_nothing_for_backward_and_losa_does():
     with saved_tensors_hooks(lambda x: kept.append(x.nbytes) or x, lambda x: x):
         tapped, last = backbones.taps(backbone, frames, (0, 1, 2))
         assert kept == []
-        model, _ = small()
+        model, _ = small_losa()
         model(tapped[None], last[None], torch.ones(1, 16).bool()).logits.sum().backward()
     assert sum(kept) > 0 and all(p.grad is None for p in backbone.parameters())
-
-
-def test_save_and_load_give_the_same_outputs(tmp_path):
-    model, config = small(gate="sigmoid")
-    model.eval()
-    save_model(model, tmp_path / "model.safetensors", config, ("a", "b", "c", "d"), FACTS)
-    again, loaded, classes = load_model(tmp_path, classes=("a", "b", "c", "d"), backbone=FACTS)
-    assert loaded == config and classes == ("a", "b", "c", "d") and not list(tmp_path.glob("*.tmp"))
-    assert torch.equal(model(*inputs()).logits, again(*inputs()).logits)
-
-
-@pytest.mark.parametrize("given, message", [
-    (dict(classes=("a", "x")), "knows 4 classes .* the data have 2"),
-    (dict(backbone={**FACTS, "dim": 96}), "trained on other taps: .'dim': .24, 96"),
-])
-def test_checkpoint_for_other_classes_or_backbone_is_refused(tmp_path, given, message):
-    model, config = small()
-    save_model(model, tmp_path / "model.safetensors", config, ("a", "b", "c", "d"), FACTS)
-    with pytest.raises(CheckpointError, match=message):
-        load_model(tmp_path, **given)
-
-
-def test_missing_model_names_the_next_step(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train one with `losa train`"):
-        load_model(tmp_path)

@@ -6,10 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from timm.utils import ModelEmaV3
-from torch.nn import functional as F
 
+from helpers.small_models import shaken
 from losa.annotations.dataset import load_annotations
-from losa.backbones.tuning import InsideAdapter, tune
 from losa.errors import CheckpointError
 from losa.model.adapters import TemporalAdapter
 from losa.model.checkpoint import load_model, save_model
@@ -36,14 +35,6 @@ def frozen(tiny, video, start=3, stop=31, **fields):
     """What the pretrained backbone gives."""
     source = open_features(PRESETS["tiny"](tiny, mode="head_only", cache="", **fields), (video,))
     return source.features(source.fetch(video, start, stop))[1]
-
-
-def shaken(module):
-    """The module with other values in all its parameters."""
-    with torch.no_grad():
-        for p in module.parameters():
-            p.add_(0.05 * torch.randn_like(p))
-    return module
 
 
 def loss_of(config, source, videos):
@@ -118,29 +109,6 @@ def test_before_training_it_is_the_frozen_model_bit_for_bit(tiny, videos, mode, 
     assert source.recipe == same and isinstance(source, Resampled if "snippet_frames" in fields else TunedTaps)
 
 
-def test_inside_adapter_equals_loops_over_tokens_and_time():
-    adapter = shaken(InsideAdapter(6, 4, 3)).double()
-    x = torch.randn(2, 3 * 5, 6, dtype=torch.float64)
-    got = adapter(x).unflatten(1, (3, 5))
-    for n in range(2):
-        for s in range(5):
-            down = [F.gelu(adapter.down(x[n, t * 5 + s])) for t in range(3)]
-            for t in range(3):
-                through = down[t] + sum(adapter.time[k] * down[t + k - 1] for k in range(3) if 0 <= t + k - 1 < 3)
-                torch.testing.assert_close(got[n, t, s], adapter.up(down[t] + adapter.mix(through)))
-
-
-def test_taps_choose_the_blocks_and_the_config_the_first_weights(tiny):
-    names = []
-    for taps, seed in (("all", 0), ([1, -1], 0), ([1, -1], 0), ([1, -1], 5)):
-        config = PRESETS["tiny"](tiny, mode="inside", taps=taps, seed=seed, adapter_dim=8)
-        torch.manual_seed(seed + 3)
-        names.append(tune(open_features(config.replace(mode="head_only", cache=""), ()).backbone, config).state_dict())
-    assert {k.split(".")[0] for k in names[0]} == set("012345") and {k.split(".")[0] for k in names[1]} == {"1", "5"}
-    same = [torch.equal(names[1]["1.down.weight"], other["1.down.weight"]) for other in names[2:]]
-    assert same == [True, False] and names[1]["1.down.weight"].shape == (8, 96)
-
-
 def test_image_backbones_take_them_too(tiny, videos):
     fields = dict(backbone="timm/vit_tiny_patch16_224", weights="random", input_size=32, taps=[2], frame_stride=8)
     source = open_features(PRESETS["tiny"](tiny, mode="inside", checkpointing=True, **fields), videos)
@@ -152,26 +120,6 @@ def test_image_backbones_take_them_too(tiny, videos):
 
 
 # --- every token ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("query", ["self", "last"])
-@pytest.mark.parametrize("span", ["short", "long"])
-def test_on_constant_taps_every_token_gives_what_the_pooled_one_does(span, query):
-    pooled = TemporalAdapter(12, span=span, adapter_dim=8, query=query)
-    tokens = on_tokens(TemporalAdapter)(12, span=span, adapter_dim=8, query=query)
-    tokens.load_state_dict(shaken(pooled).state_dict())
-    tap, last = torch.randn(2, 12, 20, 1, 1), torch.randn(2, 12, 20)
-    mask = torch.arange(20) < torch.tensor([[20], [13]])
-    constant = tap.expand(-1, -1, -1, 3, 3)
-    torch.testing.assert_close(tokens(constant, last, mask), pooled(tap, last, mask), rtol=1e-4, atol=1e-5)
-    other = constant + torch.randn(2, 12, 20, 3, 3)
-    alone = [pooled(other[..., y:y + 1, x:x + 1], last, mask) for y in range(3) for x in range(3)]
-    torch.testing.assert_close(tokens(other, last, mask), torch.stack(alone).mean(0), rtol=1e-4, atol=1e-5)
-    mean = other.mean((3, 4), keepdim=True)
-    assert (tokens(other, last, mask) - pooled(mean, last, mask)).abs().max() > 0.01
-    nan, zero = (other.masked_fill(~mask[:, None, :, None, None], value) for value in (torch.nan, 0))
-    assert torch.equal(tokens(nan, last, mask), tokens(zero, last, mask))
-    assert on_tokens(TemporalAdapter) is on_tokens(TemporalAdapter)
 
 
 @pytest.mark.parametrize("cache", [False, True])

@@ -90,7 +90,7 @@ def test_gradients_are_summed_and_absent_where_no_process_has_one(tmp_path):
         assert (one["anywhere"], one["told"], one["weights"]) == ([True, False], "from 0", [5.0, 5.0])
     assert [one["shares"] for one in found] == [[0, 2], [1]]
     assert [one["error"] for one in found] == ["ValueError: no",
-                                               "RuntimeError: the main process stopped: ValueError: no"]
+                                               "TrainingError: the main process stopped: ValueError: no"]
 
 
 def sum_by_hand(folder: Path) -> None:

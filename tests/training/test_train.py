@@ -10,11 +10,9 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from losa.config import Config
 from losa.errors import TrainingError
 from losa.presets import PRESETS, head_only
 from losa.training import train as training
-from losa.training.optimiser import learning_rate
 from losa.training.train import train
 from losa.workflows.run import run
 
@@ -117,44 +115,8 @@ def test_precision_may_change_between_runs_of_one_process(tiny, tmp_path):
         train(tiny_config(tiny, precision=precision, epochs=1, warmup_epochs=0), tmp_path / str(number), quiet=True)
 
 
-def test_statistics_equal_those_of_all_windows_at_once(tiny):
-    from losa.annotations.dataset import load_annotations
-    from losa.taps.open import open_features
-    from losa.training.state import tap_statistics
-    from losa.training.windows import Windows
-
-    config = tiny_config(tiny)
-    videos = load_annotations(config.annotations).subset("train")
-    source = open_features(config, videos, quiet=True)
-    windows = Windows(videos, source, config.window)
-    samples = [source.features(windows[0, i]["fetched"]) for i in range(len(windows))]
-    tapped, last = torch.cat([t[..., 0, 0] for t, _ in samples], 2), torch.cat([x for _, x in samples], 1)
-    expected = tapped.mean(2), tapped.std(2, correction=0), last.mean(1), last.std(1, correction=0)
-    for got, wanted in zip(tap_statistics(windows, source), expected, strict=True):
-        torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4)
-
-
 def test_a_loss_that_is_not_finite_stops_with_the_videos(tiny, tmp_path, monkeypatch):
     original = training.losses
     monkeypatch.setattr(training, "losses", lambda *a: tuple(x * math.nan for x in original(*a)))
     with pytest.raises(TrainingError, match=r"loss is nan at step 0 on videos \['train_.*lower learning_rate"):
         train(tiny_config(tiny), tmp_path, quiet=True)
-
-
-def test_learning_rate_warms_up_then_falls_to_zero():
-    config = Config.make(learning_rate=1e-2, warmup_epochs=2, epochs=4)
-    rates = [learning_rate(config, step, 10) for step in range(60)]
-    assert rates[:20] == pytest.approx([1e-2 * (i + 1) / 20 for i in range(20)])
-    assert rates[20] == pytest.approx(1e-2) and rates[-1] == pytest.approx(1e-8)
-    assert rates[40] == pytest.approx(0.5e-2, rel=0.05) and rates[20:] == sorted(rates[20:], reverse=True)
-
-
-def test_optimiser_groups_by_role(tiny):
-    from losa.model.losa import build
-
-    config = tiny_config(tiny, gate_lr_scale=5.0)
-    model = build(config, dim=96, num_taps=2, num_classes=10, clip_snippets=8)
-    groups = training.make_optimiser(model, config).param_groups
-    assert groups[0]["params"][0] is model.fusion.gate and groups[0]["scale"] == 5.0
-    assert [g["weight_decay"] for g in groups] == [0.0, 0.0, 0.05]
-    assert sum(len(g["params"]) for g in groups) == len(list(model.parameters()))

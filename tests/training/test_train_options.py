@@ -5,16 +5,12 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from losa.config import Config
 from losa.errors import ConfigError, TrainingError
 from losa.presets import PRESETS
 from losa.training import train as training
-from losa.training.optimiser import make_optimiser
-from losa.training.state import warm_start
 from losa.training.train import train
-from losa.training.validation import watched
 from losa.workflows.run import compute_late_gain, read_seeds, run
 
 
@@ -66,18 +62,6 @@ def test_the_backbone_trains_resumes_and_is_tested_with_its_moving_average(tiny,
     assert weights * 0.98 < result["trainable_parameters"] <= weights  # buffers of the stem are no parameters
 
 
-def test_the_optimiser_takes_what_is_tuned_at_its_own_rate():
-    from losa.model.losa import build
-
-    config = Config.make(backbone_lr_scale=0.2, weight_decay=0.3)
-    model = build(config, dim=8, num_taps=0, num_classes=2, clip_snippets=8)
-    tuned = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5).requires_grad_(False))
-    optimiser = make_optimiser(model, config, tuned)
-    last = [(g["scale"], g["weight_decay"], [tuple(p.shape) for p in g["params"]]) for g in optimiser.param_groups[-2:]]
-    assert last == [(0.2, 0.3, [(4, 3)]), (0.2, 0.0, [(4,)])]
-    assert sum(len(g["params"]) for g in optimiser.param_groups) == len(list(model.parameters())) + 2
-
-
 def test_a_start_takes_over_what_fits(tiny, tmp_path, capsys):
     first = train(tiny_config(tiny, mode="head_only"), tmp_path / "first", quiet=True)
     still = dict(epochs=1, warmup_epochs=0, learning_rate=1e-12, ema_decay=0.5)
@@ -93,20 +77,6 @@ def test_a_start_takes_over_what_fits(tiny, tmp_path, capsys):
     assert torch.equal(fresh["tap_mean"], after["tap_mean"]) and fresh["tap_mean"].abs().sum() > 0
     with pytest.raises(TrainingError, match=r"holds a run with other settings \(start was"):
         train(config.replace(start=""), tmp_path / "second", quiet=True)
-
-
-def test_a_start_that_does_not_fit_or_is_not_there_is_refused(tiny, tmp_path):
-    with pytest.raises(ConfigError, match="start='nowhere': no model at nowhere.model.safetensors"):
-        run(tiny_config(tiny, start="nowhere", cache=str(tmp_path / "taps")), tmp_path / "run", quiet=True)
-    assert not (tmp_path / "taps").exists()
-    save_file({"head.other": torch.zeros(2), "last_mean": torch.zeros(3)}, tmp_path / "model.safetensors")
-    learnt = nn.ModuleDict({"model": nn.Linear(2, 2)})
-    learnt["model"].register_buffer("last_mean", torch.ones(3))
-    with pytest.raises(TrainingError, match="no weight has a name and shape of this model's, e.g. head.other there"):
-        warm_start(tmp_path, learnt)
-    (tmp_path / "model.safetensors").write_bytes(b"half")
-    with pytest.raises(TrainingError, match="no safetensors file or cut short"):
-        warm_start(tmp_path / "model.safetensors", learnt)
 
 
 def test_trackers_by_name(tiny, tmp_path, monkeypatch):
@@ -136,15 +106,6 @@ def test_tracked_test_map_is_logged_and_never_chooses(tiny, tmp_path):
     assert result["seeds"] == {"data": 0, "backbone": 0, "training": 0} and result["epochs"] == 3
     assert result["peak_memory_mb"] == max(row["peak_memory_mb"] for row in rows_of(tmp_path / "tracked"))
     assert json.loads((tmp_path / "tracked" / "result.json").read_text()) == result
-
-
-def test_the_tracked_test_set_is_the_one_that_is_judged(tiny, tmp_path):
-    (tmp_path / "blocked.txt").write_text("test_0001\n")
-    config = tiny_config(tiny, track_test=True, block_list=str(tmp_path / "blocked.txt"))
-    from losa.annotations.dataset import load_annotations
-
-    videos, truth = watched(config, load_annotations(config.annotations))["test_map"]
-    assert [video.id for video in videos] == sorted(truth) == ["test_0000", "test_0002"]
 
 
 def test_gain_of_the_last_quarter():
