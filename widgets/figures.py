@@ -95,8 +95,8 @@ def opacity(score: float) -> float:
 # ------------------------------------------------------------------------------------------ timelines
 def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classes: Sequence[str],
              min_score: float = 0.25, tiou: float = 0.5, title: str = "", ax: Axes | None = None,
-             legend: bool | Collection[str] = True) -> Figure:
-    """One lane per track over `duration` seconds; the first track is the ground truth of the others.
+             legend: bool | Collection[str] = True, has_truth: bool = True) -> Figure:
+    """One lane per track over `duration` seconds; the first track is the ground truth of the others if `has_truth`.
 
     Colour is the class, opacity the score. A prediction that finds a ground truth at `tiou` is solid, another
     one hatched. Predictions below `min_score` are left out. A single track is not judged: predictions alone may
@@ -108,7 +108,7 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     used = used if isinstance(legend, bool) else [c for c in classes if c in legend]
     per_row = 8
     legend_height = 0.27 * (-(-len(used) // per_row) + 1) if legend else 0.0
-    truth_name = next(iter(tracks))
+    truth_name = next(iter(tracks)) if has_truth else None
     lanes = {name: stack_rows(records) for name, records in shown.items()}
     heights = {name: max(rows, default=0) * 0.6 + 1 for name, rows in lanes.items()}
     if ax is None:
@@ -120,12 +120,13 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
         plt.close(fig)  # shown where it is returned, once
     colours, top, ticks = class_colours(classes), 0.0, {}
     for name, records in shown.items():
-        right = [True] * len(records) if name == truth_name else [
+        plain_lane = not has_truth or name == truth_name
+        right = [True] * len(records) if plain_lane else [
             j is not None for j in match_greedily(tracks[truth_name], records, tiou)]
         row_height = heights[name] / (max(lanes[name], default=0) + 1)
         for record, row, ok in zip(records, lanes[name], right, strict=True):
             draw_segment(ax, record, top + row * row_height, row_height * 0.86, colours, ok)
-        ticks[top + heights[name] / 2] = lane_title(name, right, len(tracks[truth_name]), name == truth_name)
+        ticks[top + heights[name] / 2] = lane_title(name, right, len(tracks.get(truth_name, ())), plain_lane)
         top += heights[name] + 0.28
     ax.set(xlim=(0, duration), ylim=(top - 0.28 + 0.06, -0.06), xlabel="seconds", title=plain(title))
     ax.set_yticks(list(ticks), list(ticks.values()))
@@ -133,7 +134,8 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     hide_long_labels(ax)
     handles = [Patch(facecolor=colours[c], label=plain(c)) for c in used]
     meaning = [Patch(facecolor="#777777", label=f"right (tIoU at least {tiou:g})"),
-               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")] if len(tracks) > 1 else []
+               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")
+               ] if len(tracks) > 1 and has_truth else []
     if any(score_of(r) < 0.95 for records in shown.values() for r in records):
         meaning.append(Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score"))
     if legend:

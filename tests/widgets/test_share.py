@@ -8,6 +8,7 @@ import shlex
 import pytest
 import traitlets
 
+from helpers.page_data import page_states
 from helpers.video_files import X265, write_video
 from widgets import share
 from widgets.base import View, link, parts, plain_json
@@ -83,7 +84,7 @@ def test_what_no_browser_shows_says_which_command_helps(video, tmp_path):
         source, data = share.video_source(path)
         assert source["kind"] == "none" and why in source["message"] and data == b""
         words = shlex.split(source["message"].partition("Make a copy that it plays: ")[2])
-        assert words == ["losa", "playable", str(path), path.stem + "_playable.mp4"]
+        assert words == ["losa", "data", "playable", str(path), path.stem + "_playable.mp4"]
     webm = write_video(tmp_path / "new.webm", num_frames=10, codec="libvpx-vp9", options={"cpu-used": "8"})
     assert share.video_source(webm)[0]["kind"] == "bytes"
     assert share.video_source(None) == ({"kind": "none", "path": "", "message": ""}, b"")
@@ -97,10 +98,10 @@ def test_a_page_is_strict_and_nothing_in_it_can_end_a_script(tmp_path):
     path = first.to_html(tmp_path / "new" / "page.html", second, title=label)
     text = path.read_text()
     assert text.count("<script") == text.count("</script>") == 3 and "<img" not in text  # states, one part, the page
-    states = json.loads(re.search(r'id="losa-states">(.*?)</script>', text, re.S)[1])
-    assert [s["state"]["label"] for s in states] == [label, "b"] and [s["part"] for s in states] == [0, 0]
-    assert states[0]["state"]["group"] == states[1]["state"]["group"] and states[0]["state"]["live"] is False
-    assert states[0]["state"]["data"] == {"$bytes": "AP8="} and not [k for k in states[0]["state"] if k[0] == "_"]
+    one, two = page_states(text)
+    assert [one["label"], two["label"]] == [label, "b"] and text.count('"part":0') == 2
+    assert one["group"] == two["group"] and one["live"] is False
+    assert one["data"] == {"$bytes": "AP8="} and not [k for k in one if k[0] == "_"]
     assert "default-src &#x27;none&#x27;" in text and "unsafe-eval" not in text and not re.search("https?://", text)
     assert os.listdir(tmp_path / "new") == ["page.html"]
 
