@@ -5,7 +5,7 @@ What follows from the runs is said in numbers only; which of them to choose is f
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -18,9 +18,10 @@ from matplotlib.figure import Figure
 
 from losa.config import Config
 from losa.reports.ablation_figures import interval_plot, pareto_plot, said
-from losa.reports.html import Html, element, minutes, percent, write_page
+from losa.reports.page import make_table, minutes, percent, write_page
 from losa.sweeps.collect import NUMBERS, SEEDS, collect, write_frame
 from losa.sweeps.statistics import NO_SETTING, TOGETHER, compare_groups, converged, key, pareto
+from widgets.html import Html, element
 
 COSTS = {"peak_memory_mb": "peak memory (MB)", "train_seconds": "training (s)",
          "trainable_parameters": "trained parameters"}
@@ -100,7 +101,7 @@ def comparisons(done: pd.DataFrame, axes: Mapping[str, object]) -> Html:
     base = ", ".join(f"{axis} = {said(value)}" for axis, value in axes.items())
     figure = interval_plot(found.assign(setting=found["setting"].map(said)), KINDS, baseline="the baseline")
     return Html(picture(figure, f"Differences to the baseline with intervals over seeds and over videos ({base})")
-                + table(heads, rows) + element("p", note, class_="soft"))
+                + make_table(heads, rows) + element("p", note, class_="soft"))
 
 
 def costs(done: pd.DataFrame, axes: Mapping[str, object]) -> Html:
@@ -124,7 +125,7 @@ def costs(done: pd.DataFrame, axes: Mapping[str, object]) -> Html:
             f"{MOST_POINTS} are drawn: those that nothing cheaper beats, then the best.")
     chosen = named[named["setting"].isin(drawn)].sort_values("setting", key=lambda s: s.map(list(drawn).index))
     figure = pareto_plot(chosen.assign(setting=chosen["setting"].map(letters)), "setting", known)
-    return Html(picture(figure, "Average mAP against what it costs") + table(heads, rows)
+    return Html(picture(figure, "Average mAP against what it costs") + make_table(heads, rows)
                 + element("p", note, class_="soft"))
 
 
@@ -143,7 +144,7 @@ def optimism_table(done: pd.DataFrame) -> Html:
             for row, gain in zip(tracked.to_dict("records"), gains, strict=True)]
     text = (f"On average the best of the tracked epochs on test is {gains.mean():+.1f} points from the last one, at "
             f"most {gains.max():+.1f}. That is no better model but a look at the answers: nothing was chosen by it.")
-    return Html(element("p", text) + table(["run", "last epoch", "best test epoch", "difference"], rows))
+    return Html(element("p", text) + make_table(["run", "last epoch", "best test epoch", "difference"], rows))
 
 
 def runs_table(frame: pd.DataFrame, axes: Mapping[str, object], where: Path) -> Html:
@@ -166,7 +167,7 @@ def runs_table(frame: pd.DataFrame, axes: Mapping[str, object], where: Path) -> 
     agreed = {name: frame[name].iloc[0] for name in ("mode", "ranges") if name in frame and frame[name].nunique() == 1}
     common = "".join(f" {name} = {said(value)} in all of them." for name, value in agreed.items())
     note = "mAP in percent. The same and all settings are in runs.csv and runs.parquet beside this page." + common
-    return Html(table(heads, rows) + element("p", note, class_="soft"))
+    return Html(make_table(heads, rows) + element("p", note, class_="soft"))
 
 
 def failures(frame: pd.DataFrame, where: Path) -> Html:
@@ -177,14 +178,6 @@ def failures(frame: pd.DataFrame, where: Path) -> Html:
 
 
 # ------------------------------------------------------------------------------------------ pieces
-def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Html:
-    """Rows with a heading in their first cell."""
-    head = element("thead", element("tr", *(element("th", h, scope="col") for h in heads)))
-    body = [element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:]))
-            for row in rows]
-    return element("div", element("table", head, element("tbody", *body)), class_="scroll")
-
-
 def picture(figure: Figure, alt: str) -> Html:
     """The figure inside the page."""
     with matplotlib.rc_context({"svg.hashsalt": "losa"}):
