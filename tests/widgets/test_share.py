@@ -11,7 +11,7 @@ import traitlets
 from helpers.page_data import page_states
 from helpers.video_files import X265, write_video
 from widgets import share
-from widgets.base import View, link, parts, plain_json
+from widgets.base import View, link, parts
 
 
 class Labelled(View):
@@ -109,12 +109,3 @@ def test_a_page_is_strict_and_nothing_in_it_can_end_a_script(tmp_path):
 def test_static_is_the_page_as_an_attribute():
     out = Labelled(label='"><script>').static().data
     assert out.count("<script") == 0 and out.count("<iframe") == 1 and "srcdoc=" in out
-
-
-def test_plain_json_takes_arrays_and_says_what_it_does_not():
-    import numpy as np
-
-    assert plain_json({"a": np.arange(2), "b": (1, np.float32(0.5)), "c": {"k": {3}}}) == {
-        "a": [0, 1], "b": [1, 0.5], "c": {"k": [3]}}
-    with pytest.raises(TypeError, match="cannot be shown"):
-        plain_json({"a": object()})
