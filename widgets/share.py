@@ -51,7 +51,7 @@ def video_source(path: str | Path | None, max_mb: float = 50) -> tuple[dict[str,
 
 
 def page(path: str | Path, *views: Any, title: str = "", max_video_mb: float = 10) -> Path:
-    """Write one HTML file with these widgets, see `View.to_html`, and return its path; linked ones stay linked."""
+    """Write one HTML file with these widgets (see `View.to_html`) and return its path; linked ones stay linked."""
     path, content = Path(path), page_text(views, title=title, max_video_mb=max_video_mb)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -60,7 +60,7 @@ def page(path: str | Path, *views: Any, title: str = "", max_video_mb: float = 1
 
 
 def page_text(views: Sequence[Any], *, title: str = "", max_video_mb: float = 10, live: bool = False) -> str:
-    """Return the text of that file. live: draw what needs Python, too (for tests, which answer in its place)."""
+    """Return the text of that file. live: show what needs Python, too (for tests, which answer in its place)."""
     places = html.element("main", *(html.widget_place(i) for i in range(len(views))))
     body = html.Html((html.element("h1", title) if title else "") + places)
     return html.page_text(
@@ -69,7 +69,7 @@ def page_text(views: Sequence[Any], *, title: str = "", max_video_mb: float = 10
 
 
 def static(views: Sequence[Any], *, title: str = "", max_video_mb: float = 10) -> Any:
-    """The same page as the output of a cell, which stays alive in a notebook's HTML."""
+    """Return the same page as the output of a cell, which keeps working in a notebook's HTML."""
     from IPython.display import HTML
 
     content = page_text(views, title=title, max_video_mb=max_video_mb)  # it sets the height of the frame itself
@@ -78,7 +78,7 @@ def static(views: Sequence[Any], *, title: str = "", max_video_mb: float = 10) -
 
 
 def offline_state(view: Any, max_video_mb: float) -> dict[str, Any]:
-    """The widget's traits with its video as bytes, or as a strip of frames where it is too large or not playable."""
+    """Return the widget's traits with its video as bytes, or a strip of frames if it is too large or not playable."""
     state, path = view.page_state(), getattr(view, "video", None)
     if "source" not in state:
         return state
@@ -93,7 +93,7 @@ def offline_state(view: Any, max_video_mb: float) -> dict[str, Any]:
 
 
 def strip(view: Any) -> list[dict]:
-    """Evenly spaced frames of the widget's video, as its trait `poster` has them; none where it has no `frames`."""
+    """Return evenly spaced frames of the widget's video for its trait `poster`; none if it has no `frames`."""
     times = [round((i + 0.5) * view.duration / POSTERS, 3) for i in range(POSTERS)] if view.frames else []
     pictures = view.frames(times) if times else ()
     return [{"time": t, "jpeg": bytes(jpeg)} for t, jpeg in zip(times, pictures, strict=False)]
@@ -120,7 +120,7 @@ def unplayable(path: Path) -> str:
 
 
 def _below_root(path: Path) -> Path | None:
-    """The path below the root of the Jupyter server that started this kernel; None without one, or elsewhere."""
+    """Return the path below the root of the Jupyter server of this kernel; None without one, or if it is elsewhere."""
     try:
         info = Path(jupyter_runtime_dir(), f"jpserver-{int(os.environ['JPY_PARENT_PID'])}.json")
         root = json.loads(info.read_text(encoding="utf8"))["root_dir"]

@@ -13,7 +13,8 @@ const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
-// What is shown of each lane and where: records above the threshold of the classes shown, in the order of time.
+// The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
+// reach the threshold, in order of time.
 function laidOut(model) {
   const least = model.get("min_score") - NUMBER, classes = new Set(model.get("shown_classes"));
   const hasTruth = model.get("has_truth");
@@ -34,7 +35,7 @@ function laidOut(model) {
   });
 }
 
-// Names of the tracks that find this ground truth at the threshold; nothing misses what is ambiguous.
+// Names of the tracks that find this ground truth at the threshold: all of them if it is ambiguous.
 const finders = (model, record) => (record.ambiguous ? model.get("lanes") : Object.entries(record.found ?? {})
   .filter(([, score]) => score >= model.get("min_score") - NUMBER).map(([name]) => name));
 
@@ -61,7 +62,7 @@ function described(model, [name, index]) {
   return [`${name}: ${record.label}, ${span(record.segment)}${score}`, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
 }
 
-// Average mAP of the shown classes from the threshold on: looked up, as Python's `live_map`.
+// Average mAP of the shown classes at the score threshold, looked up as Python's `live_map` does.
 function lookedUp(model, table) {
   const at = table?.thresholds.findIndex((t) => t >= model.get("min_score") - NUMBER);
   const shown = new Set(model.get("shown_classes")), rows = Object.entries(table?.average ?? {});
@@ -127,10 +128,11 @@ function drawLane(view, c, { name, isTruth, judged, shown, rows, high, from: top
     const a = Math.max(x(start), -4), wide = Math.max(Math.min(x(end), width + 4) - a, 1.5);
     const box = [a, top + record.row * high, wide, high - Math.min(2, high / 4)];
     drawBar(view, c, record, judged && !isRight(record), box, theme);
-    const mine = is(model.get("selected"), index), missed = isTruth && several && !finders(model, record).length;
-    if (!mine && !missed && !is(view.hovered, index)) continue;
-    [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, missed && !mine ? theme.ink : theme.accent, mine ? 3 : 2];
-    c.setLineDash(missed && !mine ? [4, 3] : []);
+    const isSelected = is(model.get("selected"), index), missed = isTruth && several && !finders(model, record).length;
+    if (!isSelected && !missed && !is(view.hovered, index)) continue;
+    const dashed = missed && !isSelected;
+    [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, dashed ? theme.ink : theme.accent, isSelected ? 3 : 2];
+    c.setLineDash(dashed ? [4, 3] : []);
     c.strokeRect(...box);
     c.setLineDash([]);
   }
@@ -255,11 +257,11 @@ function chooser(view) {
   };
   const next = (items, by) => { // from the selected one where the playhead is in it, else from the playhead
     const [name, index] = model.get("selected") ?? [], [start, end] = view.record()?.segment ?? [];
-    const here = start <= bus.time + 0.05 && bus.time <= end + 0.1;
-    const at = here ? items.findIndex((item) => item.name === name && item.index === index) : -1;
-    const found = at >= 0 ? items[at + by] : by > 0 ? items.find((item) => item.start > bus.time - 1e-6)
+    const isInside = start <= bus.time + 0.05 && bus.time <= end + 0.1;
+    const at = isInside ? items.findIndex((item) => item.name === name && item.index === index) : -1;
+    const target = at >= 0 ? items[at + by] : by > 0 ? items.find((item) => item.start > bus.time - 1e-6)
       : items.findLast((item) => item.start < bus.time + 1e-6);
-    if (found) go([found.name, found.index]);
+    if (target) go([target.name, target.index]);
     else view.say(items.length ? `No ${by > 0 ? "later" : "earlier"} one.` : "None is shown.");
   };
   const named = ({ name }, shown) => shown.map(({ index, start }) => ({ name, index, start }));
@@ -274,8 +276,8 @@ function chooser(view) {
   const beside = (by) => {
     const to = view.lanes[clamp(lane().lane + by, 0, view.lanes.length - 1)];
     const far = ({ start }) => Math.abs(start - bus.time);
-    const found = to.shown.reduce((best, item) => (best && far(best) <= far(item) ? best : item), null);
-    if (found) return go([to.name, found.index]);
+    const nearest = to.shown.reduce((best, item) => (best && far(best) <= far(item) ? best : item), null);
+    if (nearest) return go([to.name, nearest.index]);
     view.lane = to.lane;
     view.set({ selected: null });
     view.say(`${to.name}: none is shown.`);
@@ -283,9 +285,9 @@ function chooser(view) {
   const under = (x, y) => {
     const place = view.lanes.find(({ from, rows, high }) => y >= from && y < from + rows * high);
     const row = place && Math.floor((y - place.from) / place.high), { time } = scale(bus.span, view.canvas.clientWidth);
-    const found = place?.shown.findLast(({ record, start, end }) => record.row === row && start <= time(x + 2)
+    const hit = place?.shown.findLast(({ record, start, end }) => record.row === row && start <= time(x + 2)
       && end >= time(x - 2));
-    return found ? [place.name, found.index] : null;
+    return hit ? [place.name, hit.index] : null;
   };
   return { go, step, error, beside, under };
 }
@@ -357,7 +359,7 @@ function settings(view) {
   return { nodes: [element("div", { class: "row sliders" }, least.node, sigma.node, progress), chips, maps], fill, hear };
 }
 
-// The strip of the whole video: its window is dragged, its ends are pulled, a click elsewhere takes it there.
+// The overview of the whole video with a window, the visible span: drag it, pull its ends, or click elsewhere.
 function overview(view) {
   const { model, bus } = view, pane = element("div", { class: "pane" }), head = element("div", { class: "head" });
   view.overview = element("canvas", { "aria-hidden": "true" });

@@ -1,4 +1,4 @@
-"""The timeline: a video and under it lanes of ground truth and predictions, judged and scored live."""
+"""The timeline widget: a video and under it lanes of ground truth and predictions, judged and scored live."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
 
 
 class Timeline(View):
-    """A video and its segments: `tracks` is {name: [{"segment": [start, end], "label", "score"}]}, truth first.
+    """A video with its segments: `tracks` is {name: [{"segment": [start, end], "label", "score"}]}, truth first.
 
     video: path of the file, or None. duration: of the video, seconds. fps: frames per second, for steps of a frame.
     classes: labels in the order that fixes their colours. ap: {track: {"video": table, "data": table}} for the live
@@ -90,9 +90,9 @@ class Timeline(View):
 
     @property
     def selected_record(self) -> dict | None:
-        """The selected segment's record, with its verdict."""
+        """The selected segment's record, with its verdict, or None."""
         name, index = self.selected or ("", 0)
-        return next(map(dict, self.tracks.get(name, ())[index:]), None)  # None, too, where others took its place
+        return next(map(dict, self.tracks.get(name, ())[index:]), None)  # None, too, if fewer took its track's place
 
     @property
     def frame(self) -> int | None:
@@ -102,36 +102,36 @@ class Timeline(View):
     @property
     def live_map(self) -> dict[str, dict[str, float | None]]:
         """{track: {"video", "data"}}: average mAP (0..1) of the shown classes from the score threshold on, or None."""
-        return {name: {kind: self._looked_up(tables.get(kind)) for kind in ("video", "data")}
+        return {name: {kind: self._look_up(tables.get(kind)) for kind in ("video", "data")}
                 for name, tables in self.ap.items()}
 
-    def _looked_up(self, table: Mapping | None) -> float | None:
+    def _look_up(self, table: Mapping | None) -> float | None:
         at = next((i for i, t in enumerate((table or {}).get("thresholds", ())) if t >= self.min_score - 1e-9), -1)
         values = [row[at] for label, row in table["average"].items() if label in self.shown_classes] if table else []
         return sum(values) / len(values) if values else None
 
     def suppress(self, sigma: float, data_set: bool = True) -> None:
-        """Runs soft-NMS with this sigma again: of this video's tracks, and for the mAP of the whole data set."""
-        done = {name: plain_json(dict(f(sigma, self.video_id))) for name, f in self.rescore.items()}
-        tables = {name: {"video": found["table"], "data": None} for name, found in done.items()}
+        """Run soft-NMS again with this sigma, for this video and, if `data_set`, for the mAP of the whole data set."""
+        results = {name: plain_json(dict(f(sigma, self.video_id))) for name, f in self.rescore.items()}
+        tables = {name: {"video": found["table"], "data": None} for name, found in results.items()}
         self.selected = None
         with self.hold_sync():
             self.sigma, self.ap = sigma, self.ap | tables
-            self.tracks = judged(self.tracks | {name: found["records"] for name, found in done.items()}, self.tiou)
+            self.tracks = judged(self.tracks | {name: found["records"] for name, found in results.items()}, self.tiou)
         for i, (name, f) in enumerate(self.rescore.items() if data_set else ()):
             told = lambda n, of, i=i: self.send(  # noqa: E731
                 {"kind": "progress", "done": (i + n / max(of, 1)) / len(self.rescore)})
             self.ap = self.ap | {name: tables[name] | {"data": plain_json(f(sigma, None, progress=told)["table"])}}
 
     def figure(self) -> Figure:
-        """The lanes as they are shown, all of the video, as a matplotlib figure; without what counts for nothing."""
+        """Return the lanes of the whole video, as they are shown, as a matplotlib figure; without ignored segments."""
         shown = {name: [r for r in self.tracks[name] if r["label"] in self.shown_classes
                         and r.get("verdict") not in ("ambiguous", "left out")] for name in self.lanes}
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
                                 title=self.title, has_truth=self.has_truth)
 
     def save(self, path: str | Path) -> Path:
-        """The path of that figure as a .png, .svg or .pdf file. Raises ValueError for another ending."""
+        """Save that figure as a .png, .svg or .pdf file and return its path. Raises ValueError for another ending."""
         if Path(path).suffix.lower() not in {".png", ".svg", ".pdf"}:
             raise ValueError(f"{path}: expected a name that ends in .png, .svg or .pdf; for a page use to_html")
         self.figure().savefig(path, dpi=200, bbox_inches="tight")
