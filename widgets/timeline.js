@@ -1,7 +1,8 @@
 const ROW = 18, MOST = 90, TITLE = 17; // pixels: a row of a lane, all rows of a lane, its name above it
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3], IDLE = "Click a segment to play it; press ? for the keys.";
 const KEYS = [["Space", "play, pause"], [", .", "one frame back, on"], ["← →", "1 s; with Shift 5 s"],
-  ["0 … 9", "0 to 90 % of the video"], ["Home End", "its begin, its end"], ["n p", "next, previous segment of the lane"], ["↑ ↓", "lane above, below"],
+  ["0 … 9", "0 to 90 % of the video; Home, End: its ends"],
+  ["n p", "next, previous segment of the lane"], ["↑ ↓", "lane above, below"],
   ["e", "next error: wrong prediction, missed action"], ["Enter", "play the selected segment"],
   ["l", "loop the selected segment"], ["+ −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
@@ -59,7 +60,8 @@ function described(model, [name, index]) {
     "left out": `Counts for nothing: it touches an ambiguous stretch${near && `, nearest is ${near}`}`,
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
   const score = hasTruth && name === first ? "" : `, score ${record.score.toFixed(2)}`;
-  return [`${name}: ${record.label}, ${span(record.segment)}${score}`, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
+  const what = `${name}: ${record.label}, ${span(record.segment)}${score}`;
+  return [what, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
 }
 
 // Average mAP of the shown classes at the score threshold, looked up as Python's `live_map` does.
@@ -168,7 +170,8 @@ function drawOverview(view) {
 
 // The <video>, or a strip of pictures in its place.
 function player(view) {
-  const { model, bus } = view, stage = element("div", { class: "stage" }), told = element("p", { class: "soft problem" });
+  const { model, bus } = view, stage = element("div", { class: "stage" });
+  const told = element("p", { class: "soft problem" });
   const video = element("video", { playsinline: true, preload: "auto", tabindex: "-1", "aria-label": "Video" });
   const duration = () => model.get("duration"), frame = () => 1 / (model.get("fps") || 25), urls = [];
   let until = null;
@@ -356,7 +359,8 @@ function settings(view) {
     tables();
     classes();
   };
-  return { nodes: [element("div", { class: "row sliders" }, least.node, sigma.node, progress), chips, maps], fill, hear };
+  const sliders = element("div", { class: "row sliders" }, least.node, sigma.node, progress);
+  return { nodes: [sliders, chips, maps], fill, hear };
 }
 
 // The overview of the whole video with a window, the visible span: drag it, pull its ends, or click elsewhere.
@@ -410,7 +414,8 @@ function actions(view, choose, loop, help) {
     Enter: () => view.record() && choose.go(model.get("selected"), true), z: () => zoom(0.5), x: () => zoom(2),
     f: () => bus.zoom(0, duration()), PageUp: () => pan(-0.5), PageDown: () => pan(0.5), "+": () => faster(1),
     "=": () => faster(1), "-": () => faster(-1), m: () => { video.muted = !video.muted; },
-    Home: () => go(0), End: () => go(duration()), "?": () => { help.hidden = !help.hidden; }, Escape: () => { help.hidden = true; } };
+    Home: () => go(0), End: () => go(duration()), "?": () => { help.hidden = !help.hidden; },
+    Escape: () => { help.hidden = true; } };
 }
 
 function render({ model, el }) {
