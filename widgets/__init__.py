@@ -1,1 +1,1 @@
-"""Jupyter widgets and figures that know dicts and arrays only."""
+"""Jupyter widgets, offline pages of them, and figures. Takes dicts and arrays; imports nothing of losa."""

@@ -1,4 +1,4 @@
-"""What all interactive widgets share: traits of time, the JavaScript and CSS they are put together from."""
+"""The base class of the interactive widgets, and how their JavaScript and CSS are put together."""
 
 import json
 import uuid
@@ -15,17 +15,17 @@ HERE = Path(__file__).parent
 
 
 def parts(name: str, ending: str) -> str:
-    """The shared part (`common`) and a widget's own part of its ES module ("js") or style sheet ("css") as one text."""
+    """Return the ES module ("js") or style sheet ("css") of a widget: the part that all share, then its own."""
     return "\n".join((HERE / f"{part}.{ending}").read_text(encoding="utf8") for part in ("common", name)
                      if (HERE / f"{part}.{ending}").exists())
 
 
 class View(anywidget.AnyWidget):
-    """A widget with a time axis. Widgets of one `group` share playhead and visible span in the browser, kernel or not.
+    """A widget with a time axis. Widgets of one `group` share playhead and visible span, with or without a kernel.
 
     group: name of the group; every widget has one of its own until `link` puts several into one.
     current_time: playhead, seconds. span: visible [start, end], seconds; assign a new list to zoom.
-    live: whether a kernel answers; what needs Python is hidden where it does not, as in an offline page.
+    live: whether a kernel answers; if not, as in an offline page, what needs Python is hidden.
     A widget with a video has traits `source` (see `share.video_source`), video_bytes and poster (list of {"time":
     seconds, "jpeg": bytes}), and attributes `video` (path or None), `frames` (times -> JPEGs, or None), `duration`.
     """
@@ -40,20 +40,21 @@ class View(anywidget.AnyWidget):
         return uuid.uuid4().hex
 
     def page_state(self) -> dict:
-        """The traits an offline page starts from, as JSON values or bytes."""
+        """Return the traits that an offline page starts from, as JSON values or bytes."""
         private = {"layout", "tabbable", "tooltip", "comm", "keys", "log"}
         return {name: getattr(self, name) for name in self.traits(sync=True)
                 if not name.startswith("_") and name not in private} | {"live": False}
 
     def to_html(self, path: str | Path, *beside: "View", title: str = "", max_video_mb: float = 10) -> Path:
-        """The path of one HTML file with this widget and those `beside` it, for mail or web: no kernel, no network.
+        """Write one HTML file with this widget and those `beside` it, for mail or web, and return its path.
 
-        The video is part of it up to `max_video_mb` megabytes; a larger one becomes a strip of its frames.
+        It needs no kernel and no network. The video is part of it up to `max_video_mb` megabytes; a larger one becomes
+        a strip of its frames.
         """
         return share.page(path, self, *beside, title=title, max_video_mb=max_video_mb)
 
     def static(self, *beside: "View", title: str = "", max_video_mb: float = 10) -> Any:
-        """The same as the output of a cell: it stays alive in the notebook's HTML (nbconvert), offline too."""
+        """Return the same page as the output of a cell, which keeps working in the notebook's HTML (nbconvert)."""
         return share.static((self, *beside), title=title, max_video_mb=max_video_mb)
 
 
@@ -69,13 +70,13 @@ class Quiet(anywidget.AnyWidget):
 
 
 def link(*views: View) -> None:
-    """Gives the widgets one playhead and one visible span; call it before or after they are shown."""
+    """Give the widgets one playhead and one visible span; call it before or after they are shown."""
     for view in views[1:]:
         view.group = views[0].group
 
 
 def plain_json(value: object) -> object:
-    """The value with numpy arrays and numbers as lists and numbers, tuples as lists, for a trait."""
+    """Return the value as a trait can hold it: numpy arrays and tuples as lists, numpy numbers as numbers."""
     return json.loads(json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x)))
 
 

@@ -14,8 +14,8 @@ function element(name, attributes = {}, ...children) {
   return node;
 }
 
-// Keys of a widget: `actions` maps event.key (letters lower case) to functions. Nothing typed in it gets out of it.
-// Fields that take a key themselves (a slider's arrows, a list's letters, a button's Space) keep it.
+// Keys of a widget: `actions` maps event.key (letters lower case) to functions. No key event leaves the widget, so that
+// the notebook's shortcuts do not act. A field that uses a key itself (a slider's arrows, a button's Space) keeps it.
 function keys(root, actions) {
   const own = { INPUT: /^(Arrow.*|Home|End|Page.*)$/, SELECT: /^(Arrow.*|Home|End|Page.*|Enter| |.)$/,
     BUTTON: /^( |Enter)$/, SUMMARY: /^( |Enter)$/ };
@@ -112,9 +112,9 @@ function panned([start, end], by, duration) {
 // Times of axis marks: steps that a person would choose, about `wanted` of them in sight.
 function marks(span, wanted) {
   const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
-  const step = steps.find((s) => (span[1] - span[0]) / s <= wanted) ?? steps.at(-1), found = [];
-  for (let i = Math.ceil(span[0] / step - 1e-9); i * step <= span[1] + 1e-9; i += 1) found.push(i * step);
-  return { step, times: found };
+  const step = steps.find((s) => (span[1] - span[0]) / s <= wanted) ?? steps.at(-1), times = [];
+  for (let i = Math.ceil(span[0] / step - 1e-9); i * step <= span[1] + 1e-9; i += 1) times.push(i * step);
+  return { step, times };
 }
 
 // 7.5 s, 1:07.5 or 1:01:07 in a video of that length, with so many digits.

@@ -1,4 +1,4 @@
-"""Two runs on one video: a timeline with both, and the list of what they differ in."""
+"""The widget that compares two runs on one video: a timeline with both, and the list of their differences."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +11,11 @@ from widgets.verdicts import KINDS, WRONG
 
 
 class Compare(Timeline):
-    """A `Timeline` of the ground truth and exactly two prediction tracks and, below it, segments won and lost, largest
-    difference first: the rows of `differences`, at its threshold and classes. A click seeks, a second one plays."""
+    """A `Timeline` of the ground truth and exactly two prediction tracks, with the list of their differences below.
+
+    The list has the rows of `differences` that the timeline's threshold and classes leave, the largest difference
+    first. A click on a row goes there, a second one plays it.
+    """
 
     _esm = parts("timeline", "js").replace("export default { render };", "") + (HERE / "compare.js").read_text("utf8")
     _css = parts("timeline", "css") + (HERE / "compare.css").read_text("utf8")
@@ -24,11 +27,12 @@ class Compare(Timeline):
 
 
 def differences(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> list[dict]:
-    """What two prediction tracks may differ in; `tracks` as the trait of a `Timeline` has them, truth first.
+    """Return where two prediction tracks differ; `tracks` as the trait of a `Timeline` has them, ground truth first.
 
-    A row per ground truth that one of them finds: "hits", for both [tIoU, score, index] of the prediction that finds
-    it or None. A row per wrong prediction: "track" (0, 1), "score", "twin": best score of a wrong one of the other
-    track with its label and place, or -1. Each has "kind" ("truth", "wrong"), "index", "segment" (s) and "label".
+    Each row has "kind", "index", "segment" (s) and "label". Kind "truth", a ground truth that at least one track finds:
+    "hits" has for each track [tIoU, score, index] of the prediction that finds it, or None. Kind "wrong", a wrong
+    prediction: "track" (0 or 1), "score", and "twin", the best score of a wrong prediction of the other track with the
+    same label and place, or -1. Raises ValueError unless there are two prediction tracks.
     """
     truth, *both = tracks.values()
     if len(both) != 2:
@@ -37,17 +41,18 @@ def differences(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> l
     hits = [{r["other"]: [r["tiou"], r["score"], i] for i, r in enumerate(rows) if r["verdict"] == KINDS[0]}
             for rows in both]
     wrong = [[(i, r) for i, r in enumerate(rows) if r["verdict"] in WRONG] for rows in both]
-    of = lambda r, **rest: {"segment": list(r["segment"]), "label": r["label"], **rest}  # noqa: E731
-    found = [of(truth[j], kind="truth", index=j, hits=[h.get(j) for h in hits]) for j in sorted({*hits[0], *hits[1]})]
-    for track, mine in enumerate(wrong):
-        twins = twin_scores([r for _, r in mine], [r for _, r in wrong[1 - track]], tiou)
-        found += [of(r, kind="wrong", index=i, track=track, score=r["score"], twin=twin)
-                  for (i, r), twin in zip(mine, twins, strict=True)]
-    return found
+    row = lambda r, **rest: {"segment": list(r["segment"]), "label": r["label"], **rest}  # noqa: E731
+    result = [row(truth[j], kind="truth", index=j, hits=[h.get(j) for h in hits])
+              for j in sorted({*hits[0], *hits[1]})]
+    for track, own in enumerate(wrong):
+        twins = twin_scores([r for _, r in own], [r for _, r in wrong[1 - track]], tiou)
+        result += [row(r, kind="wrong", index=i, track=track, score=r["score"], twin=twin)
+                   for (i, r), twin in zip(own, twins, strict=True)]
+    return result
 
 
 def twin_scores(records: Sequence[Mapping], others: Sequence[Mapping], tiou: float) -> list[float]:
-    """For each record the best score of the others with its label and at least this tIoU with it, -1 if none."""
+    """Return for each record the best score of the others with its label and at least this tIoU, -1 if none."""
     labels = [np.array([r["label"] for r in rows], object) for rows in (records, others)]
     (a, b), (c, d) = (np.array([r["segment"] for r in rows], float).reshape(-1, 2).T for rows in (records, others))
     inter = np.minimum(b[:, None], d) - np.maximum(a[:, None], c)

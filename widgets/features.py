@@ -1,4 +1,4 @@
-"""What a model sees in a video: how similar its moments are to each other, and where they lie in two dimensions."""
+"""The widget of a model's features: how similar a video's snippets are to each other, and a 2-D projection of them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,7 @@ class Features(View):
 
     def show(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,
              classes: Sequence[str], title: str = "") -> None:
-        """Puts another video in place of this one; arguments as in making one."""
+        """Show another video in place of this one; arguments as in making one. Raises ValueError."""
         size, pairs = len(times), [np.asarray(tap["similarity"], float) for tap in taps]
         places = [np.asarray(tap["xy"], "<f4") for tap in taps]
         if not taps or not size or len(labels) != size or not 0 < duration < np.inf or any(

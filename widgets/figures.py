@@ -1,6 +1,5 @@
-"""Static figures (matplotlib) of segments, training and results. Knows dicts and arrays only.
+"""Draw static figures (matplotlib) of segments, training and results. Takes dicts and arrays only.
 
-Those of the data, from annotation to training target, are in `losa.reports.data_figures`.
 A record is `{"segment": [start, end], "label": text, "score": number}`, times in seconds, `score` optional.
 Colours mean the same in every figure and page of the project: `class_colours` for classes, `run_colours` for runs.
 """
@@ -24,7 +23,8 @@ INK, FAINT, WIDTH = "#333333", "#B5B5B5", 10.0  # WIDTH of every figure, inches
 
 # ------------------------------------------------------------------------------------------ pure functions
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
-    """One fixed colour (#rrggbb) per class, by its place in `classes`; from the 9th on darker, then lighter ones."""
+    """Return a fixed colour (#rrggbb) per class, by its place in `classes`; from the 9th on darker, then lighter ones.
+    """
     shades = ((0.0, 0.0), (0.42, 0.0), (0.5, 1.0))  # (share, of this grey level)
     mix = lambda hue, share, grey: to_hex([(1 - share) * c + share * grey for c in to_rgb(hue)])  # noqa: E731
     return {label: mix(PALETTE[i % len(PALETTE)], *shades[i // len(PALETTE) % len(shades)])
@@ -32,48 +32,52 @@ def class_colours(classes: Sequence[str]) -> dict[str, str]:
 
 
 def run_colours(runs: Sequence[str]) -> dict[str, str]:
-    """One colour per run, by its place: the first, a baseline, is grey."""
+    """Return a colour per run, by its place: the first, a baseline, is grey."""
     return {run: RUN_PALETTE[i % len(RUN_PALETTE)] for i, run in enumerate(runs)}
 
 
 def ink_on(colour: str) -> str:
-    """Black or white, whichever is read more easily on this colour."""
+    """Return black or white, whichever is easier to read on this colour."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
     return "#000000" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.18 else "#FFFFFF"
 
 
 def score_of(record: Mapping) -> float:
-    """The record's score; ground truth has none and counts as 1."""
+    """Return the record's score; ground truth has none and counts as 1."""
     return float(record.get("score", 1.0))
 
 
 def overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """tIoU of two segments; 0 where both have no length."""
+    """Return the tIoU of two segments; 0 if both have no length."""
     inter = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
     union = (a[1] - a[0]) + (b[1] - b[0]) - inter
     return inter / union if union > 0 else 0.0
 
 
 def match_greedily(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: float = 0.5) -> list[int | None]:
-    """For each prediction the index of the ground truth it is right about, None where it is wrong.
+    """Return for each prediction the index of the ground truth that it finds, None if it is wrong.
 
-    By falling score each takes the free ground truth of its label with the highest tIoU, if that is >= `tiou`.
-    So what a prediction gets does not depend on those with lower scores: any score threshold keeps it.
+    In order of falling score, each takes the ground truth of its label with the highest tIoU among those not yet
+    taken, if that is >= `tiou`. So a prediction's match does not depend on those with lower scores: a score threshold
+    changes no match above it.
     """
-    found: list[int | None] = [None] * len(predictions)
+    matches: list[int | None] = [None] * len(predictions)
     free = set(range(len(truth)))
     for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
         near = [(overlap(predictions[i]["segment"], truth[j]["segment"]), -j) for j in free
                 if truth[j]["label"] == predictions[i]["label"]]
         best, j = max(near, default=(0.0, 0))
         if near and best >= tiou:
-            found[i] = -j
+            matches[i] = -j
             free.discard(-j)
-    return found
+    return matches
 
 
 def stack_rows(records: Sequence[Mapping]) -> list[int]:
-    """A row for each record such that no two in a row overlap; by falling score, so a threshold moves nothing."""
+    """Return a row for each record such that no two in a row overlap.
+
+    Rows are given by falling score, so a score threshold moves no segment.
+    """
     rows, taken = [0] * len(records), []  # segments of each row, in the order of time
     for i in sorted(range(len(records)), key=lambda i: -score_of(records[i])):
         start, end = segment = tuple(records[i]["segment"])
@@ -88,27 +92,27 @@ def stack_rows(records: Sequence[Mapping]) -> list[int]:
 
 
 def opacity(score: float) -> float:
-    """How solid a segment of this score is drawn: 0.3 to 1."""
+    """Return how solid a segment of this score is drawn: 0.3 to 1."""
     return 0.3 + 0.7 * min(max(score, 0.0), 1.0)
 
 
 # ------------------------------------------------------------------------------------------ timelines
 def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classes: Sequence[str],
              min_score: float = 0.25, tiou: float = 0.5, title: str = "", ax: Axes | None = None,
-             legend: bool | Collection[str] = True) -> Figure:
-    """One lane per track over `duration` seconds; the first track is the ground truth of the others.
+             legend: bool | Collection[str] = True, has_truth: bool = True) -> Figure:
+    """Draw one lane per track over `duration` seconds; the first track is the ground truth of the others.
 
-    Colour is the class, opacity the score. A prediction that finds a ground truth at `tiou` is solid, another
-    one hatched. Predictions below `min_score` are left out. A single track is not judged: predictions alone may
-    be shown, too. A given `ax` is drawn into, legend below it.
-    legend: False leaves it out; or the classes in it, where it stands for several timelines.
+    Colour is the class, opacity the score. A prediction that finds a ground truth at `tiou` is solid, a wrong one is
+    hatched. Predictions below `min_score` are left out. has_truth: False if all tracks are predictions, so that none is
+    right or wrong; a single track is not judged either. ax: draw into these axes, with the legend below.
+    legend: False leaves it out; a list of classes limits it to them, so that it can stand for several timelines.
     """
     shown = {name: [r for r in records if score_of(r) >= min_score] for name, records in tracks.items()}
     used = [c for c in classes if any(r["label"] == c for records in shown.values() for r in records)]
     used = used if isinstance(legend, bool) else [c for c in classes if c in legend]
     per_row = 8
     legend_height = 0.27 * (-(-len(used) // per_row) + 1) if legend else 0.0
-    truth_name = next(iter(tracks))
+    truth_name = next(iter(tracks)) if has_truth else None
     lanes = {name: stack_rows(records) for name, records in shown.items()}
     heights = {name: max(rows, default=0) * 0.6 + 1 for name, rows in lanes.items()}
     if ax is None:
@@ -120,12 +124,13 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
         plt.close(fig)  # shown where it is returned, once
     colours, top, ticks = class_colours(classes), 0.0, {}
     for name, records in shown.items():
-        right = [True] * len(records) if name == truth_name else [
+        is_plain = not has_truth or name == truth_name
+        right = [True] * len(records) if is_plain else [
             j is not None for j in match_greedily(tracks[truth_name], records, tiou)]
         row_height = heights[name] / (max(lanes[name], default=0) + 1)
         for record, row, ok in zip(records, lanes[name], right, strict=True):
             draw_segment(ax, record, top + row * row_height, row_height * 0.86, colours, ok)
-        ticks[top + heights[name] / 2] = lane_title(name, right, len(tracks[truth_name]), name == truth_name)
+        ticks[top + heights[name] / 2] = lane_title(name, right, len(tracks.get(truth_name, ())), is_plain)
         top += heights[name] + 0.28
     ax.set(xlim=(0, duration), ylim=(top - 0.28 + 0.06, -0.06), xlabel="seconds", title=plain(title))
     ax.set_yticks(list(ticks), list(ticks.values()))
@@ -133,7 +138,8 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     hide_long_labels(ax)
     handles = [Patch(facecolor=colours[c], label=plain(c)) for c in used]
     meaning = [Patch(facecolor="#777777", label=f"right (tIoU at least {tiou:g})"),
-               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")] if len(tracks) > 1 else []
+               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")
+               ] if len(tracks) > 1 and has_truth else []
     if any(score_of(r) < 0.95 for records in shown.values() for r in records):
         meaning.append(Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score"))
     if legend:
@@ -142,7 +148,7 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
 
 
 def draw_segment(ax: Axes, record: Mapping, top: float, height: float, colours: Mapping[str, str], right: bool):
-    """Draws one record as a bar, solid or hatched, with its label."""
+    """Draw one record as a bar, solid if it is right and hatched if not, with its label."""
     start, end = record["segment"]
     colour, alpha = colours.get(record["label"], "#777777"), opacity(score_of(record))
     faces = dict(facecolor=colour, edgecolor="none") if right else dict(
@@ -155,14 +161,15 @@ def draw_segment(ax: Axes, record: Mapping, top: float, height: float, colours: 
     text.width_seconds = end - start
 
 
-def lane_title(name: str, right: Sequence[bool], num_truth: int, is_truth: bool) -> str:
-    if is_truth:
+def lane_title(name: str, right: Sequence[bool], num_truth: int, is_plain: bool) -> str:
+    """Return a lane's name and below it the number of its segments, or of right and wrong ones."""
+    if is_plain:
         return f"{plain(name)}\n{len(right)} segment{'' if len(right) == 1 else 's'}"
     return f"{plain(name)}\n{sum(right)} of {num_truth} found, {len(right) - sum(right)} wrong"
 
 
 def hide_long_labels(ax: Axes) -> None:
-    """Hides the labels that are wider than their segment."""
+    """Hide the labels that are wider than their segment."""
     ax.figure.draw_without_rendering()  # settles the layout
     pixels = ax.transData.transform([(0, 0), (1, 0)])
     per_second = pixels[1, 0] - pixels[0, 0]
@@ -172,7 +179,7 @@ def hide_long_labels(ax: Axes) -> None:
 
 
 def place_legends(ax: Axes, classes: list, meaning: list, per_row: int, height: float) -> None:
-    """Puts two legends, classes and meaning, below the axis label; neither covers anything."""
+    """Put two legends, classes and meaning, below the axis label, where they cover nothing."""
     inches = ax.get_position().height * ax.figure.get_size_inches()[1]
     style = dict(loc="upper center", frameon=False, fontsize=8, handlelength=1.4, columnspacing=1.4, borderpad=0)
     if classes:
@@ -183,7 +190,7 @@ def place_legends(ax: Axes, classes: list, meaning: list, per_row: int, height: 
 
 # ------------------------------------------------------------------------------------------ runs and results
 def training_curves(runs: Mapping[str, Sequence[Mapping]]) -> Figure:
-    """Loss (left) and mAP on the validation subset (right) per epoch, from the rows of each run's log.jsonl."""
+    """Draw loss (left) and validation mAP (right) per epoch, from the rows of each run's log.jsonl."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), layout="constrained")
     plt.close(fig)
     colours = run_colours(["", *runs]) if len(runs) == 1 else run_colours(list(runs))
@@ -204,7 +211,7 @@ def training_curves(runs: Mapping[str, Sequence[Mapping]]) -> Figure:
 
 
 def map_bars(results: Mapping[str, Mapping]) -> Figure:
-    """mAP (%) of each run at each tIoU threshold and on average; a result has `map`, `tiou`, `average_map`."""
+    """Draw each run's mAP (%) at each tIoU threshold and on average; a result has `map`, `tiou`, `average_map`."""
     groups = [f"{t:g}" for t in next(iter(results.values()))["tiou"]] + ["average"]
     values = {name: [100 * v for v in (*r["map"], r["average_map"])] for name, r in results.items()}
     fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
@@ -216,19 +223,20 @@ def map_bars(results: Mapping[str, Mapping]) -> Figure:
 
 
 def per_class(results: Mapping[str, Mapping], classes: Sequence[str]) -> Figure:
-    """AP (%) of each class, mean over the thresholds, per run; a result has `per_class` {label: [AP per tIoU]}."""
-    known = [c for c in classes if any(c in r["per_class"] for r in results.values())]
-    values = {name: [100 * float(np.mean(r["per_class"].get(c, [np.nan]))) for c in known]
+    """Draw each class's AP (%), mean over the thresholds, per run; a result has `per_class` {label: [AP per tIoU]}."""
+    labels = [c for c in classes if any(c in r["per_class"] for r in results.values())]
+    values = {name: [100 * float(np.mean(r["per_class"].get(c, [np.nan]))) for c in labels]
               for name, r in results.items()}
     fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
     plt.close(fig)
-    grouped_bars(ax, [plain(c) for c in known], values, turn=len(known) > 12)
+    grouped_bars(ax, [plain(c) for c in labels], values, turn=len(labels) > 12)
     ax.set(ylabel="AP (%), mean over tIoU")
     return fig
 
 
 def gate_bars(gates: np.ndarray | None, layers: Sequence[int], ranges: Sequence[str]) -> Figure:
-    """How far each adapter's gate is open: `gates` (K, R), K tapped layers by R ranges; None for a model without."""
+    """Draw how far each adapter's gate is open: `gates` (K, R), K layers by R ranges; None for a model without gates.
+    """
     fig, ax = plt.subplots(figsize=(WIDTH, 3.0), layout="constrained")
     plt.close(fig)
     if gates is None or not len(layers):
@@ -245,7 +253,7 @@ def gate_bars(gates: np.ndarray | None, layers: Sequence[int], ranges: Sequence[
 
 def grouped_bars(ax: Axes, groups: Sequence[str], values: Mapping[str, Sequence[float]], *, turn: bool = False,
                  digits: int = 0, colours: Mapping[str, str] | None = None) -> None:
-    """Draws a bar per group and name, its value above it where bars are wide enough; legend above the axes."""
+    """Draw a bar per group and name, its value above it if there is room, and the legend above the axes."""
     colours = colours or (run_colours(["", *values]) if len(values) == 1 else run_colours(list(values)))
     width = 0.8 / max(len(values), 1)
     for i, (name, heights) in enumerate(values.items()):
@@ -260,7 +268,7 @@ def grouped_bars(ax: Axes, groups: Sequence[str], values: Mapping[str, Sequence[
 
 
 def bare(ax: Axes, grid: str = "") -> None:
-    """Removes the frame's top and right, makes ticks small, and draws a faint grid along one axis."""
+    """Remove the frame's top and right, make ticks small, and draw a faint grid along one axis."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8, length=3)
     ax.title.set_fontsize(10)
@@ -270,5 +278,5 @@ def bare(ax: Axes, grid: str = "") -> None:
 
 
 def plain(text: str) -> str:
-    """The text as it is: a $ in a label starts no formula."""
+    """Return the text such that matplotlib shows it as it is: a $ in a label starts no formula."""
     return str(text).replace("$", r"\$")

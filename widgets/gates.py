@@ -1,4 +1,4 @@
-"""The gates of a model over a video and over a data set: which layers, which range, when, for which actions?"""
+"""The widget of a model's gates, over a video and over a data set: which layers, which range, when, for what?"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -10,7 +10,7 @@ from widgets.base import HERE, View, parts, plain_json
 
 
 class Gates(View):
-    """Maps over time of gates, adapter outputs and contributions (|gate| x norm), means by class and length below.
+    """Maps of gates, adapter outputs and contributions (|gate| x norm) over time; below, means by class and length.
 
     gates, norms: (K, R, T) for K blocks (`layers`), R ranges, T snippets with centres `times`, seconds; gates None for
     a model without. norms: size of each adapter's output, as a multiple of the last layer's features. static: the same
@@ -38,7 +38,7 @@ class Gates(View):
     def show(self, gates: np.ndarray | None, norms: np.ndarray | None, times: Sequence[float], *,
              layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",
              profile: Mapping | None = None, classes: Sequence | None = None, lengths: Sequence | None = None) -> None:
-        """Puts another video in place of this one; arguments as in making one."""
+        """Show another video in place of this one; arguments as in making one. Raises ValueError."""
         shape, given = (len(layers), len(ranges), len(times)), {}
         if not (shape[2] and 0 < duration < np.inf):
             raise ValueError(f"{shape[2]} snippets in {duration} seconds; give at least one, and the video's length")
@@ -54,27 +54,27 @@ class Gates(View):
             self.gates, self.norms, self.times = (*(v.tobytes() for v in given.values()),
                                                   np.asarray(times, "<f4").tobytes())
             self.title, self.profile = title, table
-            self.answer = answer(given["gates"], given["norms"], np.asarray(times), self.layers, self.ranges, table)
+            self.answer = summarise(given["gates"], given["norms"], np.asarray(times), self.layers, self.ranges, table)
 
 
 def _table(profile: Mapping, classes: Sequence | None, lengths: Sequence | None, size: int) -> dict:
-    """The profile's rows, {"class", "length": {"names", "gate", "contribution": a list of `size` numbers or None}}."""
-    found = {}
+    """Return the profile's rows, {"class", "length": {"names", "gate", "contribution": lists of `size` numbers}}."""
+    table = {}
     for by, names in (("class", classes or profile["classes"]), ("length", lengths or profile["lengths"])):
-        found[by] = {"names": [*map(str, names), "background"]}
+        table[by] = {"names": [*map(str, names), "background"]}
         for kind, values in profile[f"by_{by}"].items():
             rows = [np.full(size, np.nan) if row is None else np.ravel(row) for row in
                     (*values, profile["background"][kind])]
-            if len(rows) != len(found[by]["names"]) or any(len(row) != size for row in rows):
+            if len(rows) != len(table[by]["names"]) or any(len(row) != size for row in rows):
                 raise ValueError(f"profile by {by} has {len(rows) - 1} rows of {len(rows[0])} numbers for "
                                  f"{len(names)} names and {size} adapters: give that of the same model")
-            found[by][kind] = np.where(np.isfinite(np.array(rows, float)), rows, None).tolist()
-    return found
+            table[by][kind] = np.where(np.isfinite(np.array(rows, float)), rows, None).tolist()
+    return table
 
 
-def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequence, ranges: Sequence,
+def summarise(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequence, ranges: Sequence,
            table: Mapping) -> str:
-    """One sentence: which layers, which range, when, for which actions; (K, R, T) arrays, times in seconds."""
+    """Return one sentence: which layers, which range, when, for which actions; (K, R, T) arrays, times in seconds."""
     if not gates.size:
         return ("This model has no gates. The map shows how much each adapter gives to its fusion." if norms.size else
                 "This model has no gates: it has no adapters, its head sees the last layer alone.")
@@ -86,12 +86,12 @@ def answer(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequ
     block, side = share.sum(1).argmax(), share.sum(0).argmax()
     at = float(times[curve.argmax()])
     when = f"{at:.1f} s" if times[-1] < 120 else str(timedelta(seconds=round(at)))
-    said = (f"Of what the adapters add, most comes from block {layers[block]} ({share.sum(1)[block]:.0%}) and from the "
-            f"{ranges[side]} range ({share.sum(0)[side]:.0%}); in this video most is added around {when}")
+    sentence = (f"Of what the adapters add, most comes from block {layers[block]} ({share.sum(1)[block]:.0%}) and from "
+                f"the {ranges[side]} range ({share.sum(0)[side]:.0%}); in this video most is added around {when}")
     names, rows = (table["class"][key] for key in ("names", "contribution")) if table else ([], [])
     *sums, rest = [None if None in row else (sum(row), name) for name, row in zip(names, rows, strict=True)] or [None]
     if not any(sums):
-        return said + "."
+        return sentence + "."
     (least, quiet), (most, loud) = min(filter(None, sums)), max(filter(None, sums))
-    return (f"{said}; over the data set most for {loud} ({most:.2f} times the last layer), least for {quiet} "
+    return (f"{sentence}; over the data set most for {loud} ({most:.2f} times the last layer), least for {quiet} "
             f"({least:.2f})" + (f", with {rest[0]:.2f} where no action is labelled." if rest else "."))

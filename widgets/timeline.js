@@ -1,7 +1,8 @@
 const ROW = 18, MOST = 90, TITLE = 17; // pixels: a row of a lane, all rows of a lane, its name above it
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3], IDLE = "Click a segment to play it; press ? for the keys.";
 const KEYS = [["Space", "play, pause"], [", .", "one frame back, on"], ["← →", "1 s; with Shift 5 s"],
-  ["0 … 9", "0 to 90 % of the video"], ["n p", "next, previous segment of the lane"], ["↑ ↓", "lane above, below"],
+  ["0 … 9", "0 to 90 % of the video; Home, End: its ends"],
+  ["n p", "next, previous segment of the lane"], ["↑ ↓", "lane above, below"],
   ["e", "next error: wrong prediction, missed action"], ["Enter", "play the selected segment"],
   ["l", "loop the selected segment"], ["+ −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
@@ -13,33 +14,36 @@ const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
-// What is shown of each lane and where: records above the threshold of the classes shown, in the order of time.
+// The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
+// reach the threshold, in order of time.
 function laidOut(model) {
   const least = model.get("min_score") - NUMBER, classes = new Set(model.get("shown_classes"));
+  const hasTruth = model.get("has_truth");
   let top = 0, truth = 0;
   return model.get("lanes").map((name, lane) => {
-    const records = model.get("tracks")[name] ?? [];
+    const records = model.get("tracks")[name] ?? [], isTruth = hasTruth && !lane, judged = hasTruth && lane > 0;
     const shown = records.map((record, index) => ({ record, index, start: record.segment[0], end: record.segment[1] }))
-      .filter(({ record }) => classes.has(record.label) && (!lane || record.score >= least))
+      .filter(({ record }) => classes.has(record.label) && (isTruth || record.score >= least))
       .sort((a, b) => a.start - b.start || a.end - b.end);
     const [right, wrong] = [isRight, isWrong].map((is) => shown.filter(({ record }) => is(record)).length);
     const rows = shown.reduce((most, { record }) => Math.max(most, record.row + 1), 1), from = top + TITLE;
     const high = Math.min(ROW, MOST / rows);
     top = from + rows * high + 4;
-    if (!lane) truth = shown.filter(({ record }) => !record.ambiguous).length;
-    const told = lane ? `${right} of ${truth} found, ${wrong} wrong`
-      : `${truth} segment${truth === 1 ? "" : "s"}`;
-    return { name, lane, shown, rows, high, from, told };
+    const number = shown.filter(({ record }) => !record.ambiguous).length;
+    if (isTruth) truth = number;
+    const told = judged ? `${right} of ${truth} found, ${wrong} wrong` : `${number} segment${number === 1 ? "" : "s"}`;
+    return { name, lane, isTruth, judged, shown, rows, high, from, told };
   });
 }
 
-// Names of the tracks that find this ground truth at the threshold; nothing misses what is ambiguous.
+// Names of the tracks that find this ground truth at the threshold: all of them if it is ambiguous.
 const finders = (model, record) => (record.ambiguous ? model.get("lanes") : Object.entries(record.found ?? {})
   .filter(([, score]) => score >= model.get("min_score") - NUMBER).map(([name]) => name));
 
 // A record in words: what, when, how sure, and why it is right or wrong.
 function described(model, [name, index]) {
   const [first, ...others] = model.get("lanes"), tracks = model.get("tracks"), record = tracks[name]?.[index];
+  const hasTruth = model.get("has_truth");
   if (!record) return "";
   const span = (segment) => segment.map((time) => clock(time, model.get("duration"), 2)).join(" – ");
   const other = tracks[first][record.other], found = finders(model, record);
@@ -55,11 +59,12 @@ function described(model, [name, index]) {
     ambiguous: "Ambiguous: belongs to no class and counts for nothing",
     "left out": `Counts for nothing: it touches an ambiguous stretch${near && `, nearest is ${near}`}`,
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
-  const score = name === first ? "" : `, score ${record.score.toFixed(2)}`;
-  return [`${name}: ${record.label}, ${span(record.segment)}${score}`, why].flat().filter(Boolean).join(". ") + ".";
+  const score = hasTruth && name === first ? "" : `, score ${record.score.toFixed(2)}`;
+  const what = `${name}: ${record.label}, ${span(record.segment)}${score}`;
+  return [what, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
 }
 
-// Average mAP of the shown classes from the threshold on: looked up, as Python's `live_map`.
+// Average mAP of the shown classes at the score threshold, looked up as Python's `live_map` does.
 function lookedUp(model, table) {
   const at = table?.thresholds.findIndex((t) => t >= model.get("min_score") - NUMBER);
   const shown = new Set(model.get("shown_classes")), rows = Object.entries(table?.average ?? {});
@@ -108,7 +113,7 @@ function drawBar(view, c, record, wrong, [x, y, wide, high], theme) {
   c.fillText(record.label, x + (wide - room) / 2, y + high / 2 + 1);
 }
 
-function drawLane(view, c, { name, lane, shown, rows, high, from: top, told }, width, theme) {
+function drawLane(view, c, { name, isTruth, judged, shown, rows, high, from: top, told }, width, theme) {
   const { model, bus: { span } } = view, { x } = scale(span, width), several = view.lanes.length > 1;
   const is = (at, index) => at?.[0] === name && at[1] === index, bold = "600 11px system-ui, sans-serif";
   [c.globalAlpha, c.fillStyle, c.font] = [1, theme.back, bold];
@@ -124,11 +129,12 @@ function drawLane(view, c, { name, lane, shown, rows, high, from: top, told }, w
     if (end < span[0] || start > span[1]) continue;
     const a = Math.max(x(start), -4), wide = Math.max(Math.min(x(end), width + 4) - a, 1.5);
     const box = [a, top + record.row * high, wide, high - Math.min(2, high / 4)];
-    drawBar(view, c, record, lane > 0 && !isRight(record), box, theme);
-    const mine = is(model.get("selected"), index), missed = !lane && several && !finders(model, record).length;
-    if (!mine && !missed && !is(view.hovered, index)) continue;
-    [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, missed && !mine ? theme.ink : theme.accent, mine ? 3 : 2];
-    c.setLineDash(missed && !mine ? [4, 3] : []);
+    drawBar(view, c, record, judged && !isRight(record), box, theme);
+    const isSelected = is(model.get("selected"), index), missed = isTruth && several && !finders(model, record).length;
+    if (!isSelected && !missed && !is(view.hovered, index)) continue;
+    const dashed = missed && !isSelected;
+    [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, dashed ? theme.ink : theme.accent, isSelected ? 3 : 2];
+    c.setLineDash(dashed ? [4, 3] : []);
     c.strokeRect(...box);
     c.setLineDash([]);
   }
@@ -164,7 +170,8 @@ function drawOverview(view) {
 
 // The <video>, or a strip of pictures in its place.
 function player(view) {
-  const { model, bus } = view, stage = element("div", { class: "stage" }), told = element("p", { class: "soft" });
+  const { model, bus } = view, stage = element("div", { class: "stage" });
+  const told = element("p", { class: "soft problem" });
   const video = element("video", { playsinline: true, preload: "auto", tabindex: "-1", "aria-label": "Video" });
   const duration = () => model.get("duration"), frame = () => 1 / (model.get("fps") || 25), urls = [];
   let until = null;
@@ -203,11 +210,12 @@ function player(view) {
     urls.splice(0).forEach((url) => URL.revokeObjectURL(url));
     const { kind, path, message } = model.get("source"), bytes = model.get("video_bytes");
     const root = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}").baseUrl ?? "/";
-    const url = kind === "files" ? `${root}files/${path}`
+    const url = kind === "files" ? `${root}files/${path}` : kind === "link" ? path
       : kind === "bytes" && bytes?.byteLength ? blob(bytes, "video/mp4") : "";
     const asked = kind === "bytes" && !url && model.get("live"); // bytes come when asked for: a notebook keeps none
     if (asked) model.send({ kind: "video" });
     [video.hidden, told.textContent] = [!url, url || asked ? "" : message ?? ""];
+    video.preload = kind === "link" ? "metadata" : "auto"; // a page may link to large files
     if (url) video.src = url;
     else video.removeAttribute("src");
     strip();
@@ -252,16 +260,17 @@ function chooser(view) {
   };
   const next = (items, by) => { // from the selected one where the playhead is in it, else from the playhead
     const [name, index] = model.get("selected") ?? [], [start, end] = view.record()?.segment ?? [];
-    const here = start <= bus.time + 0.05 && bus.time <= end + 0.1;
-    const at = here ? items.findIndex((item) => item.name === name && item.index === index) : -1;
-    const found = at >= 0 ? items[at + by] : by > 0 ? items.find((item) => item.start > bus.time - 1e-6)
+    const isInside = start <= bus.time + 0.05 && bus.time <= end + 0.1;
+    const at = isInside ? items.findIndex((item) => item.name === name && item.index === index) : -1;
+    const target = at >= 0 ? items[at + by] : by > 0 ? items.find((item) => item.start > bus.time - 1e-6)
       : items.findLast((item) => item.start < bus.time + 1e-6);
-    if (found) go([found.name, found.index]);
+    if (target) go([target.name, target.index]);
     else view.say(items.length ? `No ${by > 0 ? "later" : "earlier"} one.` : "None is shown.");
   };
   const named = ({ name }, shown) => shown.map(({ index, start }) => ({ name, index, start }));
   const step = (by) => next(named(lane(), lane().shown), by);
   const error = () => { // of the track that was last looked at
+    if (!model.get("has_truth")) return;
     const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
     const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
     const wrong = track?.shown.filter(({ record }) => isWrong(record)) ?? [];
@@ -270,8 +279,8 @@ function chooser(view) {
   const beside = (by) => {
     const to = view.lanes[clamp(lane().lane + by, 0, view.lanes.length - 1)];
     const far = ({ start }) => Math.abs(start - bus.time);
-    const found = to.shown.reduce((best, item) => (best && far(best) <= far(item) ? best : item), null);
-    if (found) return go([to.name, found.index]);
+    const nearest = to.shown.reduce((best, item) => (best && far(best) <= far(item) ? best : item), null);
+    if (nearest) return go([to.name, nearest.index]);
     view.lane = to.lane;
     view.set({ selected: null });
     view.say(`${to.name}: none is shown.`);
@@ -279,9 +288,9 @@ function chooser(view) {
   const under = (x, y) => {
     const place = view.lanes.find(({ from, rows, high }) => y >= from && y < from + rows * high);
     const row = place && Math.floor((y - place.from) / place.high), { time } = scale(bus.span, view.canvas.clientWidth);
-    const found = place?.shown.findLast(({ record, start, end }) => record.row === row && start <= time(x + 2)
+    const hit = place?.shown.findLast(({ record, start, end }) => record.row === row && start <= time(x + 2)
       && end >= time(x - 2));
-    return found ? [place.name, found.index] : null;
+    return hit ? [place.name, hit.index] : null;
   };
   return { go, step, error, beside, under };
 }
@@ -350,10 +359,11 @@ function settings(view) {
     tables();
     classes();
   };
-  return { nodes: [element("div", { class: "row" }, least.node, sigma.node, progress), chips, maps], fill, hear };
+  const sliders = element("div", { class: "row sliders" }, least.node, sigma.node, progress);
+  return { nodes: [sliders, chips, maps], fill, hear };
 }
 
-// The strip of the whole video: its window is dragged, its ends are pulled, a click elsewhere takes it there.
+// The overview of the whole video with a window, the visible span: drag it, pull its ends, or click elsewhere.
 function overview(view) {
   const { model, bus } = view, pane = element("div", { class: "pane" }), head = element("div", { class: "head" });
   view.overview = element("canvas", { "aria-hidden": "true" });
@@ -404,7 +414,8 @@ function actions(view, choose, loop, help) {
     Enter: () => view.record() && choose.go(model.get("selected"), true), z: () => zoom(0.5), x: () => zoom(2),
     f: () => bus.zoom(0, duration()), PageUp: () => pan(-0.5), PageDown: () => pan(0.5), "+": () => faster(1),
     "=": () => faster(1), "-": () => faster(-1), m: () => { video.muted = !video.muted; },
-    "?": () => { help.hidden = !help.hidden; }, Escape: () => { help.hidden = true; } };
+    Home: () => go(0), End: () => go(duration()), "?": () => { help.hidden = !help.hidden; },
+    Escape: () => { help.hidden = true; } };
 }
 
 function render({ model, el }) {
@@ -426,8 +437,8 @@ function render({ model, el }) {
   view.canvas = element("canvas", { "aria-hidden": "true" });
   const pane = view.pane = element("div", { class: "lanes", tabindex: "0", role: "listbox", "aria-label": "Segments",
     "aria-activedescendant": option.id }, view.canvas, head, option);
-  const row = element("div", { class: "row" }, view.button, time, button("next error",
-    "wrong prediction or missed action (e)", choose.error), loop, speed,
+  const error = button("next error", "wrong prediction or missed action (e)", choose.error);
+  const row = element("div", { class: "row" }, view.button, time, error, loop, speed,
   button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }));
   const legend = element("p", { class: "soft legend" });
   const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title,
@@ -460,8 +471,12 @@ function render({ model, el }) {
     root.setAttribute("aria-label", model.get("title") || "Timeline");
     speed.value = model.get("speed");
     loop.setAttribute("aria-pressed", String(model.get("loop")));
-    legend.textContent = `full: right · hatched: wrong${view.lanes.some(({ shown }) => shown.some(({ record }) =>
-      isVoid(record))) ? " · empty: counts for nothing" : ""} · dashed outline: missed by all · fainter: lower score`;
+    const judged = model.get("has_truth"), ignored = view.lanes.some(({ shown }) => shown.some(({ record }) =>
+      isVoid(record)));
+    error.hidden = !judged;
+    legend.textContent = [judged && "full: right", judged && "hatched: wrong", ignored && "empty: counts for nothing",
+      judged && "dashed outline: missed by all", "fainter: lower score"].filter(Boolean).join(" · ");
+    pane.setAttribute("aria-label", `Segments; ${view.lanes.map(({ name, told }) => `${name}: ${told}`).join("; ")}`);
     options.fill();
     told();
     drawAll();
@@ -482,7 +497,7 @@ function render({ model, el }) {
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
     "change:selected": () => { chosen(); reveal(); } };
   for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "duration", "title", "loop",
-    "sigma", "suppressible"]) heard[`change:${name}`] = later;
+    "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   el.append(root);
   indent();

@@ -1,4 +1,4 @@
-"""The timeline: a video and under it lanes of ground truth and predictions, judged and scored live."""
+"""The timeline widget: a video and under it lanes of ground truth and predictions, judged and scored live."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,23 @@ from widgets.share import strip, video_source
 from widgets.verdicts import judged, label_of
 
 
+def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
+    """Return the tracks, each record with its `score` and `row` in the lane; without ground truth none is judged."""
+    return {name: [{**r, "score": score, "row": row} for r, score, row in zip(
+        records, map(figures.score_of, records), figures.stack_rows(records), strict=True)]
+            for name, records in tracks.items()}
+
+
 class Timeline(View):
-    """A video and its segments: `tracks` is {name: [{"segment": [start, end], "label", "score"}]}, truth first.
+    """A video with its segments: `tracks` is {name: [{"segment": [start, end], "label", "score"}]}, truth first.
 
     video: path of the file, or None. duration: of the video, seconds. fps: frames per second, for steps of a frame.
     classes: labels in the order that fixes their colours. ap: {track: {"video": table, "data": table}} for the live
     mAP; a table is {"thresholds": [0, 0.01, ...], "average": {label: [average AP of the records with score >= it]}}.
     rescore: {track: f}, soft-NMS with another sigma: f(sigma, video_id) -> {"records", "table"} of this video,
     f(sigma, None, progress=g) -> {"table"} of the data set, g(done, total). frames: times in seconds -> JPEG bytes,
-    a strip of pictures where the video cannot be shown.
+    a strip of pictures where the video cannot be shown. has_truth: False where all tracks are predictions and none is
+    right or wrong.
 
     Traits. source, video_bytes, poster: the video, as `widgets.share` gets it to the browser. lanes: names from the
     top. tracks: as given, and of each record what `widgets.verdicts.judged` adds. colours: {label: #rrggbb}.
@@ -36,22 +44,24 @@ class Timeline(View):
     tracks, ap, colours = Dict().tag(sync=True), Dict().tag(sync=True), Dict().tag(sync=True)
     duration, fps = Float(1.0).tag(sync=True), Float(None, allow_none=True).tag(sync=True)
     tiou, min_score = Float(0.5).tag(sync=True), Float(0.25).tag(sync=True)
+    has_truth = Bool(True).tag(sync=True)
     shown_classes, selected = List(Unicode()).tag(sync=True), List(None, allow_none=True).tag(sync=True)
     sigma, suppressible = Float(0.5).tag(sync=True), Bool(False).tag(sync=True)
     speed, loop = Float(1.0).tag(sync=True), Bool(False).tag(sync=True)
 
     def __init__(self, video, tracks, *, duration, fps=None, classes=None, title="", tiou=0.5, min_score=0.25,
-                 ap=None, rescore=None, sigma=0.5, frames=None, video_id="") -> None:
+                 ap=None, rescore=None, sigma=0.5, frames=None, video_id="", has_truth=True) -> None:
         super().__init__()
         self.on_msg(self._answer)
         self.show(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
-                  min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id)
+                  min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
+                  has_truth=has_truth)
 
     def show(self, video: str | Path | None, tracks: Mapping, *, duration: float, fps: float | None = None,
              classes: Sequence[str] | None = None, title: str = "", tiou: float = 0.5, min_score: float = 0.25,
              ap: Mapping | None = None, rescore: Mapping[str, Callable] | None = None, sigma: float = 0.5,
-             frames: Callable | None = None, video_id: str = "") -> None:
-        """Puts another video in place of this one; arguments as in making one. Raises ValueError."""
+             frames: Callable | None = None, video_id: str = "", has_truth: bool = True) -> None:
+        """Show another video in place of this one; arguments as in making one. Raises ValueError."""
         if not tracks or not (math.isfinite(duration) and duration > 0):
             raise ValueError(f"{len(tracks)} tracks over {duration} seconds; give at least one track (the first is the "
                              "ground truth, its list may be empty) and the duration of the video in seconds")
@@ -68,20 +78,21 @@ class Timeline(View):
             self.tiou, self.min_score, self.sigma, self.duration = map(float, (tiou, min_score, sigma, duration))
             self.title, self.fps, self.current_time, self.span = title, fps and float(fps), 0.0, [0.0, self.duration]
             self.shown_classes, self.colours = list(self.classes), figures.class_colours(self.classes)
-            self.lanes, self.tracks = list(given), judged(given, tiou)
+            self.has_truth, self.lanes = bool(has_truth), list(given)
+            self.tracks = judged(given, tiou) if has_truth else unjudged(given)
             self.suppressible, self.ap = bool(self.rescore), ap
             (self.source, self._bytes), self.video_bytes = video_source(video), b""  # until a browser asks
             self.poster = strip(self) if self.source["kind"] == "none" else []
 
     @observe("tiou")
     def _judge_again(self, _change: Mapping) -> None:
-        self.tracks = judged(self.tracks, self.tiou) if self.tracks else {}
+        self.tracks = judged(self.tracks, self.tiou) if self.tracks and self.has_truth else self.tracks
 
     @property
     def selected_record(self) -> dict | None:
-        """The selected segment's record, with its verdict."""
+        """The selected segment's record, with its verdict, or None."""
         name, index = self.selected or ("", 0)
-        return next(map(dict, self.tracks.get(name, ())[index:]), None)  # None, too, where others took its place
+        return next(map(dict, self.tracks.get(name, ())[index:]), None)  # None, too, if fewer took its track's place
 
     @property
     def frame(self) -> int | None:
@@ -91,36 +102,36 @@ class Timeline(View):
     @property
     def live_map(self) -> dict[str, dict[str, float | None]]:
         """{track: {"video", "data"}}: average mAP (0..1) of the shown classes from the score threshold on, or None."""
-        return {name: {kind: self._looked_up(tables.get(kind)) for kind in ("video", "data")}
+        return {name: {kind: self._look_up(tables.get(kind)) for kind in ("video", "data")}
                 for name, tables in self.ap.items()}
 
-    def _looked_up(self, table: Mapping | None) -> float | None:
+    def _look_up(self, table: Mapping | None) -> float | None:
         at = next((i for i, t in enumerate((table or {}).get("thresholds", ())) if t >= self.min_score - 1e-9), -1)
         values = [row[at] for label, row in table["average"].items() if label in self.shown_classes] if table else []
         return sum(values) / len(values) if values else None
 
     def suppress(self, sigma: float, data_set: bool = True) -> None:
-        """Runs soft-NMS with this sigma again: of this video's tracks, and for the mAP of the whole data set."""
-        done = {name: plain_json(dict(f(sigma, self.video_id))) for name, f in self.rescore.items()}
-        tables = {name: {"video": found["table"], "data": None} for name, found in done.items()}
+        """Run soft-NMS again with this sigma, for this video and, if `data_set`, for the mAP of the whole data set."""
+        results = {name: plain_json(dict(f(sigma, self.video_id))) for name, f in self.rescore.items()}
+        tables = {name: {"video": found["table"], "data": None} for name, found in results.items()}
         self.selected = None
         with self.hold_sync():
             self.sigma, self.ap = sigma, self.ap | tables
-            self.tracks = judged(self.tracks | {name: found["records"] for name, found in done.items()}, self.tiou)
+            self.tracks = judged(self.tracks | {name: found["records"] for name, found in results.items()}, self.tiou)
         for i, (name, f) in enumerate(self.rescore.items() if data_set else ()):
             told = lambda n, of, i=i: self.send(  # noqa: E731
                 {"kind": "progress", "done": (i + n / max(of, 1)) / len(self.rescore)})
             self.ap = self.ap | {name: tables[name] | {"data": plain_json(f(sigma, None, progress=told)["table"])}}
 
     def figure(self) -> Figure:
-        """The lanes as they are shown, all of the video, as a matplotlib figure; without what counts for nothing."""
+        """Return the lanes of the whole video, as they are shown, as a matplotlib figure; without ignored segments."""
         shown = {name: [r for r in self.tracks[name] if r["label"] in self.shown_classes
-                        and r["verdict"] not in ("ambiguous", "left out")] for name in self.lanes}
+                        and r.get("verdict") not in ("ambiguous", "left out")] for name in self.lanes}
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
-                                title=self.title)
+                                title=self.title, has_truth=self.has_truth)
 
     def save(self, path: str | Path) -> Path:
-        """The path of that figure as a .png, .svg or .pdf file. Raises ValueError for another ending."""
+        """Save that figure as a .png, .svg or .pdf file and return its path. Raises ValueError for another ending."""
         if Path(path).suffix.lower() not in {".png", ".svg", ".pdf"}:
             raise ValueError(f"{path}: expected a name that ends in .png, .svg or .pdf; for a page use to_html")
         self.figure().savefig(path, dpi=200, bbox_inches="tight")

@@ -1,4 +1,4 @@
-"""Figures of ablations: matplotlib for keeping, plotly for exploring. Knows data frames and dicts only.
+"""Draw figures of ablations: matplotlib for keeping, plotly for exploring. Takes data frames and dicts only.
 
 A frame has one row per run: its settings in columns, `average_map` and `val_map` as fractions, what it cost, `status`.
 Figures show percent or points of mAP. Runs that failed have no numbers; they are left out, never drawn as zero.
@@ -23,14 +23,15 @@ GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A7F1C", "#7A5195", "#56
 
 
 # ------------------------------------------------------------------------------------------ pure functions
-def places(values: pd.Series) -> list:
-    """The different values of a column: numbers in order, anything else as it first appears."""
-    found = list(values.dropna().unique())
-    return sorted(found) if all(isinstance(v, int | float | np.number) for v in found) else found
+def list_values(column: pd.Series) -> list:
+    """Return the different values of a column: numbers in order, anything else as it first appears."""
+    values = list(column.dropna().unique())
+    return sorted(values) if all(isinstance(v, int | float | np.number) for v in values) else values
 
 
-def front(costs: Sequence[int | float] | np.ndarray, gains: Sequence[int | float] | np.ndarray) -> list[int]:
-    """Indices of the points that none beats: no other costs at most as much and gains at least as much; by cost."""
+def find_front(costs: Sequence[int | float] | np.ndarray, gains: Sequence[int | float] | np.ndarray) -> list[int]:
+    """Return the indices of the Pareto front by cost: no other point costs at most as much and gains at least as much.
+    """
     best, kept = -np.inf, []
     for i in sorted(range(len(costs)), key=lambda i: (costs[i], -gains[i])):
         if gains[i] > best:
@@ -39,14 +40,15 @@ def front(costs: Sequence[int | float] | np.ndarray, gains: Sequence[int | float
     return kept
 
 
-def beside(frame: pd.DataFrame, base: Mapping[str, object], *free: str) -> pd.DataFrame:
-    """The runs whose settings are those of `base` {column: value}, but for the columns in `free`."""
+def restrict(frame: pd.DataFrame, base: Mapping[str, object], *free: str) -> pd.DataFrame:
+    """Return the runs whose settings are those of `base` {column: value}, except in the columns `free`."""
     fixed = [name for name in base if name not in free]
-    return frame[[all(said(row[name]) == said(base[name]) for name in fixed) for row in frame.to_dict("records")]]
+    rows = frame.to_dict("records")
+    return frame[[all(as_text(row[name]) == as_text(base[name]) for name in fixed) for row in rows]]
 
 
-def said(value: object) -> str:
-    """A setting's value in few characters: 4.0 as 4, a list as its text, None as tables have it (NaN) as None."""
+def as_text(value: object) -> str:
+    """Return a setting's value in few characters: 4.0 as 4, a list as its text, NaN (a table's None) as None."""
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
         return "None" if np.isnan(value) else f"{value:.12g}"
     return plain(value)
@@ -54,12 +56,12 @@ def said(value: object) -> str:
 
 # ------------------------------------------------------------------------------------------ for keeping
 def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) -> Figure:
-    """mAP (%) at every pair of settings, a panel per column of `values` {column: title}: the mean over its runs.
+    """Draw the mean mAP (%) over the runs of every pair of settings, a panel per column of `values` {column: title}.
 
     Below the mean of several runs: their standard deviation. A place without a finished run is hatched. Each panel
     has its own range of colours.
     """
-    xs, ys = places(frame[x]), places(frame[y])
+    xs, ys = list_values(frame[x]), list_values(frame[y])
     fig, axes = plt.subplots(1, len(values), figsize=(WIDTH, 0.62 * len(ys) + 1.2), squeeze=False, sharey=True,
                              layout="constrained")
     plt.close(fig)
@@ -71,15 +73,15 @@ def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) ->
         low, high = (np.nanmin(mean), np.nanmax(mean)) if np.isfinite(mean).any() else (0, 1)
         draw_cells(ax, mean, texts, Normalize(low - (high - low) / 2 - 0.5, high + (high - low) / 4 + 0.5), "Blues")
         ax.set(xlabel=x, title=title)
-        ax.set_xticks(range(len(xs)), [said(v) for v in xs])
+        ax.set_xticks(range(len(xs)), [as_text(v) for v in xs])
         bare(ax)
     axes[0, 0].set(ylabel=y)
-    axes[0, 0].set_yticks(range(len(ys)), [said(v) for v in ys])
+    axes[0, 0].set_yticks(range(len(ys)), [as_text(v) for v in ys])
     return fig
 
 
 def draw_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], norm: Normalize, colours: str) -> None:
-    """Draws a matrix as coloured cells, each with its text; hatched where it has no value."""
+    """Draw a matrix as coloured cells, each with its text; hatched where it has no value."""
     shade = plt.get_cmap(colours)
     for (row, column), value in np.ndenumerate(values):
         missing = bool(np.isnan(value))
@@ -91,10 +93,10 @@ def draw_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], nor
 
 
 def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str) -> Figure:
-    """How many points of mAP each setting gains over the baseline, one panel per kind of interval {kind: title}.
+    """Draw how many points of mAP each setting gains over the baseline, a panel per kind of interval {kind: title}.
 
     rows: `axis`, `setting`, `difference` and, for each kind, `<kind>_low` and `<kind>_high`, all in points; an
-    interval that cannot be told is NaN. A dot is full where the interval leaves zero out, else hollow.
+    interval that is not known is NaN. A dot is full where the interval leaves zero out, else hollow.
     """
     axes_names = list(dict.fromkeys(rows["axis"]))
     colours = {name: GROUPS[i % len(GROUPS)] for i, name in enumerate(axes_names)}
@@ -106,17 +108,17 @@ def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str
         ax.axvline(0, color=INK, linewidth=0.8)
         lows, highs = (rows[f"{kind}_{end}"].to_numpy(float) for end in ("low", "high"))
         for top, name, middle, low, high in zip(tops, rows["axis"], rows["difference"], lows, highs, strict=True):
-            known = np.isfinite(low) and np.isfinite(high)
-            if known:
+            has_interval = np.isfinite(low) and np.isfinite(high)
+            if has_interval:
                 ax.plot([low, high], [top, top], color=colours[name], linewidth=2, solid_capstyle="butt")
-            clear = known and (low > 0 or high < 0)
+            excludes_zero = has_interval and (low > 0 or high < 0)
             ax.plot([middle], [top], "o", color=colours[name], markersize=6,
-                    markerfacecolor=colours[name] if clear else "white", markeredgewidth=1.4)
+                    markerfacecolor=colours[name] if excludes_zero else "white", markeredgewidth=1.4)
         ax.set(title=title, xlabel=f"points of average mAP over {plain(baseline)}")
         ax.update_datalim([(-0.5, tops[0] if len(tops) else 0), (0.5, 0)])  # less is nothing
         ax.autoscale_view()
         bare(ax, grid="x")
-    labels = [f"{plain(a)} = {said(s)}" for a, s in zip(rows["axis"], rows["setting"], strict=True)]
+    labels = [f"{plain(a)} = {as_text(s)}" for a, s in zip(rows["axis"], rows["setting"], strict=True)]
     panels[0, 0].set_yticks(tops, labels)
     panels[0, 0].set_ylim(tops.max(initial=0) + 0.7, -0.7)
     marks = [Line2D([], [], marker="o", color="#777777", markeredgewidth=1.4, label="interval without 0"),
@@ -128,31 +130,31 @@ def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str
 
 def length_panels(parts: pd.DataFrame, x: str, *, baseline: Mapping[str, float] | None = None,
                   name: str = "head only") -> Figure:
-    """AP (%) of instances of each length against one setting, a panel per length that has any.
+    """Draw the AP (%) of instances of each length against one setting, a panel per length that has any.
 
     parts: a row per run and length with columns `x`, `length`, `above` and `up_to` (seconds), `num_ground_truth`,
     `average_map`. The line is the mean over runs, faint dots are the runs. baseline: AP of another model per length,
     dashed, called `name`.
     """
-    known = parts.dropna(subset=["average_map"]).sort_values("above", kind="stable")
-    ordered = pd.api.types.is_numeric_dtype(known[x])  # else a line would join what has no order
-    xs, shown = places(known[x]), known.drop_duplicates("length").to_dict("records")
+    scored = parts.dropna(subset=["average_map"]).sort_values("above", kind="stable")
+    ordered = pd.api.types.is_numeric_dtype(scored[x])  # else a line would join what has no order
+    xs, shown = list_values(scored[x]), scored.drop_duplicates("length").to_dict("records")
     fig, axes = plt.subplots(1, max(len(shown), 1), figsize=(WIDTH, 3.0), squeeze=False, sharey=True,
                              layout="constrained")
     plt.close(fig)
-    for ax, one in zip(axes[0], shown, strict=False):
-        mine = known[known["length"] == one["length"]]
-        few, many = mine["num_ground_truth"].min(), mine["num_ground_truth"].max()
-        length, most = one["length"], f"to {one['up_to']:g} s" if np.isfinite(one["up_to"]) else "s and more"
-        title = f"{plain(length)}: {one['above']:g} {most}\n{few if few == many else f'{few} to {many}'} actions"
-        at = mine[x].map(xs.index)
-        ax.plot(at, 100 * mine["average_map"], "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
-        mean = 100 * mine["average_map"].groupby(at).mean()
+    for ax, first in zip(axes[0], shown, strict=False):
+        rows = scored[scored["length"] == first["length"]]
+        few, many = rows["num_ground_truth"].min(), rows["num_ground_truth"].max()
+        length, most = first["length"], f"to {first['up_to']:g} s" if np.isfinite(first["up_to"]) else "s and more"
+        title = f"{plain(length)}: {first['above']:g} {most}\n{few if few == many else f'{few} to {many}'} actions"
+        at = rows[x].map(xs.index)
+        ax.plot(at, 100 * rows["average_map"], "o", color=PALETTE[0], alpha=0.35, markersize=4, markeredgewidth=0)
+        mean = 100 * rows["average_map"].groupby(at).mean()
         ax.plot(mean.index, mean, "o-" if ordered else "o", color=PALETTE[0], label="mean, and each run")
         if baseline is not None and length in baseline:
             ax.axhline(100 * baseline[length], color="#777777", linestyle="--", label=plain(name))
         ax.set(xlabel=x, title=title, xlim=(-0.4, len(xs) - 0.6))
-        ax.set_xticks(range(len(xs)), [said(v) for v in xs])
+        ax.set_xticks(range(len(xs)), [as_text(v) for v in xs])
         bare(ax, grid="y")
     axes[0, 0].set(ylabel="AP (%)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -161,46 +163,46 @@ def length_panels(parts: pd.DataFrame, x: str, *, baseline: Mapping[str, float] 
 
 
 def gate_maps(gates: pd.DataFrame) -> Figure:
-    """How far each gate is open in each setting, a panel per range, a column per tapped block; the mean over runs.
+    """Draw how far each gate is open in each setting (mean over runs), a panel per range, a column per tapped block.
 
-    gates: columns `setting`, `range`, `block`, `gate`. Blue adds the adapter, red takes it away, white is closed,
-    hatched: no such adapter.
+    gates: columns `setting`, `range`, `block`, `gate`. Blue: the adapter's output is added; red: it is subtracted;
+    white: the gate is closed; hatched: there is no such adapter.
     """
-    settings, blocks, ranges = (places(gates[name]) for name in ("setting", "block", "range"))
+    settings, blocks, ranges = (list_values(gates[name]) for name in ("setting", "block", "range"))
     fig, axes = plt.subplots(1, max(len(ranges), 1), figsize=(WIDTH, 0.3 * len(settings) + 1.1), squeeze=False,
                              sharey=True, layout="constrained")
     plt.close(fig)
     most = max(float(gates["gate"].abs().max()), 1e-3) if len(gates) else 1.0
     for ax, kind in zip(axes[0], ranges, strict=False):
-        mine = gates[gates["range"] == kind].groupby(["setting", "block"])["gate"].mean().unstack()
-        values = mine.reindex(index=settings, columns=blocks).to_numpy(float)
+        means = gates[gates["range"] == kind].groupby(["setting", "block"])["gate"].mean().unstack()
+        values = means.reindex(index=settings, columns=blocks).to_numpy(float)
         texts = [["" if np.isnan(v) else f"{v:.2f}" for v in row] for row in values]
         draw_cells(ax, values, texts, TwoSlopeNorm(0, -most, most), "RdBu")
         ax.set(xlabel="tapped block", title=f"{kind} range")
-        ax.set_xticks(range(len(blocks)), [said(b) for b in blocks])
+        ax.set_xticks(range(len(blocks)), [as_text(b) for b in blocks])
         bare(ax)
-    axes[0, 0].set_yticks(range(len(settings)), [said(s) for s in settings])
+    axes[0, 0].set_yticks(range(len(settings)), [as_text(s) for s in settings])
     return fig
 
 
 def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value: str = "average_map",
                 order: Sequence | None = None) -> Figure:
-    """mAP (%) against each cost {column: axis title}, one point per value of `by`, the mean over its runs.
+    """Draw mAP (%) against each cost {column: axis title}, one point per value of `by`: the mean over its runs.
 
-    Whiskers go from the least to the most of its runs. The line joins what nothing beats: cheaper and at least as
-    good. Costs are on a logarithmic axis. order: all values of `by`, the first, a baseline, is grey.
+    Whiskers go from its worst to its best run. The line is the Pareto front: what no cheaper value beats. Costs are
+    on a logarithmic axis. order: all values of `by`; the first one, a baseline, is grey.
     """
-    known = frame.dropna(subset=[value])
-    here = set(known[by])
-    colours = run_colours(places(known[by]) if order is None else order)
-    names = [name for name in colours if name in here]
+    finished = frame.dropna(subset=[value])
+    present = set(finished[by])
+    colours = run_colours(list_values(finished[by]) if order is None else order)
+    names = [name for name in colours if name in present]
     fig, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 3.3), squeeze=False, sharey=True, layout="constrained")
     plt.close(fig)
     for ax, (column, title) in zip(axes[0], costs.items(), strict=True):
-        groups = known.dropna(subset=[column]).groupby(by)
+        groups = finished.dropna(subset=[column]).groupby(by)
         drawn = [name for name in names if name in groups.groups]
         x, y = (groups[c].mean().reindex(drawn).to_numpy(float) * scale for c, scale in ((column, 1), (value, 100)))
-        best = front(x, y)
+        best = find_front(x, y)
         ax.plot(x[best], y[best], color=FAINT, linewidth=1.2, zorder=1)
         for i, name in enumerate(drawn):
             runs = 100 * groups[value].get_group(name)
@@ -212,14 +214,14 @@ def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value
         bare(ax, grid="y")
         log_axis(ax)
     axes[0, 0].set(ylabel="average mAP (%)")
-    marks = [Line2D([], [], marker="o", linestyle="", color=colours[name], label=said(name)) for name in names]
+    marks = [Line2D([], [], marker="o", linestyle="", color=colours[name], label=as_text(name)) for name in names]
     marks += [Line2D([], [], marker="s", linestyle="", color="#777777", markerfacecolor="white", label="beaten")]
     fig.legend(handles=marks, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
     return fig
 
 
 def cost_bars(costs: Mapping[str, float], unit: str) -> Figure:
-    """One bar per name on a logarithmic axis, its value and how many times the first one's at its end.
+    """Draw one bar per name on a logarithmic axis, at its end its value and how many times the first one's it is.
 
     A name with a comma, as in "full, checkpointing", has the colour of what stands before it, and a hatch.
     """
@@ -238,7 +240,7 @@ def cost_bars(costs: Mapping[str, float], unit: str) -> Figure:
 
 
 def log_axis(ax: Axes) -> None:
-    """Makes the horizontal axis logarithmic, with at most six numbers on it, as in 500k."""
+    """Make the horizontal axis logarithmic, with at most six numbers on it, as in 500k."""
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
@@ -254,23 +256,25 @@ def log_axis(ax: Axes) -> None:
 
 # ------------------------------------------------------------------------------------------ for exploring
 def explore(frame: pd.DataFrame, fields: Sequence[str], *, value: str = "average_map") -> go.Figure:
-    """Every finished run as a dot (mAP in %), a menu chooses which of `fields` is the horizontal axis.
+    """Draw every finished run as a dot (mAP in %); a menu chooses which of `fields` is the horizontal axis.
 
-    Hovering tells the run's name and all of `fields`. Colour and symbol are the seed.
+    Hovering shows the run's name and all of `fields`. Colour and symbol are the seed.
     """
-    known = frame.dropna(subset=[value]).reset_index(drop=True)
-    seeds = places(known["seed"])
-    orders = {field: [said(v) for v in places(known[field])] for field in fields}
-    told = ["<br>".join([str(row["run"]), *(f"{f} = {said(row[f])}" for f in fields)]) for _, row in known.iterrows()]
+    finished = frame.dropna(subset=[value]).reset_index(drop=True)
+    seeds = list_values(finished["seed"])
+    orders = {field: [as_text(v) for v in list_values(finished[field])] for field in fields}
+    hover_texts = ["<br>".join([str(row["run"]), *(f"{f} = {as_text(row[f])}" for f in fields)])
+                   for row in finished.to_dict("records")]
     fig = go.Figure()
     for i, seed in enumerate(seeds):
-        mine = known.index[known["seed"] == seed]
-        fig.add_scatter(x=[said(v) for v in known.loc[mine, fields[0]]], y=(100 * known.loc[mine, value]).tolist(),
-                        mode="markers", name=f"seed {said(seed)}", text=[told[j] for j in mine],
+        rows = finished.index[finished["seed"] == seed]
+        fig.add_scatter(x=[as_text(v) for v in finished.loc[rows, fields[0]]],
+                        y=(100 * finished.loc[rows, value]).tolist(),
+                        mode="markers", name=f"seed {as_text(seed)}", text=[hover_texts[j] for j in rows],
                         hovertemplate="%{y:.1f}<br>%{text}<extra></extra>",
                         marker={"size": 10, "color": GROUPS[i % len(GROUPS)], "symbol": i % 8, "opacity": 0.75})
     buttons = [{"label": field, "method": "update", "args": [
-        {"x": [[said(v) for v in known.loc[known["seed"] == seed, field]] for seed in seeds]},
+        {"x": [[as_text(v) for v in finished.loc[finished["seed"] == seed, field]] for seed in seeds]},
         {"xaxis.title.text": field, "xaxis.categoryarray": orders[field]}]} for field in fields]
     fig.update_layout(
         template="plotly_white", height=420, width=900, margin={"t": 60, "b": 50, "l": 60, "r": 20},

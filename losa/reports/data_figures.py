@@ -1,6 +1,6 @@
-"""Static figures (matplotlib) of the data: pixels, seconds, the time grid, windows and training targets.
+"""Draw static figures (matplotlib) of the data: frames, segments, the time grid, windows and training targets.
 
-Records and colours as in `widgets.figures`. Nothing here computes a grid or a target: all of it comes in as arrays.
+Records and colours are as in `widgets.figures`. No grid or target is computed here: they are given as arrays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ NONE, PAD, BAND = "#ECECEC", "#C8C8C8", "#BDBDBD"  # a valid place without an ac
 
 def filmstrip(read: Callable, timestamps: np.ndarray, records: Sequence[Mapping], span: tuple[float, float], *,
               classes: Sequence[str], title: str = "", num: int = 12) -> Figure:
-    """`num` evenly spaced frames between two times, in seconds, above the segments they fall into.
+    """Draw `num` evenly spaced frames between two times, in seconds, above the segments they fall into.
 
     read: a function from indices to frames (n, H, W, 3) uint8. timestamps: when each frame of the video is shown.
     """
@@ -52,7 +52,7 @@ def filmstrip(read: Callable, timestamps: np.ndarray, records: Sequence[Mapping]
 
 # ------------------------------------------------------------------------------------------ statistics
 def durations(seconds: Mapping[str, Sequence[Number] | np.ndarray], classes: Sequence[str]) -> Figure:
-    """How long the instances of each class are (a dot each, the bar is the median) and how many there are."""
+    """Draw how long the instances of each class are (a dot each, the bar is the median) and how many there are."""
     fig, ax = plt.subplots(figsize=(WIDTH, 0.32 * len(classes) + 0.8), layout="constrained")
     plt.close(fig)
     colours = class_colours(classes)
@@ -69,7 +69,7 @@ def durations(seconds: Mapping[str, Sequence[Number] | np.ndarray], classes: Seq
 
 
 def length_levels(lengths: Sequence[Number] | np.ndarray, levels: Sequence[int], num_levels: int) -> Figure:
-    """A histogram of segment lengths in seconds, each coloured by the pyramid level that has to find it; -1: none."""
+    """Draw a histogram of segment lengths (s), coloured by the pyramid level that has to find them; -1: no level."""
     lengths, levels = np.asarray(lengths, float), np.asarray(levels, int)
     fig, ax = plt.subplots(figsize=(WIDTH, 2.6), layout="constrained")
     plt.close(fig)
@@ -97,11 +97,11 @@ def length_levels(lengths: Sequence[Number] | np.ndarray, levels: Sequence[int],
 def time_grid(record: Mapping, *, fps: Number, clip: Number, tubelet: Number, snippets: Sequence[Number] | np.ndarray,
               points: tuple, positive: Sequence[bool] | np.ndarray, margin: Number,
               classes: Sequence[str]) -> Figure:
-    """One real segment, and `margin` seconds around it, laid over every division of time; all numbers in seconds.
+    """Draw one segment, with `margin` seconds around it, over frames, clips, tubelets, snippets and points.
 
-    fps: frames a second. clip, tubelet: how long one is, the first begins at 0. snippets: the time of each.
-    points: of all levels' points their times (P), strides (P) and the ranges (P, 2) in which a segment's farther
-    boundary must lie. positive (P): which of them have to find a segment.
+    All numbers are seconds but for fps. clip, tubelet: the length of one; the first begins at 0. snippets: the time of
+    each. points: for the points of all levels their times (P), strides (P) and the ranges (P, 2) in which a segment's
+    farther boundary must lie. positive (P): which of them have to find a segment.
     """
     points, strides, ranges = map(np.asarray, points)
     positive, snippets = np.asarray(positive), np.asarray(snippets)
@@ -122,9 +122,9 @@ def time_grid(record: Mapping, *, fps: Number, clip: Number, tubelet: Number, sn
     draw_boxes(ax, tubelet, tops[3], PALETTE[4], "")
     ax.plot(snippets, np.full(len(snippets), tops[4] + 0.35), "o", color=PALETTE[4], markersize=4.5)
     for top, stride in zip(tops[5:], level_strides, strict=True):
-        here = strides == stride
-        inside = (points[here] > record["segment"][0]) & (points[here] < record["segment"][1])
-        draw_level(ax, record, points[here], ranges[here][0], positive[here] & inside, top, colour)
+        at_level = strides == stride
+        inside = (points[at_level] > record["segment"][0]) & (points[at_level] < record["segment"][1])
+        draw_level(ax, record, points[at_level], ranges[at_level][0], positive[at_level] & inside, top, colour)
     label_lanes(ax, tops, fps, clip, tubelet, level_strides, [ranges[strides == s][0] for s in level_strides])
     marks = [Line2D([], [], marker="o", linestyle="", markerfacecolor="white", color="#777777", label="point"),
              Line2D([], [], marker="o", linestyle="", color=colour, label="positive: must find the segment"),
@@ -137,7 +137,7 @@ def time_grid(record: Mapping, *, fps: Number, clip: Number, tubelet: Number, sn
 
 
 def draw_boxes(ax: Axes, step: Number, top: Number, colour: str, name: str) -> None:
-    """Draws boxes of `step` seconds side by side, in two turns of shade; `name` with their number where it fits."""
+    """Draw boxes of `step` seconds side by side in alternating shades, with `name` and their number where it fits."""
     low, high = ax.get_xlim()
     for i in range(int(low // step), int(np.ceil(high / step))):
         first, last = i * step, (i + 1) * step
@@ -152,7 +152,7 @@ def draw_boxes(ax: Axes, step: Number, top: Number, colour: str, name: str) -> N
 
 def draw_level(ax: Axes, record: Mapping, points: np.ndarray, reach: np.ndarray, positive: np.ndarray, top: Number,
                colour: str) -> None:
-    """Draws one level's points and, for the one in the segment's middle, the bands its farther boundary may lie in."""
+    """Draw one level's points and, for the one in the segment's middle, where its farther boundary may lie."""
     middle, y = np.abs(points - np.mean(record["segment"])).argmin(), top + 0.55
     for side in (-1, 1):
         first, last = sorted(points[middle] + side * reach)
@@ -168,7 +168,7 @@ def draw_level(ax: Axes, record: Mapping, points: np.ndarray, reach: np.ndarray,
 
 def label_lanes(ax: Axes, tops: Sequence[Number] | np.ndarray, fps: Number, clip: Number, tubelet: Number,
                 strides: np.ndarray, ranges: Sequence[np.ndarray]) -> None:
-    """Names the lanes of `time_grid` on the left and says on the right what each one is."""
+    """Name the lanes of `time_grid` on the left and explain them on the right."""
     left = ["annotation", "frames", "clips", "tubelets", "snippets", *(f"level {i}" for i in range(len(strides)))]
     right = ["what a person wrote down", f"{fps:.3g} a second",
              f"{round(clip * fps)} frames = {clip:.2f} s: seen at once",
@@ -189,7 +189,7 @@ def label_lanes(ax: Axes, tops: Sequence[Number] | np.ndarray, fps: Number, clip
 
 # ------------------------------------------------------------------------------------------ windows and targets
 def batch_windows(windows: Sequence[Mapping], classes: Sequence[str]) -> Figure:
-    """Each training window where it lies in its video, and the padding behind it.
+    """Draw each training window where it lies in its video, and the padding behind it.
 
     A window is {"title", "duration", "segments": records of the whole video, "window": (start, end, end of padding)};
     all in seconds.
@@ -197,13 +197,13 @@ def batch_windows(windows: Sequence[Mapping], classes: Sequence[str]) -> Figure:
     fig, ax = plt.subplots(figsize=(WIDTH, 0.5 * len(windows) + 1.1), layout="constrained")
     plt.close(fig)
     colours = class_colours(classes)
-    for i, one in enumerate(windows):
-        (first, last, padded), top = one["window"], i
-        ax.add_patch(Rectangle((0, top + 0.2), one["duration"], 0.4, facecolor=NONE, linewidth=0))
-        for record in one["segments"]:
+    for top, window in enumerate(windows):
+        first, last, padded = window["window"]
+        ax.add_patch(Rectangle((0, top + 0.2), window["duration"], 0.4, facecolor=NONE, linewidth=0))
+        for record in window["segments"]:
             ax.add_patch(Rectangle((record["segment"][0], top + 0.2), np.diff(record["segment"])[0], 0.4, linewidth=0,
                                    facecolor=colours[record["label"]]))
-        for low, high in ((0, first), (last, one["duration"])):  # cut away: fades
+        for low, high in ((0, first), (last, window["duration"])):  # cut away: fades
             ax.add_patch(Rectangle((low, top + 0.18), max(high - low, 0), 0.44, linewidth=0,
                                    facecolor="white", alpha=0.7))
         if padded > last:
@@ -224,10 +224,10 @@ def batch_windows(windows: Sequence[Mapping], classes: Sequence[str]) -> Figure:
 
 def window_targets(features: Mapping[str, np.ndarray], mask: np.ndarray, records: Sequence[Mapping],
                    strides: np.ndarray, targets: np.ndarray, classes: Sequence[str]) -> Figure:
-    """One window as the model gets it, over its snippets, and what each point should say.
+    """Draw one window as the model gets it, over its T snippets, and the target of each point.
 
-    mask (T): True for the first snippets, the real ones; named features (C, t) of those. Segments of `records` in
-    snippets of the window. Of all points: strides (P) in snippets, targets (P, A) in {0, 1}.
+    features: {name: (C, t)} of the t real snippets, which come first. mask (T): True for them. records: their segments
+    are in snippets of the window. strides (P), in snippets, and targets (P, A), 0 or 1, of the points of all levels.
     """
     mask, strides, targets = map(np.asarray, (mask, strides, targets))
     num, valid, colours = len(mask), int(mask.sum()), class_colours(classes)
@@ -266,7 +266,7 @@ def window_targets(features: Mapping[str, np.ndarray], mask: np.ndarray, records
 
 
 def draw_targets(ax: Axes, mask: np.ndarray, strides: np.ndarray, targets: np.ndarray, colours: Sequence[str]) -> None:
-    """Draws a row per level and a cell around every valid point, in the colour of (the first of) its classes."""
+    """Draw a row per level with a cell around every valid point, in the colour of (the first of) its classes."""
     for level, stride in enumerate(np.unique(strides)):
         for i, hot in enumerate(targets[strides == stride]):
             if mask[int(i * stride)]:

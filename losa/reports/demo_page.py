@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from losa.reports.html import Html, Number, controls, element, minutes, percent, video_panel, write_page
+from losa.reports.page import Number, make_table, minutes, percent, write_page
+from losa.reports.timelines import Timelines, embed_video, make_controls
 from losa.world.motions import UNSEEN
 from widgets.figures import class_colours, run_colours
+from widgets.html import Html, element
 
 NAMES = {"head_only": "head only", "losa": "LoSA"}
 
@@ -21,32 +23,33 @@ NEXT_STEPS = (
 def demo_page(path: str | Path, result: Mapping, videos: Sequence[Mapping], *, classes: Sequence[str] = (),
               tiou: Number = 0.5, min_score: Number = 0.25, max_video_mb: Number = 10,
               next_steps: Sequence[tuple[str, str]] = NEXT_STEPS) -> Path:
-    """The path of the demo's page: what was done, the table, truth against both predictions, what to do next.
+    """Write the demo's page and return its path: what was done, the results, timelines, what to do next.
 
     `result` is the demo's result.json; `videos` are dicts with id, path, duration (s) and tracks {name: records},
     ground truth first. `classes` fixes the colours. A video file above `max_video_mb` is named, not embedded.
     """
     labels = {r["label"] for v in videos for records in v["tracks"].values() for r in records}
-    known = list(classes) or sorted(result["losa"]["per_class"])
-    colours = class_colours([*known, *sorted(labels - set(known))])
+    data_classes = list(classes) or sorted(result["losa"]["per_class"])
+    all_classes = [*data_classes, *sorted(labels - set(data_classes))]
+    colours = {label: colour for label, colour in class_colours(all_classes).items() if label in labels}
     number = result.get("num_videos", {})
     gain = 100 * (result["losa"]["average_map"] - result["head_only"]["average_map"])
     lede = (f"Average mAP {percent(result['head_only']['average_map'])} with the head alone, "
             f"{percent(result['losa']['average_map'])} with LoSA ({gain:+.1f} points): one run, seed {result['seed']}, "
             f"{number.get('test', '?')} test videos. One seed is an example, not evidence.")
-    timelines = [controls(min_score, tiou, {c: colours[c] for c in colours if c in labels})]
-    timelines += [video_panel(v, colours, tiou, max_video_mb) for v in videos]
+    timelines = Timelines(all_classes, min_score=min_score, tiou=tiou)
+    panels = [timelines.panel(video, embed_video(video["path"], max_video_mb)) for video in videos]
     steps = [element("li", element("code", command), " ", why) for command, why in next_steps]
     return write_page(path, title="LoSA: finding actions in untrimmed video", lede=lede, sections=[
         ("What was done", Html(what_was_done(result) + diagram())),
-        ("What came out", Html(result_table(result) + per_class_table(result, known))),
-        (f"See it: {len(videos)} test videos", Html("".join(timelines))),
+        ("What came out", Html(result_table(result) + per_class_table(result, data_classes))),
+        (f"See it: {len(videos)} test videos", Html(make_controls(min_score, colours, tiou) + "".join(panels))),
         ("What to do next", element("ol", *steps, class_="next")),
-    ])
+    ], **timelines.page_parts())
 
 
 def what_was_done(result: Mapping) -> Html:
-    """Three sentences."""
+    """Return three sentences on what the demo trained and tested."""
     number, seconds = result.get("num_videos", {}), result.get("seconds", {})
     preset = {"gap": f" that has never seen {len(UNSEEN)} of the motions", "covered": " that has seen all the motions"}
     return element("p", (
@@ -58,7 +61,7 @@ def what_was_done(result: Mapping) -> Html:
 
 
 def diagram() -> Html:
-    """The method as a drawing: only what is filled learns."""
+    """Return a drawing of the method: only what is filled learns."""
     boxes, lines = [], []
     def box(x, y, width, height, kind, *rows):  # noqa: E306
         boxes.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>')
@@ -97,29 +100,22 @@ def diagram() -> Html:
 
 
 def result_table(result: Mapping) -> Html:
-    """Both runs side by side: mAP, what was trained, how long, how much memory."""
+    """Return the table of both runs: mAP, number of trained parameters, training time, and the memory below it."""
     heads = ["", "average mAP", *(f"tIoU {t:g}" for t in result["tiou"]), "trained parameters", "training"]
     rows = []
     for key, name in NAMES.items():
         seconds = result.get("seconds", {}).get(f"{key}_train")
-        cells = [element("td", percent(result[key]["average_map"]), class_="strong"),
-                 *(element("td", percent(v)) for v in result[key]["map"]),
-                 element("td", f"{result['trainable_parameters'][key]:,}"),
-                 element("td", "–" if seconds is None else minutes(seconds))]
-        rows.append(element("tr", element("th", name, scope="row"), *cells))
+        rows.append([name, element("strong", percent(result[key]["average_map"])), *map(percent, result[key]["map"]),
+                     f"{result['trainable_parameters'][key]:,}", "–" if seconds is None else minutes(seconds)])
     pairs = [(result[key]["average_map"], *result[key]["map"]) for key in NAMES]
-    gains = [element("td", f"{100 * (b - a):+.1f}") for a, b in zip(*pairs, strict=True)]
-    rows.append(element("tr", element("th", "difference", scope="row"), *gains, element("td"), element("td"),
-                        class_="gain"))
-    head = element("thead", element("tr", *(element("th", h, scope="col") for h in heads)))
+    rows.append(["difference", *(f"{100 * (b - a):+.1f}" for a, b in zip(*pairs, strict=True)), "", ""])
     note = (f"mAP in percent, as ActivityNet's evaluator computes it. Most memory of the whole demo: "
             f"{result.get('peak_memory_mb', float('nan')):,.0f} MB.")
-    return Html(element("div", element("table", head, element("tbody", *rows)), class_="scroll")
-                + element("p", note, class_="soft"))
+    return Html(make_table(heads, rows, last_class="gain") + element("p", note, class_="soft"))
 
 
 def per_class_table(result: Mapping, classes: Sequence[str]) -> Html:
-    """AP of every class as bars, folded away."""
+    """Return bars of every class's AP, folded away."""
     colours, rows = run_colours(list(NAMES)), []
     for label in classes:
         values = {key: result[key]["per_class"].get(label) for key in NAMES}

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from helpers.browser import settled
 from helpers.page_data import CLASSES, own_video
 from losa.reports.videos_page import own_page
 from losa.world.render import make_world
@@ -43,37 +44,84 @@ def page(browser, file):
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_click_plays_an_embedded_and_a_linked_video_from_there(page, number):
     panel = page.locator(".video").nth(number)
+    panel.scroll_into_view_if_needed()
     assert panel.locator("video").get_attribute("src").startswith(("data:", "../quotes%20")[number])
-    panel.locator(".seg[title^='jump, 1.0']").click()
-    page.wait_for_function("n => document.querySelectorAll('video')[n].currentTime > 1.1", arg=number)
+    settled(page)
+    lanes = panel.locator(".lanes")
+    lanes.click(position={"x": lanes.bounding_box()["width"] * 2 / 40, "y": 17 + 5})
+    page.wait_for_function("n => document.querySelectorAll('.video')[n].querySelector('video').currentTime > 1.1",
+                           arg=number)
     time, error = panel.locator("video").evaluate("v => [v.currentTime, v.error]")
     assert 1.0 < time < 4.0 and error is None
-    assert panel.locator(".readout").inner_text() == "found: jump, 1.0 to 3.0 s, score 0.90"
+    assert panel.locator(".readout").inner_text() == "found: jump, 1.00 s – 3.00 s, score 0.90."
 
 
-def test_only_what_is_in_view_is_loaded_until_one_scrolls(page):
-    loaded = "() => [...document.querySelectorAll('video')].map(v => v.readyState > 0)"
-    page.wait_for_function("() => document.querySelectorAll('video')[1].readyState > 0")
-    assert sum(page.evaluate(loaded)) < 15
+def test_only_what_is_in_view_is_there_until_one_scrolls(page):
+    page.locator(".video").nth(1).scroll_into_view_if_needed()
+    loaded = "n => document.querySelectorAll('.video')[n].querySelector('video')?.readyState > 0"
+    page.wait_for_function(loaded, arg=1)
+    assert page.locator("video").count() < 15
     page.locator(".video").nth(50).scroll_into_view_if_needed()
-    page.wait_for_function("() => document.querySelectorAll('video')[50].readyState > 0")
-    assert page.locator(".video").nth(50).locator(".name").first.is_visible()
+    page.wait_for_function(loaded, arg=50)
+    settled(page)
+    assert page.locator(".video").nth(50).locator(".lanes canvas").is_visible()
+    page.wait_for_function("() => !document.querySelectorAll('.video')[1].querySelector('video')")
+    assert page.locator("video").count() < 15
+    assert page.locator(".video").nth(1).bounding_box()["height"] > 200, "what is gone leaves its place"
+
+
+def test_a_timeline_in_use_stays_and_one_that_comes_back_is_as_it_was(page):
+    first, last = page.locator(".video").nth(0), page.locator(".video").nth(40)
+    first.scroll_into_view_if_needed()
+    first.locator(".lanes").focus()
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    chosen = first.locator(".readout").inner_text()
+    last.scroll_into_view_if_needed()
+    last.locator("video").wait_for()
+    assert first.locator("video").count() == 1, "it has the focus"
+    last.locator(".lanes").focus()
+    first.scroll_into_view_if_needed()
+    page.locator(".video").nth(59).scroll_into_view_if_needed()
+    page.wait_for_function("() => !document.querySelector('.video').querySelector('video')")
+    first.scroll_into_view_if_needed()
+    assert first.locator(".readout").inner_text() == chosen != ""
 
 
 def test_the_slider_counts_what_is_there_not_what_is_drawn(page):
-    said = page.locator(".lane-name small")  # text_content: inner_text is empty until a panel is drawn
+    said, drawn = page.locator("h3 small"), "n => document.querySelectorAll('.lanes')[n].getAttribute('aria-label')"
+    page.locator(".video").nth(1).scroll_into_view_if_needed()
     assert said.nth(0).text_content() == "82 segments, the 60 strongest drawn"
     assert said.nth(1).text_content() == "2 segments" and said.nth(2).text_content() == "none"
     page.locator("#min-score").fill("0.5")
     assert said.nth(0).text_content() == "2 segments"
     page.locator("#min-score").fill("0.95")
-    assert said.nth(1).text_content() == "none; the best score is 0.90" and not page.locator(".seg:visible").count()
+    settled(page)
+    assert said.nth(1).text_content() == "none; the best score is 0.90"
+    assert page.evaluate(drawn, 1) == "Segments; found: 0 segments"
 
 
-def test_a_video_that_was_moved_away_says_so_when_it_is_played(page):
+def test_a_video_that_was_moved_away_says_so_and_how_to_get_one_that_plays(page):
     panel = page.locator(".video").nth(59)
-    panel.locator(".play").click()
-    page.wait_for_function("() => [...document.querySelectorAll('.readout')].pop().innerText.includes('was moved')")
+    panel.scroll_into_view_if_needed()
+    page.wait_for_function("() => [...document.querySelectorAll('.problem')].pop().innerText.includes('was moved')")
+    told = panel.locator(".problem").inner_text()
+    assert "losa data playable" in told and "gone.mp4" in told and panel.locator("video").is_hidden()
+    assert panel.locator(".lanes canvas").is_visible()
+
+
+def test_keys_with_ctrl_and_keys_outside_a_timeline_are_the_browsers(page):
+    page.evaluate("""() => { globalThis.kept = [];
+        addEventListener('keydown', (event) => kept.push([event.key, event.defaultPrevented]), true);
+        addEventListener('keydown', (event) => kept.push([event.key, event.defaultPrevented])); }""")
+    page.locator(".video").nth(0).scroll_into_view_if_needed()
+    page.locator("summary").focus()
+    page.keyboard.press("n")
+    assert page.evaluate("() => kept") == [["n", False]] * 2
+    prevented = page.evaluate("""() => { const lanes = document.querySelector('.lanes');
+        return [true, false].map((ctrlKey) => !lanes.dispatchEvent(
+          new KeyboardEvent('keydown', { key: 'f', ctrlKey, bubbles: true, cancelable: true }))); }""")
+    assert prevented == [False, True]
 
 
 def test_the_index_leads_to_a_panel(page):

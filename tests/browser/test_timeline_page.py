@@ -356,6 +356,29 @@ def test_what_is_ambiguous_is_no_error(browser, tmp_path):
         picture(page, "ambiguous")
 
 
+def test_predictions_alone_are_neither_right_nor_wrong_and_follow_the_threshold(browser, tmp_path):
+    alone = Timeline(None, {"found": FIRST}, duration=DURATION, has_truth=False)
+    with shown(browser, tmp_path, alone) as page:
+        assert page.get_by_role("button", name="next error").is_hidden()
+        assert page.locator(".legend").inner_text() == "fainter: lower score"
+        assert page.locator(".lanes").get_attribute("aria-label") == "Segments; found: 3 segments"
+        page.locator(".lanes").hover(position=at(page, 1.5, 0))
+        assert said(page) == "found: jump, 1.04 s – 2.00 s, score 0.90."
+        page.locator(".lanes").focus()
+        press(page, "e", "n")
+        assert trait(page, "selected") == ["found", 0]
+        page.get_by_label("score at least").fill("0.8")
+        settled(page)
+        assert page.locator(".lanes").get_attribute("aria-label") == "Segments; found: 1 segment"
+        press(page, "Tab")
+        page.locator(".lanes").focus()
+        press(page, "End")
+        assert now(page) == DURATION
+        press(page, "Home")
+        assert now(page) == 0
+        picture(page, "predictions_alone")
+
+
 def test_many_segments_only_those_in_sight_are_drawn(browser, tmp_path):
     many = Timeline(None, tracks(segments=2000, num=6, duration=3600.0), duration=3600.0, min_score=0.0)
     with shown(browser, tmp_path, many) as page:

@@ -1,5 +1,7 @@
 """A made-up demo result and videos for the page's tests, with and without a browser."""
 
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -61,3 +63,15 @@ class Tree(HTMLParser):
 
     def of(self, css_class: str) -> list[tuple[dict, str]]:
         return [(a, text) for _, a, text in self.elements if css_class in a.get("class", "").split()]
+
+
+def page_states(page: str) -> list[dict]:
+    """The traits of each widget of a page, by the number of its place."""
+    data = json.loads(re.search(r'id="losa-states">(.*?)</script>', page, re.S)[1])
+    return [data["shared"] | widget["state"] for widget in data["widgets"]]
+
+
+def page_records(page: str) -> list[dict]:
+    """The segments on the timelines of a page, one after the other, each with the name of its lane."""
+    return [{**record, "lane": lane} for state in page_states(page) for lane in state["lanes"]
+            for record in state["tracks"][lane]]

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 from losa.reports.ablation_figures import (
-    beside,
+    as_text,
     cost_bars,
     explore,
-    front,
+    find_front,
     gate_maps,
     heat_maps,
     interval_plot,
     length_panels,
+    list_values,
     pareto_plot,
-    places,
-    said,
+    restrict,
 )
 from widgets.figures import run_colours
 
@@ -50,28 +50,28 @@ points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=9)
 @given(points)
 def test_the_front_is_what_no_other_point_beats(items):
     costs, gains = [c for c, _ in items], [g for _, g in items]
-    kept = front(costs, gains)
+    kept = find_front(costs, gains)
     assert [costs[i] for i in kept] == sorted(costs[i] for i in kept)
     unbeaten = {(c, g) for c, g in items
                 if not any((a, b) != (c, g) and a <= c and b >= g for a, b in items)}
     assert {items[i] for i in kept} == unbeaten and len(kept) == len(unbeaten)
 
 
-def test_places_are_in_order_where_there_is_one():
-    assert places(pd.Series([16, 1, 4, 1])) == [1, 4, 16]
-    assert places(pd.Series(["tanh", None, "none", "tanh"])) == ["tanh", "none"]
-    assert [said(v) for v in (4.0, 0.5, True, "$x", [0, 5])] == ["4", "0.5", "True", r"\$x", "[0, 5]"]
-    assert [said(v) for v in (None, NAN, 1234567)] == ["None", "None", "1234567"]
+def test_values_are_in_order_where_there_is_one():
+    assert list_values(pd.Series([16, 1, 4, 1])) == [1, 4, 16]
+    assert list_values(pd.Series(["tanh", None, "none", "tanh"])) == ["tanh", "none"]
+    assert [as_text(v) for v in (4.0, 0.5, True, "$x", [0, 5])] == ["4", "0.5", "True", r"\$x", "[0, 5]"]
+    assert [as_text(v) for v in (None, NAN, 1234567)] == ["None", "None", "1234567"]
 
 
 def test_runs_beside_the_default_differ_in_nothing_else(runs):
     base = {"short_window": 4, "long_stride": 1, "gate": "tanh"}
-    assert beside(runs, base)["run"].tolist() == ["run 4", "run 5"]
-    assert beside(runs, base, "short_window")["run"].tolist() == ["run 0", "run 1", "run 4", "run 5"]
+    assert restrict(runs, base)["run"].tolist() == ["run 4", "run 5"]
+    assert restrict(runs, base, "short_window")["run"].tolist() == ["run 0", "run 1", "run 4", "run 5"]
     whole = runs.assign(clip_stride=[NAN] * 7 + [8.0])  # None and 8 in a table
-    assert beside(whole, base | {"clip_stride": None})["run"].tolist() == ["run 4", "run 5"]
-    assert beside(whole, {"clip_stride": 8})["run"].tolist() == ["run 7"]
-    assert len(beside(runs, base, *base)) == len(runs) and beside(runs, base | {"gate": "none"}).empty
+    assert restrict(whole, base | {"clip_stride": None})["run"].tolist() == ["run 4", "run 5"]
+    assert restrict(whole, {"clip_stride": 8})["run"].tolist() == ["run 7"]
+    assert len(restrict(runs, base, *base)) == len(runs) and restrict(runs, base | {"gate": "none"}).empty
 
 
 def test_heat_maps_show_means_and_no_failed_run(runs):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from losa.reports.subtitles import FLICKER_MS, MOST_LINES, cues, srt, vtt
+from losa.reports.subtitles import FLICKER_MS, MOST_LINES, make_cues, srt, vtt
 
 JUMP = [{"segment": [1.0, 4.0], "label": "jump", "score": 0.9}, {"segment": [3.0, 6.5], "label": "wave", "score": 0.5},
         {"segment": [3600.25, 3725.0], "label": "jump", "score": 0.3}]
@@ -43,14 +43,14 @@ def test_labels_are_text(tmp_path):
 
 def test_nothing_to_say():
     assert srt([]) == "" and vtt([]) == "WEBVTT\n"
-    assert cues(JUMP, min_score=0.95) == [] and len(cues(JUMP, min_score=0.6)) == 1
+    assert make_cues(JUMP, min_score=0.95) == [] and len(make_cues(JUMP, min_score=0.6)) == 1
 
 
 def test_one_line_per_label_the_strongest_first_and_not_too_many():
     crowd = [{"segment": [0, 1], "label": name, "score": score} for name, score in
              [("e", 0.1), ("d", 0.2), ("a", 0.4), ("c", 0.3), ("a", 0.5)]]
-    assert cues(crowd) == [(0, 1000, ("a 0.50", "c 0.30", "d 0.20", "+ 1 more"))]
-    assert len(cues(crowd)[0][2]) == MOST_LINES + 1
+    assert make_cues(crowd) == [(0, 1000, ("a 0.50", "c 0.30", "d 0.20", "+ 1 more"))]
+    assert len(make_cues(crowd)[0][2]) == MOST_LINES + 1
 
 
 segment = st.tuples(st.integers(0, 40), st.integers(1, 30), st.sampled_from("abcde"), st.integers(0, 100))
@@ -61,7 +61,7 @@ def test_every_moment_shows_what_goes_on_then(rows, percent):
     """Against looking at each moment alone; with times on a grid wider than flicker."""
     step = 2 * FLICKER_MS / 1000
     records = [{"segment": [step * a, step * (a + n)], "label": c, "score": s / 100} for a, n, c, s in rows]
-    found = cues(records, min_score=percent / 100)
+    found = make_cues(records, min_score=percent / 100)
     assert all(a[1] <= b[0] for a, b in zip(found, found[1:], strict=False)) and all(a < b for a, b, _ in found)
     for k in range(71):
         now = step * (k + 0.5)

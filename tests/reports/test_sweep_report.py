@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers.made_runs import failed_run, made_run, made_world
-from losa.reports.sweep_report import axes_of, report
+from losa.reports.sweep_report import find_axes, report
 from losa.sweeps.collect import collect
 from losa.sweeps.statistics import compare_groups
 
@@ -118,17 +118,17 @@ def test_elsewhere_the_page_has_its_tables_and_links(runs, tmp_path):
 
 def test_axes_start_from_head_only_and_the_defaults(runs):
     frame = collect(runs)
-    assert axes_of(frame) == {"mode": "head_only", "short_window": 4}
+    assert find_axes(frame) == {"mode": "head_only", "short_window": 4}
     both = pd.concat([frame, frame.assign(ranges="short")])
     both["adapters"] = both["mode"].where(both["mode"] == "head_only", both["ranges"])
-    assert axes_of(both) == {"adapters": "head_only", "short_window": 4}
+    assert find_axes(both) == {"adapters": "head_only", "short_window": 4}
 
 
 def test_a_default_of_none_is_a_baseline_like_any_other(runs):
     frame = collect(runs).assign(clip_stride=[8.0, math.nan] * 3 + [8.0])
-    assert math.isnan(axes_of(frame)["clip_stride"])
+    assert math.isnan(find_axes(frame)["clip_stride"])
     modes = ["inside", "inside", "inside", "losa", "losa", "full", "full"]
-    assert axes_of(collect(runs).assign(mode=modes))["mode"] == "losa"
+    assert find_axes(collect(runs).assign(mode=modes))["mode"] == "losa"
 
 
 def test_a_baseline_whose_runs_all_failed_is_none(tmp_path):

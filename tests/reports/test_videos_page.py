@@ -5,9 +5,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from helpers.page_data import CLASSES, HOSTILE, Tree, own_video, result, video
+from helpers.page_data import CLASSES, HOSTILE, Tree, own_video, page_records, page_states, result, video
 from losa.reports.demo_page import demo_page
-from losa.reports.html import MOST_SEGMENTS, clock
+from losa.reports.timelines import MOST_SEGMENTS
 from losa.reports.videos_page import PAGE_VIDEOS, own_page
 
 
@@ -26,43 +26,47 @@ def of(tree: Tree, tag: str) -> list[dict]:
 def test_small_videos_travel_inside_and_others_are_linked(tmp_path, clip):
     videos = [own_video(clip, "a"), own_video(clip, "b"), own_video(clip, "c")]
     page = own_page(tmp_path / "out" / "index.html", videos, max_video_mb=0.003, max_page_mb=0.0045)
-    tree = Tree(page.read_text(encoding="utf8"))
-    embedded, again, linked = [a["src"] for a in of(tree, "video")]
+    embedded, again, linked = [state["source"]["path"] for state in page_states(page.read_text(encoding="utf8"))]
     assert embedded.startswith("data:video/mp4;base64,") and again == embedded
     assert (page.parent / unquote(linked)).resolve() == clip.resolve()
     assert not {":", "?", "#", "\\"} & set(linked)
-    assert {a["preload"] for a in of(tree, "video")} == {"none"}
+    places = [a for a, _ in Tree(page.read_text(encoding="utf8")).of("widget")]
+    assert len(places) == 3 and all("data-lazy" in a for a in places), "nothing is loaded before it comes into view"
 
 
 def test_policy_lets_it_play_files_beside_it_and_the_demos_page_none(tmp_path, clip):
     pages = own_page(tmp_path / "a.html", [own_video(clip)]), demo_page(tmp_path / "b.html", result(), [video(clip)])
     policies = [next(a["content"] for a in of(Tree(p.read_text()), "meta") if a.get("http-equiv")) for p in pages]
-    assert "media-src data: 'self' file:;" in policies[0] and "media-src data:;" in policies[1]
+    assert "media-src data: blob: 'self' file:;" in policies[0] and "media-src data: blob:;" in policies[1]
     assert all("default-src 'none'" in p and "connect-src" not in p for p in policies)
 
 
 @pytest.mark.parametrize("name, said", [("gone.mp4", "is not there any more"), ("x.avi", "No browser plays .avi")])
 def test_a_video_that_cannot_be_shown_is_named(tmp_path, name, said):
     (tmp_path / "x.avi").write_bytes(b"x")
-    tree = Tree(own_page(tmp_path / "index.html", [own_video(tmp_path / name)]).read_text())
-    ((_, text),) = tree.of("missing")
-    assert name in text and said in text and not of(tree, "video") and tree.of("seg")
+    page = own_page(tmp_path / "index.html", [own_video(tmp_path / name)]).read_text()
+    (source,) = (state["source"] for state in page_states(page))
+    (listed,) = (words for tag, _, words in Tree(page).elements if tag == "noscript")
+    for text in (source["message"], listed):
+        assert name in text and said in text
+    assert source["kind"] == "none" and source["path"] == "" and page_records(page)
+    assert name == "gone.mp4" or f"losa data playable {tmp_path / name} x_playable.mp4" in source["message"]
 
 
 def test_hundreds_of_videos_stay_a_small_page(tmp_path, clip):
     crowd = [{"segment": [0.1 * i, 0.1 * i + 1], "label": CLASSES[i % 2], "score": 1 - i / 200} for i in range(200)]
     videos = [{"id": f"day/{i}", "path": clip, "duration": 30.0, "records": crowd} for i in range(PAGE_VIDEOS + 100)]
     few, page = (own_page(tmp_path / f"{n}.html", videos[:n], max_page_mb=0) for n in (300, len(videos)))
-    tree = Tree(few.read_text())
-    assert few.stat().st_size < 5e6 and len(tree.of("video")) == 300
-    assert len(tree.of("seg")) == 300 * 20, "the strongest only"
-    assert min(float(a["data-score"]) for a, _ in tree.of("seg")) == pytest.approx(1 - 19 / 200)
-    counts = [int(n) for n in tree.of("track")[0][0]["data-counts"].split()]
+    tree, drawn = Tree(few.read_text()), page_records(few.read_text())
+    assert few.stat().st_size < 2e6 and len(tree.of("video")) == 300
+    assert len(drawn) == 300 * 20, "the strongest only"
+    assert min(record["score"] for record in drawn) == pytest.approx(1 - 19 / 200)
+    counts = [int(n) for n in tree.of("count")[0][0]["data-counts"].split()]
     assert counts == [sum(r["score"] >= round(0.05 * k, 2) for r in crowd) for k in range(1, 20)], "of all there are"
     assert f"the first {PAGE_VIDEOS} of {PAGE_VIDEOS + 100} videos" in page.read_text()
     assert len(Tree(page.read_text()).of("video")) == PAGE_VIDEOS
-    alone = Tree(own_page(tmp_path / "1.html", videos[:1]).read_text())
-    assert len(alone.of("seg")) == MOST_SEGMENTS
+    alone = page_records(own_page(tmp_path / "1.html", videos[:1]).read_text())
+    assert len(alone) == MOST_SEGMENTS
 
 
 def test_numbers_on_it_are_those_of_the_records(tmp_path, clip):
@@ -75,22 +79,25 @@ def test_numbers_on_it_are_those_of_the_records(tmp_path, clip):
     table = next(words for tag, _, words in tree.elements if tag == "table")
     assert "jump220:040.90" in table and f"{HOSTILE}222:000.50" in table
     assert [words for _, words in tree.of("failed")] == ["b <i>.mp4: is empty"] and "predictions.csv" in text
-    assert tree.of("seg")[2][0]["aria-label"] == "found: jump, 1:05.0 to 1:07.0, score 0.20"
+    assert [page_records(text)[2][name] for name in ("label", "segment", "score")] == ["jump", [65, 67], 0.2]
+    listed = next(words for tag, _, words in tree.elements if tag == "noscript")
+    assert listed.endswith("found: jump, 1:05.0 to 1:07.0, score 0.20")
 
 
 def test_hundreds_of_classes_leave_room_for_the_videos(tmp_path, clip):
     records = [{"segment": [i, i + 1], "label": f"class {i % 199}", "score": 0.9} for i in range(300)]
     videos = [{"id": str(i), "path": clip, "duration": 300.0, "records": records[60 * i:60 * i + 60]} for i in range(5)]
-    tree = Tree(own_page(tmp_path / "i.html", videos).read_text())
-    assert len(tree.of("key")) == 20 + 20 + 1 and len(tree.of("seg")) == 300
+    page = own_page(tmp_path / "i.html", videos).read_text()
+    tree = Tree(page)
+    assert len(tree.of("key")) == 20 + 20 + 1 and len(page_records(page)) == 300
     assert "179 rarer classes" in " ".join(words for tag, _, words in tree.elements if tag == "p")
 
 
 def test_nothing_found_is_said(tmp_path, clip):
     weak = {**own_video(clip), "records": [{"segment": [0, 1], "label": "jump", "score": 0.04}]}
     for videos, said in (([weak], "the best score of all is 0.04"), ([{**weak, "records": []}], "nothing at all")):
-        tree = Tree(own_page(tmp_path / "i.html", videos).read_text())
-        assert said in " ".join(words for tag, _, words in tree.elements if tag == "p") and not tree.of("seg")
+        page = own_page(tmp_path / "i.html", videos).read_text()
+        assert said in " ".join(words for tag, _, words in Tree(page).elements if tag == "p") and not page_records(page)
 
 
 def test_hostile_names_are_text(tmp_path, clip):
@@ -98,10 +105,3 @@ def test_hostile_names_are_text(tmp_path, clip):
     tree = Tree(own_page(tmp_path / "i.html", videos, failed={HOSTILE: HOSTILE}, made_by=HOSTILE).read_text())
     assert not of(tree, "img") and not of(tree, "b") and f"{HOSTILE}0" in [w for t, _, w in tree.elements if t == "h3"]
     assert [a["href"] for a in of(tree, "a")] == [f"#video-{i}" for i in range(7)]
-
-
-@pytest.mark.parametrize("seconds, duration, digits, said", [
-    (47.25, 60, 1, "47.2"), (5, 60, 0, "5"), (59.96, 130, 1, "1:00.0"), (3599.99, 7200, 1, "1:00:00.0"),
-    (125, 130, 0, "2:05"), (3725, 9000, 0, "1:02:05"), (90000, 90000, 0, "25:00:00")])
-def test_clock(seconds, duration, digits, said):
-    assert clock(seconds, duration, digits) == said

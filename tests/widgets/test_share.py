@@ -8,9 +8,10 @@ import shlex
 import pytest
 import traitlets
 
+from helpers.page_data import page_states
 from helpers.video_files import X265, write_video
 from widgets import share
-from widgets.base import View, link, parts, plain_json
+from widgets.base import View, link, parts
 
 
 class Labelled(View):
@@ -97,10 +98,10 @@ def test_a_page_is_strict_and_nothing_in_it_can_end_a_script(tmp_path):
     path = first.to_html(tmp_path / "new" / "page.html", second, title=label)
     text = path.read_text()
     assert text.count("<script") == text.count("</script>") == 3 and "<img" not in text  # states, one part, the page
-    states = json.loads(re.search(r'id="losa-states">(.*?)</script>', text, re.S)[1])
-    assert [s["state"]["label"] for s in states] == [label, "b"] and [s["part"] for s in states] == [0, 0]
-    assert states[0]["state"]["group"] == states[1]["state"]["group"] and states[0]["state"]["live"] is False
-    assert states[0]["state"]["data"] == {"$bytes": "AP8="} and not [k for k in states[0]["state"] if k[0] == "_"]
+    one, two = page_states(text)
+    assert [one["label"], two["label"]] == [label, "b"] and text.count('"part":0') == 2
+    assert one["group"] == two["group"] and one["live"] is False
+    assert one["data"] == {"$bytes": "AP8="} and not [k for k in one if k[0] == "_"]
     assert "default-src &#x27;none&#x27;" in text and "unsafe-eval" not in text and not re.search("https?://", text)
     assert os.listdir(tmp_path / "new") == ["page.html"]
 
@@ -108,12 +109,3 @@ def test_a_page_is_strict_and_nothing_in_it_can_end_a_script(tmp_path):
 def test_static_is_the_page_as_an_attribute():
     out = Labelled(label='"><script>').static().data
     assert out.count("<script") == 0 and out.count("<iframe") == 1 and "srcdoc=" in out
-
-
-def test_plain_json_takes_arrays_and_says_what_it_does_not():
-    import numpy as np
-
-    assert plain_json({"a": np.arange(2), "b": (1, np.float32(0.5)), "c": {"k": {3}}}) == {
-        "a": [0, 1], "b": [1, 0.5], "c": {"k": [3]}}
-    with pytest.raises(TypeError, match="cannot be shown"):
-        plain_json({"a": object()})

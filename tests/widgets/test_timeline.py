@@ -103,6 +103,16 @@ def test_show_replaces_everything(timeline):
     assert [*inspect.signature(Timeline.__init__).parameters] == [*inspect.signature(Timeline.show).parameters]
 
 
+def test_without_ground_truth_no_track_is_judged():
+    shown = Timeline(None, {"found": RUN, "other": []}, duration=30, has_truth=False)
+    assert all({"verdict", "found", "other"}.isdisjoint(record) for record in shown.tracks["found"])
+    assert [record["row"] for record in shown.tracks["found"]] == [0, 0, 0] and shown.tracks["found"][1]["score"] == 0.5
+    shown.tiou = 0.2
+    assert "verdict" not in shown.tracks["found"][0]
+    ticks = [label.get_text() for label in shown.figure().axes[0].get_yticklabels()]
+    assert ticks == ["found\n2 segments", "other\n0 segments"]
+
+
 @pytest.mark.parametrize(("tracks", "given", "told"), [
     ({}, {}, "0 tracks over 30 seconds; give at least one track"),
     ({"truth": []}, {"duration": float("nan")}, "the duration of the video in seconds"),

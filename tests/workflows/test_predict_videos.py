@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.page_data import page_states
 from helpers.video_files import write_video
 from losa.errors import CheckpointError, ConfigError, OwnVideoError
 from losa.evaluation.card import read_card
@@ -110,8 +110,10 @@ def test_subtitles_lie_as_the_videos_do_and_the_page_finds_the_files(made):
         assert (folder / "out" / "subtitles" / f"{name}.vtt").read_text().startswith("WEBVTT\n")
     page = (folder / "out" / "index.html").read_text(encoding="utf-8")
     assert page.count('class="video one-of-many"') == 5 and "is empty (0 bytes)" in page
-    for source in re.findall(r'<video src="(?!data:)([^"]+)"', page):
-        assert (folder / "out" / unquote(source)).is_file()
+    sources = [state["source"]["path"] for state in page_states(page)]
+    assert len(sources) == 5 and all(sources)
+    for source in sources:
+        assert source.startswith("data:video/mp4;base64,") or (folder / "out" / unquote(source)).is_file()
 
 
 def test_nothing_is_left_behind_and_nothing_done_twice(made, run, monkeypatch):

@@ -1,4 +1,4 @@
-// Draws the widgets of an offline page: a model for each that behaves as anywidget's does, without a kernel.
+// Draws the widgets of an offline page, each with a model that behaves as anywidget's does, without a kernel.
 function revived(_, value) { // bytes travel in base64
   if (typeof value?.$bytes !== "string") return value;
   const text = atob(value.$bytes), bytes = new Uint8Array(text.length);
@@ -26,12 +26,34 @@ function standIn(state) {
   };
 }
 
-const main = document.querySelector("main"), states = document.getElementById("losa-states").textContent;
-const given = JSON.parse(states, revived);
-globalThis.losaModels = given.map(({ state }) => standIn(state));
-for (const [i, { part }] of given.entries()) {
-  const el = main.appendChild(document.createElement("div"));
-  globalThis.losaParts[part].render({ model: globalThis.losaModels[i], el });
+const { shared: common, widgets } = JSON.parse(document.getElementById("losa-states").textContent, revived);
+globalThis.losaModels = widgets.map(({ state }) => standIn({ ...common, ...state }));
+
+const drawn = new Map(); // place in the page -> function that ends its widget
+function draw(place) {
+  const number = Number(place.dataset.widget), { render } = globalThis.losaParts[widgets[number].part];
+  place.style.minHeight = "";
+  drawn.set(place, render({ model: globalThis.losaModels[number], el: place }));
+}
+
+function remove(place) {
+  place.style.minHeight = `${place.offsetHeight}px`; // so that nothing below moves
+  drawn.get(place)?.();
+  drawn.delete(place);
+  place.replaceChildren();
+}
+
+// Of hundreds of widgets only those near the visible part of the page are drawn; one in use stays.
+const inUse = (place) => place.contains(document.activeElement) || place.querySelector("video")?.paused === false;
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting && !drawn.has(target)) draw(target);
+    else if (!isIntersecting && drawn.has(target) && !inUse(target)) remove(target);
+  }
+}, { rootMargin: "400px" });
+for (const place of document.querySelectorAll("[data-widget]")) {
+  if ("lazy" in place.dataset) sight.observe(place);
+  else draw(place);
 }
 let frame = null; // inside a notebook's output: as high as it is long
 try { frame = window.frameElement; } catch { /* a page of another origin around it */ }

@@ -1,4 +1,4 @@
-"""The page without a browser: one file, no request, everything that is not ours is text."""
+"""The demo's page without a browser: one file, no request, everything that is not ours is text."""
 
 import base64
 import hashlib
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.page_data import CLASSES, HOSTILE, Tree, result, video
+from helpers.page_data import CLASSES, HOSTILE, Tree, page_records, page_states, result, video
 from losa.reports.demo_page import demo_page
-from losa.reports.html import Html, element, minutes, write_page
 from widgets.figures import class_colours
 
 
@@ -36,32 +35,40 @@ def test_page_refers_to_nothing_outside_itself(page):
     assert {tag for tag, *_ in tree.elements} & {"img", "iframe", "object", "embed", "base", "form"} == set()
 
 
-def test_policy_allows_only_the_pages_own_script(page):
+def test_policy_allows_only_the_pages_own_scripts(page):
     (policy,) = [a["content"] for tag, a, _ in Tree(page).elements if a.get("http-equiv")]
-    (script,) = [text for tag, _, text in Tree(page).elements if tag == "script"]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+    scripts = [text for tag, a, text in Tree(page).elements if tag == "script" and "json" not in a["type"]]
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert len(scripts) == 3, "the timeline, what draws it, the slider"
+    assert policy.endswith("script-src " + " ".join(f"'sha256-{digest}'" for digest in digests))
+    assert "default-src 'none'" in policy
 
 
 def test_hostile_labels_and_names_are_text(page):
     tree = Tree(page)
     assert not any(tag in ("img", "b") or "onerror" in a for tag, a, _ in tree.elements)
     assert HOSTILE in [text for tag, _, text in tree.elements if tag == "h3"]
-    assert HOSTILE in [text for _, text in tree.of("name")]
-    assert any(a["aria-label"].startswith(f"truth: {HOSTILE}, 10.0 to 11.5") for a, _ in tree.of("seg"))
+    assert HOSTILE in [record["label"] for record in page_records(page)] and HOSTILE in page_states(page)[1]["title"]
+    listed = [text for tag, _, text in tree.elements if tag == "li"]
+    assert any(text.startswith(f"truth: {HOSTILE}, 10.0 to 11.5") for text in listed), "with scripts off, too"
 
 
 def test_segments_are_where_they_happen(page):
+    state = page_states(page)[0]
+    assert state["lanes"] == ["truth", "head only", "LoSA"]
+    first = page_records(page)[:7]  # three true, two of head only (0.01 is below what a page carries), two of LoSA
+    assert first[1]["segment"] == [5, 9] and state["duration"] == 12
+    assert state["colours"][first[1]["label"]] == class_colours(CLASSES)["wave"]
+    assert [r["verdict"] for r in first] == ["found", "found", "missed", "true positive", "wrong label",
+                                             "true positive", "confusion"]
+    assert [r["score"] for r in first[3:]] == [0.9, 0.2, 0.6, 0.5]
+
+
+def test_what_scripts_would_draw_is_listed_without_them(page):
     tree = Tree(page)
-    lanes = [text for _, text in tree.of("lane")]
-    assert [text[:4] for text in lanes[:3]] == ["trut", "head", "LoSA"]
-    first = tree.of("seg")[:7]  # three true, two of head only (0.01 is below what a page carries), two of LoSA
-    style = dict(item.split(":") for item in first[1][0]["style"].split(";"))
-    assert style["left"] == f"{100 * 5 / 12:.3f}%" and style["width"] == f"{100 * 4 / 12:.3f}%"
-    assert style["--c"] == class_colours(CLASSES)["wave"]
-    wrong = ["wrong" in a["class"] for a, _ in first]
-    assert wrong == [False] * 3 + [True, False] + [False, True]
-    assert [a["data-score"] for a, _ in first[3:]] == ["0.2000", "0.9000", "0.6000", "0.5000"]
+    (listed, *_), (tag, *_) = ([e for e in tree.elements if e[0] == name] for name in ("noscript", "article"))
+    assert listed[2].startswith("truth: jump, 1.0 to 3.0 s, found") and len(tree.of("segments")) == 2
+    assert "head only: wave, 5.2 to 9.1 s, score 0.90, true positive" in listed[2] and tag[2].startswith("test_0")
 
 
 def test_table_says_what_the_result_says(page):
@@ -74,7 +81,7 @@ def test_table_says_what_the_result_says(page):
 
 
 def test_video_travels_inside_the_page(page, clip):
-    sources = [a["src"] for tag, a, _ in Tree(page).elements if tag == "video"]
+    sources = [state["source"]["path"] for state in page_states(page)]
     assert len(sources) == 2 and sources[0].startswith("data:video/mp4;base64,")
     assert base64.b64decode(sources[0].split(",")[1]) == clip.read_bytes()
 
@@ -84,31 +91,18 @@ def test_video_travels_inside_the_page(page, clip):
 def test_a_video_that_cannot_be_embedded_is_named(tmp_path, clip, name, limit, said):
     (tmp_path / "x.avi").write_bytes(b"x")
     out = demo_page(tmp_path / "index.html", result(), [video(tmp_path / name)], classes=CLASSES, max_video_mb=limit)
-    tree = Tree(out.read_text())
-    ((_, text),) = tree.of("missing")
-    assert name in text and said in text
-    assert len(tree.of("seg")) == 7 and not any(tag == "video" for tag, *_ in tree.elements)
+    page = out.read_text()
+    ((_, listed),) = [(a, text) for tag, a, text in Tree(page).elements if tag == "noscript"]
+    (source,) = (state["source"] for state in page_states(page))
+    for text in (source["message"], listed):
+        assert name in text and said in text
+    assert len(page_records(page)) == 7 and source["kind"] == "none" and "data:video" not in page
 
 
 def test_many_and_no_predictions(tmp_path, clip):
     shown = video(clip)
     shown["tracks"]["head only"] = []
     shown["tracks"]["LoSA"] = [{"segment": [0, 12], "label": "jump", "score": 0.9 - 0.001 * i} for i in range(500)]
-    tree = Tree(demo_page(tmp_path / "index.html", result(), [shown]).read_text())
-    assert len(tree.of("seg")) == 3 + 60
-    assert max(int(a["data-row"]) for a, _ in tree.of("seg")) == 3
-
-
-def test_page_is_replaced_as_a_whole(tmp_path, monkeypatch):
-    path = write_page(tmp_path / "p.html", title="one", lede="", sections=[])
-    before = path.read_text()
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError):
-        write_page(path, title="two", lede="", sections=[])
-    assert path.read_text() == before
-
-
-def test_only_html_is_not_escaped():
-    assert element("p", "a < b", Html("<i>c</i>"), class_="x\"y", data_x=1, for_=None) == (
-        '<p class="x&quot;y" data-x="1">a &lt; b<i>c</i></p>')
-    assert minutes(99.4) == "99 s" and minutes(150) == "2.5 min"
+    drawn = page_records(demo_page(tmp_path / "index.html", result(), [shown]).read_text())
+    assert len(drawn) == 3 + 60
+    assert max(record["row"] for record in drawn) == 3

@@ -1,0 +1,143 @@
+"""Timelines on an offline page: one panel per video, in which the timeline widget is drawn once it comes into view.
+
+With scripts off, a panel lists its segments as text.
+"""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from losa.reports.page import LONG, Number, clock
+from widgets.figures import score_of
+from widgets.html import Html, element, widget_place
+from widgets.share import PLAYED, copy_command, make_source
+from widgets.timeline import Timeline
+
+EMBEDDED = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}  # what nearly every browser plays
+LEAST_SCORE, MOST_SEGMENTS = 0.05, 60  # of a track's predictions that a page carries
+STEPS = tuple(round(0.05 * i, 2) for i in range(1, 20))  # positions of the slider
+
+
+class Timelines:
+    """The timelines of one page: `panel` adds a video and returns its markup, `page_parts` is for `write_page`.
+
+    classes: all labels, in the order that fixes their colours. has_truth: whether a video's first track is the ground
+    truth of the others. most_rows: of overlapping segments in a lane.
+    """
+
+    def __init__(self, classes: Sequence[str], *, min_score: Number, tiou: Number = 0.5, has_truth: bool = True,
+                 most_rows: int = 4) -> None:
+        self.settings = {"classes": list(classes), "min_score": min_score, "tiou": tiou, "has_truth": has_truth}
+        self.most_rows, self.states = most_rows, []
+        self.view = Timeline(None, {"": []}, duration=1.0)  # one for all: each video's traits are read from it
+        self.view.close()  # so that a notebook's browser hears nothing of it
+
+    def panel(self, video: Mapping, source: Mapping, *, most: int = MOST_SEGMENTS, class_: str = "video",
+              note: Html | None = None) -> Html:
+        """Return the article with the video's name, `note` and timeline; of predictions the `most` strongest.
+
+        video: dict with id, duration (s) and tracks {name: records}. source: see `widgets.share.video_source`.
+        """
+        number, tracks = len(self.states), {}
+        for lane, (name, records) in enumerate(video["tracks"].items()):
+            is_truth = self.settings["has_truth"] and not lane
+            tracks[name] = list(records) if is_truth else choose_strongest(records, most)
+        self.view.show(None, tracks, duration=float(video["duration"]), title=str(video["id"]), **self.settings)
+        self.view.tracks = {name: [self._shortened(r) for r in records] for name, records in self.view.tracks.items()}
+        self.states.append(self.view.page_state() | {"group": str(number), "source": dict(source)})
+        return element("article", element("h3", video["id"], note or ""), widget_place(number, lazy=True),
+                       element("noscript", self._listed(source["message"] if source["kind"] == "none" else "")),
+                       class_=class_, id=f"video-{number}")
+
+    def page_parts(self) -> dict:
+        """Return the arguments of `write_page` that bring the timelines onto the page."""
+        return {"widgets": [(self.view._esm, state) for state in self.states], "styles": [self.view._css]}
+
+    def _shortened(self, record: Mapping) -> dict:
+        """Return the record with its row within the lane and with digits that can be seen."""
+        start, end = record["segment"]
+        return record | {"segment": [round(start, 3), round(end, 3)], "score": round(record["score"], 4),
+                         "row": min(record["row"], self.most_rows - 1)}
+
+    def _listed(self, problem: str) -> Html:
+        """Return the segments of the video in the view as text."""
+        items, duration = [element("p", problem)] if problem else [], self.view.duration
+        for name, records in self.view.tracks.items():
+            for r in sorted(records, key=lambda r: r["segment"]):
+                start, end = (clock(time, duration, 1) for time in r["segment"])
+                score = "" if "found" in r else f", score {r['score']:.2f}"
+                verdict = f", {r['verdict']}" if "verdict" in r else ""
+                items.append(element("li", f"{name}: {r['label']}, {start} to {end}{' s' if duration < LONG else ''}"
+                                     f"{score}{verdict}"))
+        return element("ul", *items, class_="segments")
+
+
+def choose_strongest(records: Sequence[Mapping], most: int = MOST_SEGMENTS) -> list[Mapping]:
+    """Return the records of the highest scores, `most` at most, none below LEAST_SCORE; the best first."""
+    ranked = sorted(records, key=lambda r: -score_of(r))
+    return [r for r in ranked if score_of(r) >= LEAST_SCORE][:most]
+
+
+def make_controls(min_score: Number, colours: Mapping[str, str], tiou: Number | None = None) -> Html:
+    """Return the slider and the legend of all timelines of a page; without `tiou` nothing is right or wrong."""
+    slider = Html(f'<input id="min-score" type="range" min="{STEPS[0]}" max="{STEPS[-1]}" step="0.05" '
+                  f'value="{min_score}">')
+    label = element("label", "Show predictions with a score of at least", slider,
+                    element("output", f"{min_score:.2f}", id="min-score-shown", for_="min-score"))
+    key = lambda name, kind="", style=None: element(  # noqa: E731
+        "span", element("span", class_=f"swatch {kind}".strip(), style=style), name, class_="key")
+    judged = [] if tiou is None else [key(f"right (tIoU at least {tiou:g})"), key("wrong", "wrong"),
+                                      key("missed by all", "missed")]
+    meaning = [*judged, key("fainter: lower score", "faint")]
+    classes = [key(label, style=f"--c:{colour}") for label, colour in colours.items()]
+    return Html(
+        element("p", "Click a segment to watch it. Keys, with a timeline in focus: Space plays and pauses, ← → move "
+                "1 s (with Shift 5 s), n and p walk through the segments, ↑ ↓ change the lane, Enter plays a segment, "
+                "z and x zoom, ? lists all of them.", class_="soft")
+        + element("div", label, element("div", *meaning, class_="keys"), element("div", *classes, class_="keys"),
+                  class_="controls"))
+
+
+def embed_video(path: str | Path, max_video_mb: Number) -> dict[str, str]:
+    """Return the `source` of a timeline with the video's file inside the page, or with why it is not."""
+    path = Path(path)
+    if not path.is_file():
+        return make_source("none", f"{path} is not there")
+    if path.suffix.lower() not in EMBEDDED:
+        return make_source("none", f"{path} is not in a format that every browser plays; convert it to H.264 mp4: "
+                           f"{copy_command(path)}")
+    if path.stat().st_size > max_video_mb * 1e6:
+        return make_source("none", f"{path} has {path.stat().st_size / 1e6:.1f} MB, more than the {max_video_mb:g} MB "
+                           "embedded here")
+    return make_source("link", "This browser cannot play the video of this page.", data_address(path))
+
+
+def link_video(path: str | Path, folder: Path, embed: bool) -> dict[str, str]:
+    """Return the `source` of a timeline with the video's address as seen from `folder`, or with why there is none.
+
+    embed: put the file inside the page instead.
+    """
+    path, readable = Path(path), Path(os.fsencode(path).decode(errors="replace"))
+    if not path.is_file():
+        return make_source("none", f"{readable.name} is not there any more")
+    if path.suffix.lower() not in PLAYED:
+        return make_source("none", f"No browser plays {path.suffix} files; to watch {readable.name} here, convert it "
+                           f"to H.264 mp4: {copy_command(readable)}")
+    message = (f"This browser cannot play {readable.name}: its format is not one it knows, or the file was moved. Make "
+               f"a copy that every browser plays: {copy_command(readable)}")
+    return make_source("link", message, data_address(path) if embed else file_address(path, folder))
+
+
+def data_address(path: Path) -> str:
+    """Return the file as a data: URL."""
+    return f"data:{EMBEDDED[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def file_address(path: Path, folder: Path) -> str:
+    """Return where the file is, seen from a page in `folder`; the whole address where they lie on different drives."""
+    try:
+        return quote(os.fsencode(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()))
+    except ValueError:
+        return path.resolve().as_uri()
