@@ -76,7 +76,7 @@ def inside(gate: str, adapters: bool = True) -> Run:
     video, classes = a_video(segments=((4.0, 9.0), (30.0, 31.0))), ("x", "y", "z")
     run = Run("made", Path("none"), config, Annotations(classes, (video,)), classes, {"a": video},
               truth_of([video], classes), {}, {})
-    run.__dict__.update(model=model, _source=Tapped(390) if adapters else Untapped(390))
+    run.__dict__.update(model=model, _features=Tapped(390) if adapters else Untapped(390))
     return run
 
 
