@@ -66,7 +66,7 @@ def predict_files(what: str | Path, run: str | Path, out: str | Path, *, weights
     ConfigError for fields that are fixed once a run is trained.
     """
     out, files = Path(out), find_videos(Path(what))
-    detector = load_detector(run, weights, post, fields or {}, quiet)
+    detector = load_detector(run, weights, post, fields or {})
     (out / ".finished").mkdir(parents=True, exist_ok=True)
     finished, failed = {}, {}
     jobs = list(to_jobs(files, out / ".finished", detector.id, failed))
