@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
-from losa.errors import CacheError, VideoError
+from losa.errors import CacheError, LosaError, VideoError
 from losa.taps.cache_files import RowFile, filling, remove_left
 from losa.taps.cached import CachedTaps
 from losa.taps.decoding import decode_here, decode_in_workers, explain
@@ -107,7 +107,7 @@ def find_missing(cache: CachedTaps, videos: Sequence[Video], quiet: bool,
         try:
             if not cache.has(video, copy):
                 missing.setdefault(cache.path(video, copy), []).append(video)
-        except (OSError, ValueError) as error:
+        except (OSError, LosaError) as error:
             failed[video.id] = explain(error)
     return missing, failed
 

@@ -37,7 +37,7 @@ class Detector(NamedTuple):
         return cache, resample(cache, self.config)
 
 
-def load_detector(run: str | Path, weights: str, post: str, fields: Mapping, quiet: bool) -> Detector:
+def load_detector(run: str | Path, weights: str, post: str, fields: Mapping) -> Detector:
     """The run's model on the fastest device, with its backbone, and the config it is to predict with."""
     run = Path(run)
     _, trained, _ = load_model(run)

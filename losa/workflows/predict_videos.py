@@ -66,7 +66,7 @@ def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weight
     ConfigError for fields that are fixed once a run is trained.
     """
     out, files = Path(out), find_videos(Path(what))
-    detector = load_detector(run, weights, post, fields or {}, quiet)
+    detector = load_detector(run, weights, post, fields or {})
     (out / ".finished").mkdir(parents=True, exist_ok=True)
     finished, failed = {}, {}
     jobs = list(to_jobs(files, out / ".finished", detector.id, failed))
