@@ -10,7 +10,7 @@ tests/model/test_batched.py compares outputs and all gradients with the plain wa
 
 Measured at the demo's size (6 taps, both ranges, dim 96, adapter_dim 32, batch 4, T = 384; torch 2.15, 2 shared x86
 cores with other work on them): forward and backward of the adapters as ratios to one by one in the same run (median of
-20 on 1 thread, best of 20 on 2), and MiB that adapters and fusion keep for the backward pass. tests/model/speed.py
+20 on 1 thread, best of 23 on 2), and MiB that adapters and fusion keep for the backward pass. tests/model/speed.py
 measures again.
 
                             1 thread    2 threads    kept
