@@ -8,17 +8,18 @@ What it folds, and why it may:
 * with static gates, the gates into the up-projections, whose outputs are then summed as they are computed.
 tests/model/test_batched.py compares outputs and all gradients with the plain way.
 
-Measured with tests/model/speed.py (the demo's size: 6 taps, both ranges, dim 96, adapter_dim 32, batch 4, T = 384;
-torch 2.15, 2 shared x86 cores), forward and backward, as ratios to one by one within the same run, and MiB kept for
-the backward pass:
+Measured at the demo's size (6 taps, both ranges, dim 96, adapter_dim 32, batch 4, T = 384; torch 2.15, 2 shared x86
+cores with other work on them): forward and backward of the adapters as ratios to one by one in the same run (median of
+20 on 1 thread, best of 23 on 2), and MiB that adapters and fusion keep for the backward pass. tests/model/speed.py
+measures again.
 
                             1 thread    2 threads    kept
-    one by one                  1.00         1.00    53.3
-    together, this file         0.86         0.90    45.4
-    torch.func.vmap             1.29         1.17    59.3
+    one by one                  1.00         1.00    60.7
+    together, this file         0.86         0.90    46.1
+    torch.func.vmap             1.29         1.17    66.6
 
-vmap has no rule for fused attention on CPUs and falls back to a loop; with unfused attention it keeps 66.2 MiB at a
-ratio of 1.27 and is no faster, so it was not kept.
+vmap has no rule for fused attention on CPUs and falls back to a loop over the taps. With unfused attention (73.6 MiB)
+it was slower than one by one too, so it was not kept.
 """
 
 from collections.abc import Callable, Sequence

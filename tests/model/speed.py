@@ -1,6 +1,6 @@
 """Time and memory of a model's adapters run one by one, together (losa/model/batched.py) and under torch.func.vmap.
 
-    python tests/model/speed.py        prints the table that the docstring of losa/model/batched.py quotes
+    python tests/model/speed.py        on a machine without other work
 
 All variants take turns in one process, since a shared machine is not equally fast all the time.
 """
