@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from losa.inference.nms import soft_nms, vote
-from losa.segments import Grid, tiou, to_records, write_predictions
+from losa.inference.postprocess import to_records
+from losa.segments import Grid, tiou, write_predictions
 
 TORCH = settings(deadline=None, max_examples=60)
 
