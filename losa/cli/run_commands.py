@@ -89,7 +89,7 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
              format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
     """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
     from losa.cli.output import print_table
-    from losa.evaluation.average_precision import evaluate, report
+    from losa.evaluation.average_precision import evaluate
     from losa.evaluation.card import evaluation_card
     from losa.evaluation.protocols import parse_tiou
     from losa.evaluation.records import read_ground_truth, read_predictions, read_table
@@ -108,7 +108,7 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
     dropped = sum(map(len, everything.values())) - sum(map(len, records.values()))
     if dropped:
         warnings.warn(f"{dropped} predictions lie in videos that are left out; they do not count", stacklevel=1)
-    found = report(evaluate(truth, records, parse_tiou(tiou), protocol))
+    found = evaluate(truth, records, parse_tiou(tiou), protocol).to_dict()
     found["card"] = evaluation_card(found, predictions, ground_truth, subset=subset, test_set=test_set,
                                     left_out=given.keys() - truth.keys())
     if format == "json":

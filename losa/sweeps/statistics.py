@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from losa.config import Config
-from losa.evaluation.average_precision import ClassMatches, match_classes, rules_of
-from losa.evaluation.protocols import Protocol, check_tiou, interpolated_area
+from losa.evaluation.average_precision import ClassMatches, match_classes
+from losa.evaluation.protocols import Protocol, check_tiou, find_protocol, interpolated_area
 from losa.evaluation.records import Records
 from losa.sweeps.collect import SEEDS, Judged, read_judged
 
@@ -87,7 +87,7 @@ def weighted_map(truth: Records, predictions: Records, weights: Int[np.ndarray, 
     What `evaluate` says of a truth with so many copies of every video; predictions are matched once. Those of videos
     outside the truth count once in each draw.
     """
-    tiou, rules = check_tiou(tiou), rules_of(protocol)
+    tiou, rules = check_tiou(tiou), find_protocol(protocol)
     classes = match_classes(truth, predictions, tiou, protocol)
     place = {video: i for i, video in enumerate(sorted({*truth, *predictions}))}
     every = np.ones((len(weights), len(place)), np.int64)

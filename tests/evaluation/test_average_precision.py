@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import GOLDEN, SHARED
-from losa.evaluation.average_precision import LENGTHS, evaluate, report
+from losa.evaluation.average_precision import LENGTHS, evaluate
 from losa.evaluation.protocols import PROTOCOLS, drop_duplicates, match_by_score, parse_tiou
 from losa.evaluation.records import read_ground_truth, read_predictions
 from losa.studies.speed import plain_map
@@ -315,11 +315,11 @@ def test_nothing_to_forgive_is_said():
         warnings.simplefilter("error")
         got = evaluate(truth, predictions, (0.5,), "thumos14")
         evaluate({"v": [instance(0, 1)]}, predictions, (0.5,))
-    assert got.average_map == 1.0 and got.num_ambiguous == 1 and report(got)["num_ambiguous"] == 1
+    assert got.average_map == 1.0 and got.num_ambiguous == 1 and got.to_dict()["num_ambiguous"] == 1
 
 
 def test_report_is_plain_json():
-    got = report(evaluate({"v": [instance(0, 1)]}, {"v": [instance(0, 1, 0.5)]}, (0.5, 0.7)))
+    got = evaluate({"v": [instance(0, 1)]}, {"v": [instance(0, 1, 0.5)]}, (0.5, 0.7)).to_dict()
     assert json.loads(json.dumps(got, allow_nan=False)) == got
     wanted = "map average_map num_ground_truth num_predictions protocol tiou per_class per_length"
     assert set(wanted.split()) <= set(got) and got["map"] == [1.0, 1.0]
