@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from losa.annotations.cells import is_safe, read_text, seconds, without_suffix
-from losa.annotations.sheet import KINDS, Entry, Findings, Sheet, one_subset, stop
+from losa.annotations.sheet import KINDS, Entry, Findings, Sheet, check_one_subset, stop
 from losa.errors import AnnotationError
 
 COLUMNS = ("video", "label", "start", "end")
@@ -49,7 +49,7 @@ def csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
     for key, found in names.items():
         if len({Path(name).suffix for name in found} - {Path(key).suffix}) > 1:
             findings.add("ids are there more than once", f"{key}: {', '.join(found)} would be one video")
-    one_subset(subsets, findings)
+    check_one_subset(subsets, findings)
     return Sheet("CSV", [Entry(key, max(subsets[key], key=subsets[key].get), instances[key],
                                max(found, key=len)) for key, found in names.items()], None, findings, unread=unread)
 

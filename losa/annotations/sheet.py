@@ -93,10 +93,11 @@ class Sheet:
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 
-def one_subset(subsets: dict, findings: Findings) -> None:
-    for key, found in subsets.items():
-        if len(found) > 1:
-            findings.add("videos are in more than one subset", f"{key}: {', '.join(sorted(found))}")
+def check_one_subset(subsets: dict, findings: Findings) -> None:
+    """Add a finding for each video of {id: its subsets} that is in more than one."""
+    for key, names in subsets.items():
+        if len(names) > 1:
+            findings.add("videos are in more than one subset", f"{key}: {', '.join(sorted(names))}")
 
 
 # --- saying it ------------------------------------------------------------------------------------------------------

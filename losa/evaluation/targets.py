@@ -9,7 +9,7 @@ from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
 from losa.errors import ConfigError
 from losa.evaluation.records import Records, read_ground_truth
-from losa.evaluation.test_sets import choose_test_set, leave_out, named_part, other_counts, read_block_list
+from losa.evaluation.test_sets import choose_test_set, compare_counts, leave_out, read_block_list, select_test_set
 
 
 def seen_by(config: Config, annotations: Annotations) -> Annotations:
@@ -48,8 +48,8 @@ def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Recor
     if config.test_set and config.ground_truth:
         chosen = choose_test_set(chosen, config.test_set)
     elif config.test_set:
-        chosen = named_part(chosen, config.test_set)
-        differs = other_counts(chosen, config.test_set)
+        chosen = select_test_set(chosen, config.test_set)
+        differs = compare_counts(chosen, config.test_set)
         if differs:
             raise ConfigError(f"{differs} These are {config.annotations}, cleaned: give the file as it was published, "
                               "-s ground_truth=FILE, or give up the name, -s test_set=")
