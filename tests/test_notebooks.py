@@ -16,7 +16,6 @@ import pytest
 from safetensors.torch import load_file
 
 from helpers.paths import ROOT
-from losa.annotations.check import first_lines
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
 from losa.evaluation.average_precision import evaluate
@@ -204,13 +203,6 @@ def test_paths_are_seen_from_where_the_notebook_runs_and_what_is_forgotten_is_to
         given_paths(tmp_path, videos="", labels="t.csv")
     with pytest.raises(FileNotFoundError, match="nowhere.csv: neither in"):
         given_paths(tmp_path, videos="films", labels="nowhere.csv")
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_a_table_of_any_encoding_is_shown(tmp_path, encoding):
-    lines = ["Datei;Beginn;Ende;Art", "über.mp4;1,5;2,5;Öffnen", "b.mp4;1;2"]
-    (tmp_path / "t.csv").write_bytes("\r\n".join(lines).encode(encoding))
-    assert first_lines(tmp_path / "t.csv", 2).splitlines() == lines[:2]
 
 
 def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):

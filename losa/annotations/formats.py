@@ -11,7 +11,7 @@ from pathlib import Path
 
 from losa.annotations.activitynet import parse_instance, parse_json
 from losa.annotations.cells import is_safe, is_text, read_text, seconds, short
-from losa.annotations.csv_format import csv_sheet
+from losa.annotations.csv_format import read_csv_sheet
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, check_one_subset, listing
 from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
 from losa.errors import AnnotationError
@@ -51,7 +51,7 @@ def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None) ->
         return _thumos_texts(path, findings)
     text = read_text(path, findings)
     if path.suffix.lower() != ".json" and (path.suffix.lower() in (".csv", ".tsv") or text.lstrip()[:1] not in "{["):
-        return csv_sheet(path, text, findings)
+        return read_csv_sheet(path, text, findings)
     repeated: list[str] = []
     try:
         content = parse_json(text, repeated)

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.video_files import write_late, write_video
 from losa.annotations.check import check
-from losa.annotations.dataset import load_annotations, load_csv
+from losa.annotations.dataset import load_annotations
 from losa.annotations.prepare import prepare
 from losa.annotations.repair import fix
 from losa.errors import AnnotationError
@@ -241,7 +241,7 @@ def test_a_csv_full_of_ordinary_mistakes_becomes_a_clean_copy(folder, tmp_path, 
     path = write(tmp_path / "mine.csv", "\ufeff" + MISTAKES.replace("\n", "\r\n"))
     before = path.read_bytes()
     with pytest.raises(AnnotationError, match="--fix"):
-        load_csv(path, folder)
+        load_annotations(path, folder)
     changed = "\n".join(fix(path, tmp_path / name, folder))
     assert path.read_bytes() == before and not list(tmp_path.rglob(".*"))
     for told in ("9 decimal commas", "1 rows left out that cannot", "2 names that lead out", "1 names of video files",

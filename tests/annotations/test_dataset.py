@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.video_files import OPEN_GOP, read_number, write_audio, write_video
-from losa.annotations.dataset import load_annotations, load_csv, save_annotations
+from losa.annotations.dataset import load_annotations, save_annotations
 from losa.annotations.prepare import prepare
 from losa.errors import AnnotationError
 from losa.video.probe import probe
@@ -228,14 +228,14 @@ def write_csv(path, *lines):
 def test_csv_rows_become_records(folder, tmp_path):
     path = write_csv(tmp_path / "a.csv", "video, label, start, end, subset", "one.mp4, jump, 0.5, 1.5, train",
                      'one,"sit, stand",2,3,train', "", "more/three.mp4,,,,test", "two,jump,0,0.25,test")  # fmt: skip
-    found = load_csv(path, folder)
+    found = load_annotations(path, folder)
     assert by_id(found) == {"one": [("jump", 0.5, 1.5), ("sit, stand", 2, 3)], "more/three": [],
                             "two": [("jump", 0, 0.25)]}
     assert {v.id: (v.subset, v.path.name) for v in found.videos} == {
         "one": ("train", "one.mp4"), "more/three": ("test", "three.mp4"), "two": ("test", "two.mkv")}
     assert [v.duration for v in found.videos] == pytest.approx([4.0, 2.0, 2.0], abs=0.01)
     plain = write_csv(tmp_path / "b.csv", "video,label,start,end", "one,a,0,1")
-    assert load_csv(plain, folder).subsets == {"all": (1, 1)}
+    assert load_annotations(plain, folder).subsets == {"all": (1, 1)}
 
 
 @pytest.mark.parametrize(("lines", "expected"), [
@@ -256,13 +256,13 @@ def test_csv_rows_become_records(folder, tmp_path):
 ])  # fmt: skip
 def test_bad_csv_stops(folder, tmp_path, lines, expected):
     with pytest.raises(AnnotationError, match=expected):
-        load_csv(write_csv(tmp_path / "a.csv", *lines), folder)
+        load_annotations(write_csv(tmp_path / "a.csv", *lines), folder)
 
 
 def test_repeated_csv_rows_are_kept_once_and_counted(folder, tmp_path):
     path = write_csv(tmp_path / "a.csv", "video,label,start,end", "one,a,1,2", "one.mp4,a,1.0,2", "one,b,1,2")
     with pytest.warns(UserWarning, match="1 instances are there more than once"):
-        assert by_id(load_csv(path, folder)) == {"one": [("a", 1, 2), ("b", 1, 2)]}
+        assert by_id(load_annotations(path, folder)) == {"one": [("a", 1, 2), ("b", 1, 2)]}
 
 
 # --- prepare --------------------------------------------------------------------------------------------------------
