@@ -1,22 +1,21 @@
-"""Segments in time: the one conversion between seconds and the grid, overlap, suppression, and records.
+"""Segments in time: the one conversion between seconds and the grid, their overlap, and the predictions file.
 
-A segment is (start, end) in seconds unless the name ends in `_grid`. Imports nothing of ours.
+A segment is (start, end) in seconds unless the name ends in `_grid`. Works without torch, so that evaluation does.
 """
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int, Num
-from torch import Tensor
+from jaxtyping import Float, Num
 
 from losa.files import write_text
 
 Number = int | float
-Times = int | float | np.number | np.ndarray | Tensor
+Times = TypeVar("Times")  # a number, a numpy array or a tensor; what comes back is of the same kind
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Grid:
 
     tubelet: frames from one snippet to the next; after interpolation perhaps no whole number.
     offset: frame at the centre of snippet 0; None is (tubelet - 1) / 2, the mean of the frames it covers.
-    Features of others have their own: ActionFormer's stand num_frames / 2 after the start of the video.
+    Features that others extracted have an offset of their own: ActionFormer's first is centred num_frames / 2 frames
+    after the start of the video.
     """
 
     sampled_fps: Number
@@ -55,19 +55,19 @@ class Grid:
         return self.tubelet / self.sampled_fps
 
     def to_seconds(self, points_grid: Times) -> Times:
-        """Seconds of grid positions (a number, a numpy array or a tensor)."""
+        """Convert grid positions to seconds."""
         return (points_grid * self.tubelet + self.centre) / self.sampled_fps
 
     def to_grid(self, seconds: Times) -> Times:
-        """Grid positions of times in seconds: the inverse of `to_seconds`."""
+        """Convert seconds to grid positions, the inverse of `to_seconds`."""
         return (seconds * self.sampled_fps - self.centre) / self.tubelet
 
     def num_snippets(self, num_sampled_frames: int) -> int:
-        """How many snippets cover that many sampled frames, the last one possibly in part."""
+        """Return how many snippets cover so many sampled frames; the last may be covered in part."""
         return math.ceil(num_sampled_frames / self.tubelet - 1e-9)
 
     def resampled(self, factor: Number) -> "Grid":
-        """The grid of `factor` times as many snippets over the same time (linear, outer edges kept)."""
+        """Return the grid of `factor` times as many snippets over the same stretch of time; its outer edges stay."""
         first = (0.5 / factor - 0.5) * self.tubelet + self.centre
         return Grid(self.sampled_fps, self.tubelet / factor, first)
 
@@ -81,26 +81,13 @@ def tiou(a: Num[np.ndarray, "N 2"], b: Num[np.ndarray, "M 2"]) -> Float[np.ndarr
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
 
-def to_records(
-    segments: Float[Tensor, "M 2"] | Float[np.ndarray, "M 2"],
-    scores: Float[Tensor, " M"] | Float[np.ndarray, " M"],
-    labels: Int[Tensor, " M"] | Int[np.ndarray, " M"],
-    classes: Sequence[str],
-) -> list[dict]:
-    """One `{"segment": [start, end], "label": name, "score": number}` per segment, plain Python, in order."""
-    return [
-        {"segment": segment, "label": classes[label], "score": score}
-        for segment, label, score in zip(segments.tolist(), labels.tolist(), scores.tolist(), strict=True)
-    ]
-
-
 def write_predictions(
     path: str | Path, results: dict[str, list[dict]], external_data: dict | None = None
 ) -> Path:
-    """The path of a predictions file in ActivityNet's results format, written whole or not at all.
+    """Write a predictions file in ActivityNet's results format, as a whole or not at all, and return its path.
 
-    `results` maps video ids to records (see `to_records`), times in seconds from the start of the video.
-    `external_data` says how they were made. Raises ValueError where a number is nan or infinite.
+    `results` maps each video id to its records, {"segment": [start, end], "label", "score"}, in seconds from the start
+    of the video. `external_data` says how they were made. Raises ValueError where a number is nan or infinite.
     """
     content = {"version": "losa", "results": results, "external_data": external_data or {}}
     Path(path).parent.mkdir(parents=True, exist_ok=True)

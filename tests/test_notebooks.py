@@ -16,7 +16,6 @@ import pytest
 from safetensors.torch import load_file
 
 from helpers.paths import ROOT
-from losa.annotations.check import first_lines
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
 from losa.evaluation.average_precision import evaluate
@@ -192,11 +191,6 @@ def test_own_video_notebook_leaves_what_one_can_look_at(executed):
     assert "<html" in (folder / "found" / "index.html").read_text()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_a_table_of_any_encoding_is_shown(tmp_path, encoding):
-    lines = ["Datei;Beginn;Ende;Art", "über.mp4;1,5;2,5;Öffnen", "b.mp4;1;2"]
-    (tmp_path / "t.csv").write_bytes("\r\n".join(lines).encode(encoding))
-    assert first_lines(tmp_path / "t.csv", 2).splitlines() == lines[:2]
 
 
 def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.slow_overlap import slow_tiou
-from losa.segments import Grid, tiou, to_records, write_predictions
+from losa.inference.postprocess import to_records
+from losa.segments import Grid, tiou, write_predictions
 
 # --- Grid -------------------------------------------------------------------------------------------------
 

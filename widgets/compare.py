@@ -6,8 +6,8 @@ import numpy as np
 import traitlets
 
 from widgets.base import HERE, parts
+from widgets.error_kinds import WRONG, ErrorKind
 from widgets.timeline import Timeline
-from widgets.verdicts import KINDS, WRONG
 
 
 class Compare(Timeline):
@@ -38,8 +38,8 @@ def differences(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> l
     if len(both) != 2:
         raise ValueError(f"Compare takes exactly 2 prediction tracks after the ground truth, not {len(both)} "
                          f"({', '.join([*tracks][1:]) or 'none'}); a Timeline takes any number")
-    hits = [{r["other"]: [r["tiou"], r["score"], i] for i, r in enumerate(rows) if r["verdict"] == KINDS[0]}
-            for rows in both]
+    hits = [{r["other"]: [r["tiou"], r["score"], i] for i, r in enumerate(rows)
+             if r["verdict"] == ErrorKind.TRUE_POSITIVE} for rows in both]
     wrong = [[(i, r) for i, r in enumerate(rows) if r["verdict"] in WRONG] for rows in both]
     row = lambda r, **rest: {"segment": list(r["segment"]), "label": r["label"], **rest}  # noqa: E731
     result = [row(truth[j], kind="truth", index=j, hits=[h.get(j) for h in hits])

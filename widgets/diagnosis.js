@@ -1,29 +1,4 @@
-// None is a colour of a class: those stand in the list below the bars.
-const KIND_COLOURS = { "true positive": "#4d8b31", "double detection": "#c2b84a", "wrong label": "#a8324f",
-  localisation: "#5a5ac8", confusion: "#c08ad0", background: "#8c8c8c", missed: "#96602f" };
-const DARK = ["wrong label", "localisation"];
 const PER_PAGE = 12;
-
-// What a kind means, in a sentence.
-const meaning = (kind, { tiou, low }) => ({
-  "true positive": `Right: its label, tIoU at least ${tiou}, and the instance was not found before.`,
-  "double detection": `Label and place are right (tIoU at least ${tiou}), but another prediction found the instance.`,
-  "wrong label": `The place is right (tIoU at least ${tiou}), the label is not.`,
-  localisation: `The label is right, the boundaries are off: tIoU at least ${low}, less than ${tiou}.`,
-  confusion: `The label is wrong, and the boundaries are off: tIoU at least ${low}, less than ${tiou}.`,
-  background: `Nothing happens there: tIoU less than ${low} with every instance.`,
-  missed: `No prediction is matched to it at tIoU ${tiou}.` })[kind];
-
-// Why this very segment is what it is.
-function why([, kind, , label, , , , verdict, overlap, near], { tiou }) {
-  const at = `tIoU ${overlap.toFixed(2)}`, other = `${at} with “${near}”`;
-  if (kind === "truth" && near === null) return `no prediction of “${label}” touches it`;
-  if (kind === "truth") return `the nearest “${label}” has ${at}${overlap < tiou ? "" : " but counts for another"}`;
-  return { "true positive": other, "double detection": `${other}, which another prediction found`,
-    "wrong label": `${other}, so the label is wrong`, localisation: `${other}: less than ${tiou}`,
-    confusion: `${other}: label and boundaries are off`,
-    background: near === null ? "touches no instance" : `${other}: next to nothing` }[verdict];
-}
 
 function render({ model, el }) {
   const charts = element("div", { class: "charts" }), list = element("div", { class: "list" });
@@ -45,12 +20,12 @@ function render({ model, el }) {
     element("p", { class: "soft" }, note), children);
   const chart = ([name, note, bars]) => section(name, note, bars.map((it) => opener(name, it, `${it.name}, ${it.text}`,
     { class: "bar" }, element("span", {}, it.name), element("span", {}, element("span", { class: "fill",
-      style: `width:max(${100 * it.share}%, ${it.share ? 2 : 0}px);background:${KIND_COLOURS[it.kind]}` })),
+      style: `width:max(${100 * it.share}%, ${it.share ? 2 : 0}px);background:${content.kinds[it.kind].colour}` })),
     element("span", {}, it.text))));
   const slice = ([name, count, bars]) => element("div", { class: "slice" }, element("span", {}, name),
     element("div", { class: "stack" }, bars.map((it, i) => opener(name, it, `${it.name}, ${it.count} of ${count}`, {
       class: "part", title: `${it.name}, ${it.count} of ${count}`, tabindex: i ? -1 : 0, style: `width:${
-        100 * it.share}%;background:${KIND_COLOURS[it.kind]};color:${DARK.includes(it.kind) ? "#fff" : "#111"}` },
+        100 * it.share}%;background:${content.kinds[it.kind].colour};color:${content.kinds[it.kind].dark ? "#fff" : "#111"}` },
     it.share < 0.08 ? "" : `${Math.round(100 * it.share)}%`))));
 
   function draw() {
@@ -71,7 +46,7 @@ function render({ model, el }) {
         (list.querySelector(`.${word}:enabled`) ?? list.querySelector(".row :enabled")).focus();
       } }, word);
     readout.textContent = !bar ? "Every bar is a button: choose one to see its segments."
-      : `${heading}: ${bar.name}. ${meaning(bar.kind, content)} ${bar.count} segment${bar.count === 1 ? "" : "s"}${
+      : `${heading}: ${bar.name}. ${content.kinds[bar.kind].meaning} ${bar.count} segment${bar.count === 1 ? "" : "s"}${
         bar.rows.length < bar.count ? `, of which the ${bar.rows.length} of highest score are listed` : ""}.`;
     list.replaceChildren(...(bar?.rows ?? []).slice(page * PER_PAGE, (page + 1) * PER_PAGE).map(line),
       ...(last ? [element("div", { class: "row" }, turner("previous", page - 1), turner("next", page + 1),
@@ -79,11 +54,11 @@ function render({ model, el }) {
     choose(null);
   }
   const line = (id) => {
-    const [video, kind, , label, start, end, score] = content.rows[id];
+    const [video, kind, , label, start, end, score, why] = content.rows[id];
     return element("button", { type: "button", class: "line", "data-row": id, onclick: () => choose(id) },
       element("span", { class: "swatch", style: `background:${content.colours[label] ?? "#777"}` }),
       ...[label, `${end < 120 ? start.toFixed(1) : clock(start, end)}–${clock(end, end)}`, kind === "truth" ? "" : score.toFixed(2),
-        why(content.rows[id], content), video].map((text) => element("span", {}, text)));
+        why, video].map((text) => element("span", {}, text)));
   };
 
   function choose(id) {

@@ -1,19 +1,34 @@
-"""What kinds of errors a run makes, as bars; each bar is a click away from its segments and their frames."""
+"""Show what kinds of errors a run makes, as bars; a click on a bar lists its segments, a click there shows frames."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import traitlets
 
 from widgets.base import View, parts
+from widgets.error_kinds import ErrorKind
 from widgets.figures import class_colours
 
 MOST = 500  # segments listed per bar, those of highest score
+DARK = ("#a8324f", "#5a5ac8")  # colours of bars on which text has to be white
+KINDS = {  # colour of a bar (none is a colour of a class) and what its kind means
+    ErrorKind.TRUE_POSITIVE: (
+        "#4d8b31", "Right: its label, tIoU at least {tiou:g}, and the instance was not found before."),
+    ErrorKind.DOUBLE_DETECTION: (
+        "#c2b84a", "Label and place are right (tIoU at least {tiou:g}), but another prediction found the instance."),
+    ErrorKind.WRONG_LABEL: ("#a8324f", "The place is right (tIoU at least {tiou:g}), the label is not."),
+    ErrorKind.LOCALISATION: (
+        "#5a5ac8", "The label is right, the boundaries are off: tIoU at least {low:g}, less than {tiou:g}."),
+    ErrorKind.CONFUSION: (
+        "#c08ad0", "The label is wrong, and the boundaries are off: tIoU at least {low:g}, less than {tiou:g}."),
+    ErrorKind.BACKGROUND: ("#8c8c8c", "Nothing happens there: tIoU less than {low:g} with every instance."),
+    "missed": ("#96602f", "No prediction is matched to it at tIoU {tiou:g}."),
+}
 MISSED = {"length": ("length", "{} (over {:g} s)"), "coverage": ("share of the video", "{} (over {:.0%})"),
           "instances": ("number of its class in the video", "{}")}
 
 
 class Diagnosis(View):
-    """Bars of what `diagnose` said of these `truth` and `predictions`, {video: [record]}, seconds.
+    """Show the diagnosis that `losa.diagnose` made of these `truth` and `predictions`, {video: [record]}, in seconds.
 
     classes: all labels, for their colours. frames(video, times_s) -> JPEG bytes per time; None shows no frames.
     selected: {"video", "kind": "prediction" | "truth", "index"} of the segment clicked, {} before the first click.
@@ -32,7 +47,7 @@ class Diagnosis(View):
 
     def show(self, diagnosis: Mapping, *, truth: Mapping, predictions: Mapping, classes: Sequence[str],
              frames: Callable | None = None, title: str = "") -> None:
-        """Shows another diagnosis in the same place."""
+        """Show another diagnosis in the same place."""
         self.frames, self.title, self.selected, rows, d = frames, title, {}, {}, diagnosis
 
         def bar(b: Mapping, text: str = "", kind: str = "", **other: object) -> dict:
@@ -53,11 +68,13 @@ class Diagnosis(View):
                 for b in d["missed"][key] if b["of"]]] for key, (by, name) in MISSED.items() if key in d["missed"])],
             "profile": [[s["name"], s["count"], [bar(p) for p in s["parts"] if p["count"]]]
                         for s in d["profile"] if s["count"]],
-            "tiou": d["tiou"], "low": d["low"], "colours": class_colours(classes), "frames": bool(frames),
+            "kinds": {str(kind): {"colour": colour, "dark": colour in DARK, "meaning": meaning.format(**d)}
+                      for kind, (colour, meaning) in KINDS.items()},
+            "colours": class_colours(classes), "frames": bool(frames),
             "rows": [_row(d, truth, predictions, *row) for row in rows]}
 
     def _answer(self, _, content: dict, __) -> None:
-        """Sends the frames at the start, the middle and the end of the segment that was clicked."""
+        """Send the frames at the start, the middle and the end of the segment that was clicked."""
         start, end = content["segment"]
         try:
             pictures, error = list(self.frames(content["video"], [start, (start + end) / 2, end])), ""
@@ -66,9 +83,31 @@ class Diagnosis(View):
         self.send({"row": content["row"], "error": error}, pictures)
 
 
-def _row(found: Mapping, truth: Mapping, predictions: Mapping, video: str, kind: str, index: int) -> list:
-    """[video, kind, index, label, start, end, score or None, verdict, tIoU, label of the other or None]"""
-    own, others, of = (truth, predictions, "truth") if kind == "truth" else (predictions, truth, "predictions")
-    verdict, tiou, other = (found[of][video][key][index] for key in ("verdict", "tiou", "other"))
-    record, near = own[video][index], None if other is None else others[video][other]["label"]
-    return [video, kind, index, record["label"], *record["segment"], record.get("score"), verdict, tiou, near]
+def _row(diagnosis: Mapping, truth: Mapping, predictions: Mapping, video: str, kind: str, index: int) -> list:
+    """Return [video, kind, index, label, start, end, score or None, why it is right or wrong] of a segment."""
+    is_truth = kind == "truth"
+    records, others = (truth, predictions) if is_truth else (predictions, truth)
+    columns = diagnosis["truth" if is_truth else "predictions"][video]
+    verdict, tiou, other = (columns[key][index] for key in ("verdict", "tiou", "other"))
+    record, near = records[video][index], None if other is None else others[video][other]["label"]
+    why = (_why_missed(record["label"], tiou, near, diagnosis["tiou"]) if is_truth
+           else _why(verdict, tiou, near, diagnosis["tiou"]))
+    return [video, kind, index, record["label"], *record["segment"], record.get("score"), why]
+
+
+def _why_missed(label: str, tiou: float, near: str | None, enough: float) -> str:
+    """Return why a ground truth of this label is missed; near: whether any prediction of it touches."""
+    if near is None:
+        return f"no prediction of “{label}” touches it"
+    return f"the nearest “{label}” has tIoU {tiou:.2f}" + ("" if tiou < enough else " but counts for another")
+
+
+def _why(verdict: str, tiou: float, near: str | None, enough: float) -> str:
+    """Return why a prediction is what it is; near: label of the ground truth it overlaps most, if any."""
+    if near is None:
+        return "touches no instance"
+    reason = {ErrorKind.TRUE_POSITIVE: "", ErrorKind.DOUBLE_DETECTION: ", which another prediction found",
+              ErrorKind.WRONG_LABEL: ", so the label is wrong", ErrorKind.LOCALISATION: f": less than {enough:g}",
+              ErrorKind.CONFUSION: ": label and boundaries are off",
+              ErrorKind.BACKGROUND: ": next to nothing"}[verdict]
+    return f"tIoU {tiou:.2f} with “{near}”{reason}"

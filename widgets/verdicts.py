@@ -1,28 +1,27 @@
-"""Why each prediction of one video is right or wrong, in DETAD's kinds; for whole data sets see `losa.diagnose`."""
+"""Judge the predictions of one video: right or wrong, and which kind of error. `losa.diagnose` does whole data sets."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
 
+from widgets.error_kinds import WRONG, ErrorKind, name_error
 from widgets.figures import score_of, stack_rows
-
-KINDS = ("true positive", "double detection", "wrong label", "localisation", "confusion", "background", "left out")
-WRONG = KINDS[1:-1]
 
 
 def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: float = 0.5,
              low: float = 0.1) -> tuple[list[dict], list[int | None]]:
-    """({"verdict", "tiou", "other"} per prediction, for each ground truth the prediction that finds it or None).
+    """Return {"verdict", "tiou", "other"} per prediction, and per ground truth the index of the one that finds it.
 
-    By falling score each takes the free ground truth of its label with the highest tIoU >= `tiou`. What is left over
-    is judged by `other`, the ground truth of highest tIoU (None: touches none; of equal ones one of its label first),
-    and left out where it touches an ambiguous one: as THUMOS14's evaluation has it, that counts for nothing.
-    What a prediction gets does not depend on those with lower scores: any score threshold keeps it.
+    In falling score each prediction takes the free ground truth of its label with the highest tIoU >= `tiou`: a true
+    positive. The others are judged by `other`, the ground truth of highest tIoU (of equal ones one of their label;
+    None: they overlap none). A wrong one that overlaps an ambiguous ground truth is left out, as in THUMOS14's
+    evaluation. A verdict does not depend on predictions of lower score, so it holds at every score threshold.
     """
     starts, ends = np.reshape([(np.inf, -np.inf) if r.get("ambiguous") else r["segment"] for r in truth], (-1, 2)).T
-    labels, found = np.array([r["label"] for r in truth], object), [None] * len(truth)
-    free, judged = np.ones(len(truth), bool), [{"verdict": KINDS[5], "tiou": 0.0, "other": None} for _ in predictions]
+    labels, found_by = np.array([r["label"] for r in truth], object), [None] * len(truth)
+    free = np.ones(len(truth), bool)
+    judgements = [{"verdict": ErrorKind.BACKGROUND.value, "tiou": 0.0, "other": None} for _ in predictions]
     for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
         (start, end), label = predictions[i]["segment"], predictions[i]["label"]
         near = np.flatnonzero((starts < end) & (ends > start))
@@ -31,22 +30,22 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
         inter = np.minimum(ends[near], end) - np.maximum(starts[near], start)
         overlap, same = inter / ((end - start) + (ends[near] - starts[near]) - inter), labels[near] == label
         at = int(np.where(free[near] & same, overlap, -1).argmax())
-        right = bool(free[near[at]] and same[at] and overlap[at] >= tiou)
-        at = at if right else int(((overlap == overlap.max()) * (1 + same)).argmax())
-        if right:
-            found[near[at]], free[near[at]] = i, False
-        kind = 0 if right else 5 if overlap[at] < low else (1 if overlap[at] >= tiou else 3) + (not same[at])
-        judged[i] = {"verdict": KINDS[kind], "tiou": float(overlap[at]), "other": int(near[at])}
-    for begin, stop in (r["segment"] for r in truth if r.get("ambiguous")):
-        for prediction, told in zip(predictions, judged, strict=True):
+        if free[near[at]] and same[at] and overlap[at] >= tiou:
+            kind, found_by[near[at]], free[near[at]] = ErrorKind.TRUE_POSITIVE, i, False
+        else:
+            at = int(((overlap == overlap.max()) * (1 + same)).argmax())
+            kind = name_error(overlap[at], same[at], enough=tiou, low=low)
+        judgements[i] = {"verdict": kind.value, "tiou": float(overlap[at]), "other": int(near[at])}
+    for ambiguous_start, ambiguous_end in (r["segment"] for r in truth if r.get("ambiguous")):
+        for prediction, judgement in zip(predictions, judgements, strict=True):
             start, end = prediction["segment"]
-            if told["verdict"] in WRONG and start < stop and end > begin:
-                told["verdict"] = KINDS[6]
-    return judged, found
+            if judgement["verdict"] in WRONG and start < ambiguous_end and end > ambiguous_start:
+                judgement["verdict"] = ErrorKind.LEFT_OUT.value
+    return judgements, found_by
 
 
 def label_of(track: str, record: Mapping) -> str:
-    """The record's label. Raises ValueError for what is no record."""
+    """Return the label of a record of this track. Raises ValueError where it is no record."""
     with suppress(LookupError, TypeError, ValueError):
         length = np.subtract(*record["segment"][::-1])
         if isinstance(record["label"], str) and 0 <= length < np.inf and np.isfinite(score_of(record)):
@@ -56,9 +55,9 @@ def label_of(track: str, record: Mapping) -> str:
 
 
 def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[str, list[dict]]:
-    """The tracks, truth first, each record with `score`, `row` in its lane and its verdict as above.
+    """Return the tracks, ground truth first, each record with `score`, `row` in its lane and its verdict as above.
 
-    A ground truth gets `found`, {track: score of the prediction that finds it}, and as verdict "found" or "missed", or
+    A ground truth gets `found`, {track: score of the prediction that finds it}, and the verdict "found" or "missed", or
     "ambiguous" where it is marked so: then it belongs to no class and is neither.
     """
     done = {name: [{**r, "score": score_of(r), "row": row} for r, row in zip(records, stack_rows(records), strict=True)]
@@ -66,10 +65,10 @@ def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[s
     (_, truth), *others = done.items()
     hits: list[dict] = [{} for _ in truth]
     for name, records in others:
-        of_predictions, found = verdicts(truth, records, tiou)
-        for record, verdict in zip(records, of_predictions, strict=True):
-            record |= verdict
-        for hit, i in zip(hits, found, strict=True):
+        judgements, found_by = verdicts(truth, records, tiou)
+        for record, judgement in zip(records, judgements, strict=True):
+            record |= judgement
+        for hit, i in zip(hits, found_by, strict=True):
             hit |= {} if i is None else {name: records[i]["score"]}
     for record, hit in zip(truth, hits, strict=True):
         verdict = "ambiguous" if record.get("ambiguous") else "found" if hit else "missed"

@@ -1,4 +1,4 @@
-"""Read single values of a table of labels: times, names, classes, and text of any encoding."""
+"""Read single values of annotation files: times, names, and text of any encoding."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ MAX_SECONDS = 1e7  # 115 days: a larger time is no time in seconds
 
 
 def seconds(value: object) -> float | None:
-    """The time of a number, or of text like "83.5", "83,5", "1:23.5" or "0:01:23.5"; None where it is no time."""
+    """Return the seconds of a number or of text like "83.5", "83,5", "1:23.5", "0:01:23.5"; None if it is no time."""
     if isinstance(value, str):
         clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d*)?)", value.strip(), re.ASCII)
         if clock:
@@ -25,13 +25,13 @@ def seconds(value: object) -> float | None:
 
 
 def without_suffix(name: str) -> str:
-    """The name of a video without the ending of a video file."""
+    """Return the name of a video without the ending of a video file."""
     suffix = Path(name).suffix
     return name[: -len(suffix)] if suffix.lower() in VIDEO_SUFFIXES else name
 
 
 def is_safe(name: str, where: str = "", findings: Findings | None = None) -> bool:
-    """Whether a name may become part of a path; says so where it may not."""
+    """Return whether a name may become part of a path; adds a finding where it may not."""
     parts = name.replace("\\", "/").split("/")
     safe = (name and not re.match(r"[/\\]|[A-Za-z]:[/\\]", name) and not re.search(r"[\x00-\x1f\ud800-\udfff]", name)
             and not {"..", "."} & set(parts) and max(map(len, parts)) <= 200 and len(name) <= 1000)
@@ -41,15 +41,21 @@ def is_safe(name: str, where: str = "", findings: Findings | None = None) -> boo
 
 
 def is_text(value: object) -> bool:
+    """Return whether the value is text that can be written as UTF-8."""
     return isinstance(value, str) and not re.search(r"[\ud800-\udfff]", value)
 
 
 def short(value: object) -> str:
+    """Return the value as text of at most 100 characters, for messages."""
     text = repr(list(value)[:5] if isinstance(value, dict) and len(value) > 8 else value)
     return (text if len(text) <= 100 else text[:97] + "...").encode("utf-8", "backslashreplace").decode()
 
 
 def read_text(path: Path, findings: Findings) -> str:
+    """Read a text file in UTF-8 or UTF-16; adds a finding and reads Windows-1252 where it is neither.
+
+    Raises AnnotationError where it cannot be read or is no text.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""What is wrong with a file of annotations, and beside a folder of videos: all of it at once, counted, with advice.
+"""Check an annotation file, alone or beside its videos: all that is wrong at once, counted, with advice.
 
-`check` reads what `dataset.load_annotations` would stop at. `repair.fix` writes a clean copy.
+`check` reads on where `dataset.load_annotations` would stop. `repair.fix` writes a clean copy.
 """
 
 import hashlib
@@ -11,12 +11,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-import pandas as pd
-from pandas.io.formats.style import Styler
-
 from losa.annotations.cells import without_suffix
 from losa.annotations.formats import scan
-from losa.annotations.resolve import ROUNDING, durations_differ, find_entry, finder, open_all, rates_differ, where
+from losa.annotations.resolve import ROUNDING, durations_differ, find_entry, index_folder, open_all, rates_differ, where
 from losa.annotations.sheet import KINDS, Entry, Finding, Findings, Sheet
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
@@ -70,7 +67,7 @@ CHECKS = KINDS | {
 
 @dataclass
 class Report:
-    """What was found in a file; `print(report.table())` shows it, `exit_code` is 1 where something should be done."""
+    """The result of `check`; `print(report.table())` shows it, `exit_code` is 1 where something should be done."""
 
     source: Path
     summary: str
@@ -78,34 +75,36 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        return int(any(found.level != "note" for found in self.findings))
+        return int(any(finding.level != "note" for finding in self.findings))
 
     def table(self) -> str:
-        """Text: errors first, each with its count, first examples and advice."""
+        """Return the findings as text, errors first, each with its count, its first examples and advice."""
         lines = [f"{self.source}: {self.summary}"]
-        for found in self.findings:
-            lines += [f"{found.level:8}{found.count:>8}  {found.kind}", *(f"{'':18}{text}" for text in found.examples)]
-            lines += [f"{'':18}... and {found.count - len(found.examples)} more"] * (found.count > len(found.examples))
-            lines.append(f"{'':16}> {found.advice}")
-        levels = Counter(found.level for found in self.findings)
+        for finding in self.findings:
+            lines += [f"{finding.level:8}{finding.count:>8}  {finding.kind}"]
+            lines += [f"{'':18}{example}" for example in finding.examples]
+            more = finding.count - len(finding.examples)
+            lines += [f"{'':18}... and {more} more"] * (more > 0)
+            lines.append(f"{'':16}> {finding.advice}")
+        levels = Counter(finding.level for finding in self.findings)
         total = ", ".join(counted(levels[name], f"kind of {name}", f"kinds of {name}")
                           for name in ("error", "warning", "note") if levels[name])
         return "\n".join([*lines, total or "nothing to complain about"])
 
     def to_frame(self):
-        """pandas.DataFrame with a row for each kind."""
+        """Return a pandas.DataFrame with a row for each kind of finding."""
         import pandas
 
         columns = ["level", "count", "kind", "examples", "advice"]
-        rows = [[getattr(found, name) for name in columns] for found in self.findings]
+        rows = [[getattr(finding, name) for name in columns] for finding in self.findings]
         return pandas.DataFrame(rows, columns=columns)
 
 
 def check(annotations: str | Path, videos: str | Path | None = None, decode: bool = False) -> Report:
-    """All that is odd about a file in any layout that `losa.annotations.formats.scan` knows, and about its videos.
+    """Return a report of all that is odd about an annotation file in any known layout, and about its videos.
 
     videos: folder of the files; without it nothing is opened. decode: read them to their end, which finds those damaged
-    in their middle and takes as long as decoding does.
+    in their middle and takes as long as decoding does. A file that cannot be read is a finding, not an error.
     """
     source, folder = Path(annotations), None if videos is None else Path(videos)
     findings = Findings(CHECKS)
@@ -135,11 +134,11 @@ def check(annotations: str | Path, videos: str | Path | None = None, decode: boo
     summary = (f"{sheet.layout}, {counted(len(entries), 'video')}, {counted(instances, 'instance')}, "
                f"{counted(len(labels), 'label')}; "
                + ", ".join(f"{name or '(none)'}: {counted(n, 'video')}" for name, n in subsets.most_common(8)))
-    return Report(source, summary, sorted(findings.values(), key=lambda found: order.index(found.level)))
+    return Report(source, summary, sorted(findings.values(), key=lambda finding: order.index(finding.level)))
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """"1 video", "2 videos"."""
+    """Return "1 video" or "2 videos"."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
@@ -148,29 +147,29 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def find_videos(entries: Sequence[Entry], source: Path, folder: Path, findings: Findings,
                 decode: bool = False) -> tuple[list[Entry], dict[Path, VideoInfo]]:
-    """Entries with the file they mean (None: no usable one) and its name in the folder; what the files say."""
-    find, located = finder(folder), []
+    """Return the entries with the path of their file (None: no usable one) and its name in the folder; {path: info}."""
+    find, located = index_folder(folder), []
     files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
     loose: dict[str, list[Path]] = defaultdict(list)
     for path in files:
         for key in {path.stem, without_suffix(path.relative_to(folder).as_posix())}:
             loose[_plain(key)].append(path)
     for entry in entries:
-        found = find_entry(entry, source, folder, find)
-        if not found:
+        candidates = find_entry(entry, source, folder, find)
+        if not candidates:
             stem = without_suffix(entry.name or entry.id)
-            found = find(stem) or find(stem.split("/")[-1]) or loose.get(_plain(stem), [])
-            if len(found) == 1:
+            candidates = find(stem) or find(stem.split("/")[-1]) or loose.get(_plain(stem), [])
+            if len(candidates) == 1:
                 findings.add("video files have another name", f"{entry.id}: {entry.name or entry.id} is "
-                             f"{found[0].relative_to(folder).as_posix()} in the folder")
-        if len(found) > 1:
-            findings.add("videos could be several files", f"{entry.id}: {', '.join(map(str, found[:3]))}")
-        elif not found:
+                             f"{candidates[0].relative_to(folder).as_posix()} in the folder")
+        if len(candidates) > 1:
+            findings.add("videos could be several files", f"{entry.id}: {', '.join(map(str, candidates[:3]))}")
+        elif not candidates:
             few = "video files are missing" not in findings or findings["video files are missing"].count < 5
             near = get_close_matches(_plain(entry.id), loose, 1) if few else []
             hint = f"; did you mean {loose[near[0]][0].relative_to(folder).as_posix()}?" if near else ""
             findings.add("video files are missing", f"{entry.id}: no file {entry.name or entry.id} in {folder}{hint}")
-        path = found[0] if len(found) == 1 else None
+        path = candidates[0] if len(candidates) == 1 else None
         located.append(replace(entry, path=path, name=path.relative_to(folder).as_posix() if path else entry.name))
     infos, whys = open_all((entry.path for entry in located if entry.path), decode)
     for path, why in whys.items():
@@ -190,7 +189,7 @@ def find_videos(entries: Sequence[Entry], source: Path, folder: Path, findings: 
 
 
 def with_file_facts(entry: Entry, info: VideoInfo | None, findings: Findings) -> Entry:
-    """The entry with its file's duration and frame rate."""
+    """Return the entry with its file's duration and frame rate; adds findings where others are stated."""
     if info is None:
         return entry
     real = info.duration - entry.start
@@ -205,7 +204,7 @@ def with_file_facts(entry: Entry, info: VideoInfo | None, findings: Findings) ->
 
 
 def _check_content(entries: list[Entry], infos: dict[Path, VideoInfo], findings: Findings) -> None:
-    """Looks for one file under two names: equal sizes first, then equal bytes."""
+    """Look for one file under two names: equal sizes first, then equal bytes."""
     sizes = defaultdict(set)
     for path in infos:
         sizes[path.stat().st_size].add(path)
@@ -234,7 +233,7 @@ def _digest(path: Path) -> str:
 
 
 def check_labels(sheet: Sheet, findings: Findings) -> dict[str, str]:
-    """{label: the one that is meant} of those to be renamed; "" of those that mean nothing known."""
+    """Return {label: the one that is meant} of the labels to rename; "" for those that mean no known one."""
     counts = Counter(label for entry in sheet.entries for label, _, _ in entry.instances)
     if not counts:
         findings.add("files hold no instance", f"{len(sheet.entries)} videos")
@@ -251,20 +250,22 @@ def check_labels(sheet: Sheet, findings: Findings) -> dict[str, str]:
 
 
 def _listed_labels(counts: Counter, classes: list[str], findings: Findings) -> dict[str, str]:
-    known, renamed = {_plain(name): name for name in classes}, {}
+    by_plain_name, renamed = {_plain(name): name for name in classes}, {}
     for name in classes:
         if not counts[name]:
             findings.add("classes of the list have no instance", repr(name))
     for label in sorted(filter(str.strip, set(counts) - set(classes))):
-        exact = known.get(_plain(label))
-        near = [] if exact or len(renamed) > 100 else get_close_matches(_plain(label), list(known)[:5000], 2, 0.75)
-        renamed[label] = exact or (known[near[0]] if len(near) == 1 else "")
-        hint = f"; did you mean {renamed[label] or known[near[0]]!r}?" if exact or near else ""
+        exact, near = by_plain_name.get(_plain(label)), []
+        if not exact and len(renamed) <= 100:
+            near = get_close_matches(_plain(label), list(by_plain_name)[:5000], 2, 0.75)
+        renamed[label] = exact or (by_plain_name[near[0]] if len(near) == 1 else "")
+        hint = f"; did you mean {renamed[label] or by_plain_name[near[0]]!r}?" if exact or near else ""
         findings.add("labels are not in the list of classes", f"{label!r} ({counts[label]} instances){hint}")
     return renamed
 
 
 def _spellings(counts: Counter, findings: Findings) -> dict[str, str]:
+    """Compare labels with each other, as no list of classes says which are right."""
     renamed = same_but_for_signs(counts, "labels differ only in case, spaces or signs", findings)
     merged = Counter()
     for label, count in counts.items():
@@ -287,7 +288,7 @@ def _spellings(counts: Counter, findings: Findings) -> dict[str, str]:
 
 
 def same_but_for_signs(counts: Counter, kind: str, findings: Findings) -> dict[str, str]:
-    """{name: the commonest that is the same but for case, spaces, _ and -}, of those that are not the commonest."""
+    """Return {name: the commonest one that differs only in case, spaces, _ and -} of all that are not the commonest."""
     groups, renamed = defaultdict(list), {}
     for name in sorted(filter(str.strip, counts), key=lambda name: (-counts[name], name)):
         groups[_plain(name)].append(name)
@@ -300,11 +301,12 @@ def same_but_for_signs(counts: Counter, kind: str, findings: Findings) -> dict[s
 
 
 def _plain(name: str) -> str:
+    """Return the name in small letters, with one space for spaces, _ and -."""
     return re.sub(r"[\s_\-]+", " ", name.strip().casefold())
 
 
 def _num_edits(a: str, b: str, most: int) -> int:
-    """Letters to insert, delete, replace, or swap with their neighbour; beyond `most` some larger number."""
+    """Count the letters to insert, delete, replace, or swap with their neighbour; beyond `most`, some larger number."""
     rows = [list(range(len(b) + 1))]
     for i, sign in enumerate(a, 1):
         row = [i]
@@ -349,7 +351,7 @@ def _check_segments(entry: Entry, findings: Findings) -> None:
 
 
 def rounded(label: str, start: float, end: float) -> tuple:
-    """What makes two instances the same: label and times to the millisecond."""
+    """Return what makes two instances the same: label and times to the millisecond."""
     return label, round(start, 3), round(end, 3)
 
 
@@ -382,33 +384,13 @@ def _check_subsets(entries: Sequence[Entry], findings: Findings) -> None:
     if len(subsets) == 1 and entries:
         findings.add("subsets are all there is", f"{next(iter(subsets))!r}")
     for label in sorted(set().union(*subsets.values()) - set(subsets[training])) if training is not None else []:
-        places = ", ".join(f"{found[label]} in {name!r}" for name, found in subsets.items() if found[label])
+        places = ", ".join(f"{counts[label]} in {name!r}" for name, counts in subsets.items() if counts[label])
         findings.add("classes have no instance in the training subset", f"{label!r}: none in {training!r}, {places}")
 
 
 def training_subset(names: Sequence[str]) -> str | None:
-    """The subset that is trained on: train or training; THUMOS-14 trains on validation and tests on test."""
+    """Return the subset that is trained on: train or training; THUMOS-14 trains on validation and tests on test."""
     lowered = {name.strip().lower(): name for name in names}
     tested = any(name.startswith("test") for name in lowered)
     wanted = ["train", "training", *(["validation", "val"] if tested else [])]
     return next((lowered[name] for name in wanted if name in lowered), None) if len(lowered) > 1 else None
-
-
-def wrapped(frame: pd.DataFrame) -> Styler:
-    """The table without its index, to the left, long cells and lists over several lines."""
-    texts = frame.map(lambda cell: "\n".join(map(str, cell)) if isinstance(cell, list | tuple) else cell)
-    props = ("text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; "
-             "max-width: 34em; min-width: 5em")
-    return texts.style.hide().format(escape="html").set_table_styles([{"selector": "th, td", "props": props}])
-
-
-def first_lines(path: Path, num: int = 9) -> str:
-    """A text file's first lines as they are, whatever its encoding and separator."""
-    with path.open("rb") as file:
-        start = file.read(100_000)
-    wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")  # as Excel's "Unicode text"
-    try:
-        text = start[:len(start) // 2 * 2].decode("utf-16") if wide else start.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = start.decode("cp1252", "replace")
-    return "\n".join(text.splitlines()[:num])

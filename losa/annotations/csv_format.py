@@ -1,4 +1,4 @@
-"""CSV as people write it: with or without a header, from Excel, with commas or semicolons, seconds or minutes."""
+"""Read CSV as people write it: with or without a header, from Excel, with commas or semicolons, seconds or minutes."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from losa.annotations.cells import is_safe, read_text, seconds, without_suffix
-from losa.annotations.sheet import KINDS, Entry, Findings, Sheet, one_subset, stop
+from losa.annotations.sheet import KINDS, Entry, Findings, Sheet, check_one_subset, stop
 from losa.errors import AnnotationError
 
 COLUMNS = ("video", "label", "start", "end")
@@ -23,7 +23,8 @@ ALIASES = {
 }  # fmt: skip
 
 
-def csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
+def read_csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
+    """Read the rows of a CSV with columns video, label, start, end and, if it has one, subset; one entry per video."""
     names, instances, subsets, unread = defaultdict(dict), defaultdict(list), defaultdict(Counter), Counter()
     for line, row in _rows(path, text, COLUMNS, ("subset",), findings):
         unread.update(column for column, cell in row.items() if cell and column not in (*COLUMNS, "subset"))
@@ -46,16 +47,20 @@ def csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
                 if "," in time:
                     findings.add("times have a decimal comma", f"line {line}: {time}")
             instances[key].append((row["label"], start, end))
-    for key, found in names.items():
-        if len({Path(name).suffix for name in found} - {Path(key).suffix}) > 1:
-            findings.add("ids are there more than once", f"{key}: {', '.join(found)} would be one video")
-    one_subset(subsets, findings)
-    return Sheet("CSV", [Entry(key, max(subsets[key], key=subsets[key].get), instances[key],
-                               max(found, key=len)) for key, found in names.items()], None, findings, unread=unread)
+    for key, spellings in names.items():
+        if len({Path(name).suffix for name in spellings} - {Path(key).suffix}) > 1:
+            findings.add("ids are there more than once", f"{key}: {', '.join(spellings)} would be one video")
+    check_one_subset(subsets, findings)
+    entries = [Entry(key, max(subsets[key], key=subsets[key].get), instances[key], max(spellings, key=len))
+               for key, spellings in names.items()]
+    return Sheet("CSV", entries, None, findings, unread=unread)
 
 
 def read_ranges(path: Path) -> list[dict]:
-    """The rows of a CSV with columns id, file, start, end (seconds; empty: 0 and inf) and subset, and their line."""
+    """Read the rows of a CSV with columns id, file, start, end (seconds; empty: 0 and inf) and perhaps subset.
+
+    Each has the number of its "line" as well. Raises AnnotationError for rows that make no range.
+    """
     rows, wrong, findings = [], [], Findings(KINDS)
     for line, row in _rows(path, read_text(path, findings), ("id", "file", "start", "end"), ("subset",), findings):
         start, end = seconds(row["start"] or 0), seconds(row["end"]) if row["end"] else np.inf
@@ -63,7 +68,7 @@ def read_ranges(path: Path) -> list[dict]:
         if not safe or start is None or end is None or not 0 <= start < end:
             wrong.append(f"line {line}: {','.join(row.values())}")
         rows.append(row | {"start": start, "end": end, "line": line})
-    wrong += [example for found in findings.values() if found.level == "error" for example in found.examples]
+    wrong += [example for finding in findings.values() if finding.level == "error" for example in finding.examples]
     if wrong:
         stop(path, wrong, "ranges cannot be understood", "Expected id, file, and 0 <= start < end in seconds.")
     return rows
@@ -71,10 +76,10 @@ def read_ranges(path: Path) -> list[dict]:
 
 def _rows(path: Path, text: str, needed: Sequence[str], optional: Sequence[str],
           findings: Findings) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of every row that is not empty, without the spaces around them."""
+    """Yield line number and cells of every row that is not empty, without the spaces around them."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if told := re.match(r"\s*sep=(.)\n", text):  # Excel's own way to name its separator
-        text = text[: told.start(1) - 4] + text[told.end(1) :]
+    if separator_line := re.match(r"\s*sep=(.)\n", text):  # Excel's own way to name its separator
+        text = text[: separator_line.start(1) - 4] + text[separator_line.end(1) :]
     first = text.lstrip().split("\n", 1)[0]
     separator = max(",;\t|", key=first.count)
     if separator != ",":
@@ -102,7 +107,7 @@ def _rows(path: Path, text: str, needed: Sequence[str], optional: Sequence[str],
 
 
 def _evened(row: list[str], header: list[str], optional: Sequence[str]) -> list[str]:
-    """The row without empty cells beyond the header's, with those that may be left away."""
+    """Return the row without empty cells beyond the header's, and with those that may be left out."""
     while len(row) > len(header) and not row[-1]:
         row = row[:-1]
     only_name = len(row) == 1 and not set(row[0]) & set(",;\t\n")
@@ -112,7 +117,7 @@ def _evened(row: list[str], header: list[str], optional: Sequence[str]) -> list[
 
 def _header(path: Path, cells: list[str], needed: Sequence[str], optional: Sequence[str],
             findings: Findings) -> list[str]:
-    """The names of the columns, ours for those that say the same in other words; without a header, by their order."""
+    """Return the names of the columns, ours for their aliases; without a header line by their order."""
     header = [cell.strip().lower() for cell in cells]
     while header and not header[-1]:  # empty columns of a table's edge
         header.pop()

@@ -1,8 +1,7 @@
-"""Which videos there are and what happens in them: annotation files in, checked `Video` records out.
+"""Load and save annotations: which videos there are and what happens in them.
 
-Every check stops with one AnnotationError that lists what is wrong, or announces by `warnings.warn`, with a count,
-what it changed: segments clipped to their video, instances of zero length dropped, files left out. The layouts of
-those files are read in `losa.annotations.formats`.
+What is wrong is listed in one AnnotationError; what is changed is counted in a warning: segments clipped to their
+video, instances of zero length dropped, files left out. `losa.annotations.formats` reads the layouts of the files.
 """
 
 import json
@@ -46,20 +45,20 @@ class Annotations:
 
     @property
     def subsets(self) -> dict[str, tuple[int, int]]:
-        """Numbers of videos and of instances in every subset."""
+        """Return the numbers of videos and of instances of every subset."""
         videos = Counter(video.subset for video in self.videos)
         instances = Counter(video.subset for video in self.videos for _ in video.labels)
         return {name: (videos[name], instances[name]) for name in sorted(videos)}
 
     def subset(self, name: str) -> tuple[Video, ...]:
-        """The videos of one subset. AnnotationError where there is no such subset, or no instance in it."""
-        there = self.subsets
-        known = ", ".join(f"{key!r} ({v} videos, {i} instances)" for key, (v, i) in there.items())
-        if name not in there:
-            raise AnnotationError(f"there is no subset {name!r}{nearest(name, there)} There are: {known}")
-        if not there[name][1]:
-            raise AnnotationError(f"subset {name!r} has {there[name][0]} videos but no ground truth: nothing can be "
-                                  f"learnt or measured on it. There are: {known}")
+        """Return the videos of one subset. Raises AnnotationError where it does not exist or has no instance."""
+        sizes = self.subsets
+        listed = ", ".join(f"{key!r} ({v} videos, {i} instances)" for key, (v, i) in sizes.items())
+        if name not in sizes:
+            raise AnnotationError(f"there is no subset {name!r}{nearest(name, sizes)} There are: {listed}")
+        if not sizes[name][1]:
+            raise AnnotationError(f"subset {name!r} has {sizes[name][0]} videos but no ground truth: nothing can be "
+                                  f"learnt or measured on it. There are: {listed}")
         return tuple(video for video in self.videos if video.subset == name)
 
 
@@ -69,7 +68,7 @@ class Annotations:
 def load_annotations(path: str | Path, videos: str | Path | None = None,
                      classes: Sequence[str] | str | Path | None = None,
                      missing: Literal["error", "drop"] = "error") -> Annotations:
-    """The checked content of an annotation file in any layout that `losa.annotations.formats.read_layout` knows.
+    """Load and check an annotation file in any layout that `losa.annotations.formats.read_layout` knows.
 
     {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}} is ActivityNet's;
     further keys of a video: "fps", "path" (relative to the JSON's folder) and "start" / "end" (the stretch of that
@@ -79,6 +78,7 @@ def load_annotations(path: str | Path, videos: str | Path | None = None,
     videos: folder to look for each video's file in, by its "path", id, or v_id; None takes "path", or no file.
     classes: the only allowed labels, in order of their ids, or a text file of them; MultiTHUMOS' numbers are theirs.
     missing: what to do where a file is not there: stop, or drop those videos with a warning.
+    Raises AnnotationError, which lists all that is wrong.
     """
     path = Path(path)
     entries, listed = read_layout(path, classes)
@@ -86,21 +86,16 @@ def load_annotations(path: str | Path, videos: str | Path | None = None,
     return _finish(entries, names, path, None if videos is None else Path(videos), missing)
 
 
-def load_csv(path: str | Path, videos_folder: str | Path) -> Annotations:
-    """The checked content of a CSV with columns video, label, start, end (seconds or m:ss) and, if you like, subset.
-
-    `video` is a file in the folder, with or without its ending; a row with only a video is one without instances.
-    """
-    return load_annotations(path, videos_folder)
-
-
 def _class_names(classes: Sequence[str] | str | Path | None) -> list[str] | None:
-    """The names in order of their numbers."""
+    """Return the names in order of their numbers."""
     return [name for _, name in sorted(read_classes(classes).items())] or None
 
 
 def save_annotations(annotations: Annotations, path: str | Path) -> Path:
-    """`path`, after writing what `load_annotations` reads back the same; video paths relative to its folder."""
+    """Write annotations so that `load_annotations` reads the same, and return the path.
+
+    The paths of videos are written relative to its folder.
+    """
     path, database = Path(path), {}
     for video in annotations.videos:
         file = None if video.path is None else os.path.relpath(video.path.resolve(), path.parent.resolve())
@@ -131,8 +126,8 @@ def _finish(entries: list[Entry], names: tuple[str, ...], source: Path, folder: 
              'load_annotations(..., missing="drop"), or `losa data prepare`.')
     if lost:
         announce(source, reasons, f"of {len(entries)} videos dropped, their files are missing")
-    found = with_durations([entry for entry in entries if entry.id not in lost], source)
-    return _build(clip(found, source), names, source)
+    kept = with_durations([entry for entry in entries if entry.id not in lost], source)
+    return _build(clip(kept, source), names, source)
 
 
 def _reasons(broken: dict[str, str]) -> list[str]:

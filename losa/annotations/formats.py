@@ -1,19 +1,19 @@
-"""Annotation files as they are written, in any of the field's layouts: rows out, with all that is odd about them.
+"""Read annotation files in any of the field's layouts, without looking at videos.
 
 `scan` reads whatever can be read and lists the rest as findings, for `check`; `read_layout` stops at them. A new
-layout is one more function from a file to a `Sheet`. Whether the rows make sense beside classes and videos is for
-`resolve` to say.
+layout is one more function from a file to a `Sheet`. `resolve` checks what was read against classes and videos.
 """
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from losa.annotations.activitynet import parse_instance, parse_json
 from losa.annotations.cells import is_safe, is_text, read_text, seconds, short
-from losa.annotations.csv_format import csv_sheet
-from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing, one_subset
+from losa.annotations.csv_format import read_csv_sheet
+from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, check_one_subset, listing
+from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
 
@@ -22,17 +22,18 @@ VIDEO_KEYS = {"subset", "duration", "fps", "path", "start", "end", "annotations"
 
 def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = None
                 ) -> tuple[list[Entry], list[str] | None]:
-    """The videos of a file in any known layout, and its list of classes if it has one.
+    """Return the videos of a file in any known layout, and its list of classes if it has one.
 
     ActivityNet's JSON, which ActionFormer's, HACS', FineAction's and EPIC's in that shape are too; MultiTHUMOS' JSON;
     a folder of THUMOS-14's official text files; a CSV with columns video, label, start, end and, if it has one, subset
     (else "all"). classes: names, or a file of them, for the class numbers of MultiTHUMOS (without: "class_12").
+    Raises AnnotationError, with the first examples of everything that is wrong.
     """
     sheet = scan(path, classes)
-    errors = [found for found in sheet.findings.values() if found.level == "error"]
+    errors = [finding for finding in sheet.findings.values() if finding.level == "error"]
     if errors:
-        told = [f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}" for e in errors]
-        raise AnnotationError("\n".join([*told, "`losa data check` lists everything, `--fix` repairs a copy."]))
+        lines = [f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}" for e in errors]
+        raise AnnotationError("\n".join([*lines, "`losa data check` lists everything, `--fix` repairs a copy."]))
     if sheet.layout == "CSV":
         repeated = [f"{entry.id}: {item}" for entry in sheet.entries
                     for item, times in Counter(entry.instances).items() if times > 1]
@@ -44,19 +45,19 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
 
 
 def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None) -> Sheet:
-    """All that can be read of a file in any known layout. AnnotationError only where that is nothing."""
+    """Read all that can be read of a file in any known layout. Raises AnnotationError only where that is nothing."""
     path, findings = Path(path), Findings(KINDS)
     if path.is_dir():
         return _thumos_texts(path, findings)
     text = read_text(path, findings)
     if path.suffix.lower() != ".json" and (path.suffix.lower() in (".csv", ".tsv") or text.lstrip()[:1] not in "{["):
-        return csv_sheet(path, text, findings)
-    twice: list[str] = []
+        return read_csv_sheet(path, text, findings)
+    repeated: list[str] = []
     try:
-        content = json.loads(text, object_pairs_hook=lambda pairs: _merged(pairs, twice))
+        content = parse_json(text, repeated)
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path}: cannot be read as JSON: {error}") from error
-    for key in twice:
+    for key in repeated:
         findings.add("ids are there more than once", repr(key))
     videos = list(content.values()) if isinstance(content, dict) and "database" not in content else []
     if videos and all(isinstance(video, dict) and "actions" in video for video in videos):
@@ -69,22 +70,6 @@ def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None) ->
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
-
-
-def _merged(pairs: list[tuple], twice: list[str]) -> dict:
-    """The object; where a key comes twice, the last value with the instances of both."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        earlier: dict = {}
-        for key, value in pairs:
-            if key in earlier:
-                twice.append(key)
-                for name in ("annotations", "actions"):
-                    old, new = (v.get(name) if isinstance(v, dict) else None for v in (earlier[key], value))
-                    if isinstance(old, list) and isinstance(new, list):
-                        value[name] = old + new
-            earlier[key] = value
-    return found
 
 
 def _activitynet(content: dict, findings: Findings) -> Sheet:
@@ -104,8 +89,8 @@ def _activitynet(content: dict, findings: Findings) -> Sheet:
     if listed is not None and not (isinstance(listed, list) and all(map(is_text, listed))):
         findings.add(NOT_LAYOUT, f"classes: expected a list of names, got {short(listed)}")
         listed = None
-    if listed is None and numbers and all(isinstance(n, int) for found in numbers.values() for n in found):
-        unclear = [label for label, found in numbers.items() if len(found) > 1]
+    if listed is None and numbers and all(isinstance(n, int) for ids in numbers.values() for n in ids):
+        unclear = [label for label, ids in numbers.items() if len(ids) > 1]
         for label in unclear:
             findings.add("labels have two numbers", f"{label!r}: label_id {sorted(numbers[label])}")
         if not unclear and len(set.union(*numbers.values())) == len(numbers):
@@ -149,15 +134,14 @@ def _json_instances(key: str, items: object, numbers: dict[str, set], findings: 
         findings.add(NOT_LAYOUT, f"database.{key}.annotations: expected a list, got {short(items)}")
     instances = []
     for index, item in enumerate(items if isinstance(items, list) else []):
-        label, segment = (item.get("label"), item.get("segment")) if isinstance(item, dict) else (None, None)
-        times = [seconds(time) for time in segment] if isinstance(segment, list) and len(segment) == 2 else [None]
-        if not is_text(label) or None in times:
+        instance = parse_instance(item, seconds)
+        if instance is None or not is_text(instance[0]):
             findings.add(NOT_LAYOUT, f"database.{key}.annotations.{index}: expected a label and a segment of two times "
                          f"in seconds, got {short(item)}")
             continue
         number = item.get("label_id")
-        numbers[label].add(number if isinstance(number, int) else None)
-        instances.append((label, *times))
+        numbers[instance[0]].add(number if isinstance(number, int) else None)
+        instances.append(instance)
     return instances
 
 
@@ -172,8 +156,8 @@ def _multithumos(content: dict, names: dict[int, str], findings: Findings) -> Sh
             number, *times = [*item, None] if isinstance(item, list) and len(item) == 3 else [None, None, None, None]
             start, end = map(seconds, times[:2])
             if not isinstance(number, int) or number < 0 or (names and number not in names) or None in (start, end):
-                known = f", one of {min(names)} to {max(names)}" if names else ""
-                findings.add(NOT_LAYOUT, f"{key}.actions: expected [class number{known}, start, end] in seconds, "
+                choices = f", one of {min(names)} to {max(names)}" if names else ""
+                findings.add(NOT_LAYOUT, f"{key}.actions: expected [class number{choices}, start, end] in seconds, "
                              f"got {short(item)}")
                 continue
             used.add(number)
@@ -191,35 +175,35 @@ def _multithumos(content: dict, names: dict[int, str], findings: Findings) -> Sh
 
 
 def _thumos_texts(folder: Path, findings: Findings) -> Sheet:
-    """Lines "video start end" in files named <class>_test.txt and <class>_val.txt."""
-    instances, subsets, ambiguous, classes = defaultdict(list), defaultdict(set), defaultdict(list), []
-    files = sorted(path for path in folder.glob("*.txt") if re.search(r"_(test|val)\.txt$", path.name))
+    """Read the official text files; ambiguous stretches go apart, as they belong to no class."""
+    instances, subsets, ambiguous = defaultdict(list), defaultdict(set), defaultdict(list)
+    files = find_thumos_files(folder)
     if not files:
         raise AnnotationError(f"{folder}: a folder without files like BaseballPitch_test.txt; expected THUMOS-14's "
                               f"official text files, or one JSON or CSV file")
-    for path in files:
-        label, subset = path.stem.rsplit("_", 1)
-        classes += [label] if label != "Ambiguous" and label not in classes else []
-        for number, line in enumerate(read_text(path, findings).splitlines(), 1):
-            cells = line.split()
-            times = [seconds(cell) for cell in cells[1:]]
-            if cells and (len(times) != 2 or None in times):
-                findings.add("rows cannot be understood", f"{path.name} line {number}: {line.strip()}")
-            elif cells and is_safe(cells[0], f"{path.name} line {number}: {cells[0]!r}", findings):
-                if label == "Ambiguous":
-                    ambiguous[cells[0]].append(tuple(times))
+    for path, label, subset in files:
+        for number, line, video, start, end in parse_thumos_text(read_text(path, findings), seconds):
+            if video is None:
+                findings.add("rows cannot be understood", f"{path.name} line {number}: {line}")
+            elif is_safe(video, f"{path.name} line {number}: {video!r}", findings):
+                if label == AMBIGUOUS:
+                    ambiguous[video].append((start, end))
                 else:
-                    instances[cells[0]].append((label, *times))
-                    subsets[cells[0]].add(subset)
-    one_subset(subsets, findings)
+                    instances[video].append((label, start, end))
+                    subsets[video].add(subset)
+    check_one_subset(subsets, findings)
+    classes = {file.label for file in files} - {AMBIGUOUS}
     numbered = read_classes(folder / "detclasslist.txt") if (folder / "detclasslist.txt").is_file() else {}
-    listed = [numbered[n] for n in sorted(numbered)] if set(classes) <= set(numbered.values()) else sorted(classes)
-    return Sheet("THUMOS text", [Entry(key, min(subsets[key]), found) for key, found in sorted(instances.items())],
+    listed = [numbered[n] for n in sorted(numbered)] if classes <= set(numbered.values()) else sorted(classes)
+    return Sheet("THUMOS text", [Entry(key, min(subsets[key]), rows) for key, rows in sorted(instances.items())],
                  listed, findings, dict(ambiguous))
 
 
 def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
-    """Names by number: of a sequence or a file with one name a line, from 1; lines "7 Diving" say it."""
+    """Return {number: name} of a list of names, or of a file with one name a line, from 1; "7 Diving" gives its number.
+
+    Raises AnnotationError where the file is not UTF-8 text of that kind.
+    """
     if classes is None:
         return {}
     if not isinstance(classes, str | Path):

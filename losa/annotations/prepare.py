@@ -10,9 +10,9 @@ from pathlib import Path
 from losa.annotations.csv_format import read_ranges
 from losa.annotations.dataset import Annotations, _build, _class_names, _reasons, save_annotations
 from losa.annotations.formats import read_layout
-from losa.annotations.resolve import ROUNDING, check_instances, clip, finder, locate, measure, probe_all, where
+from losa.annotations.resolve import ROUNDING, check_instances, clip, index_folder, locate, measure, probe_all, where
 from losa.annotations.sheet import Entry, announce, stop
-from losa.errors import VideoError
+from losa.errors import AnnotationError, VideoError
 from losa.files import replacing
 from losa.video.convert import normalise as encode_anew
 from losa.video.probe import VideoInfo, probe
@@ -21,10 +21,11 @@ from losa.video.probe import VideoInfo, probe
 def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | Path,
             ranges: str | Path | None = None, classes: Sequence[str] | str | Path | None = None,
             split: tuple[float, ...] | None = None, normalise: bool = False, decode: bool = False) -> Annotations:
-    """Checks every file, writes `out`/annotations.json, and returns what is in it.
+    """Check every video, write `out`/annotations.json, and return what is in it.
 
     Files that are missing or broken are left out, listed with their reasons in a warning and in `out`/skipped.csv.
-    Durations and frame rates are the files', whatever is stated.
+    Durations and frame rates are the files', whatever is stated. Raises AnnotationError where labels or ranges are
+    wrong or no video can be used.
 
     annotations_file: anything that `load_annotations` reads.
     ranges: CSV with columns id, file, start, end and, if you like, subset; each row makes a video of its own from a
@@ -36,7 +37,7 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     else only extraction meets.
     """
     if split is not None and (len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6):
-        raise ValueError(f"split={split}: expected three shares of train, val and test that add up to 1")
+        raise AnnotationError(f"split={split}: expected three shares of train, val and test that add up to 1")
     source, out, folder = Path(annotations_file), Path(out), Path(videos_folder)
     entries, listed = read_layout(source, classes)
     names = check_instances(entries, _class_names(classes) or listed, source)
@@ -66,7 +67,7 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
 
 def _make_safe(entries: list[Entry], infos: dict[Path, VideoInfo], broken: dict[str, str], source: Path,
                folder: Path, out: Path | None) -> list[Entry]:
-    """Entries whose risky files are replaced by ones encoded anew in `out`; without it they are announced.
+    """Return the entries with risky files replaced by ones encoded anew in `out`; without it, warn of them.
 
     Entries whose file cannot be encoded go to `broken`.
     """
@@ -90,7 +91,10 @@ def _make_safe(entries: list[Entry], infos: dict[Path, VideoInfo], broken: dict[
 
 
 def _split(annotations: Annotations, shares: tuple[float, ...]) -> Annotations:
-    """The same videos with subsets train, val, test by the order of a hash of their ids; none with a share is empty."""
+    """Return the same videos in subsets train, val and test, chosen by a hash of their ids.
+
+    Raises AnnotationError where a subset with a share would be empty.
+    """
     order = sorted(annotations.videos, key=lambda video: zlib.crc32(video.id.encode()))
     borders = [round(sum(shares[:i]) * len(order)) for i in range(4)]
     subsets = {video.id: name for name, first, last in zip(("train", "val", "test"), borders, borders[1:], strict=False)
@@ -98,18 +102,18 @@ def _split(annotations: Annotations, shares: tuple[float, ...]) -> Annotations:
     counts = Counter(subsets.values())
     lacking = [name for name, share in zip(("train", "val", "test"), shares, strict=True) if share and not counts[name]]
     if lacking:
-        raise ValueError(f"{len(order)} videos are too few for split={shares}: {lacking} would be empty; "
-                         f"give a subset column, or cut the files with ranges")
+        raise AnnotationError(f"{len(order)} videos are too few for split={shares}: {lacking} would be empty; "
+                              f"give a subset column, or cut the files with ranges")
     return replace(annotations, videos=tuple(replace(v, subset=subsets[v.id]) for v in annotations.videos))
 
 
 def _cut(entries: list[Entry], rows: list[dict], source: Path, folder: Path) -> list[Entry]:
-    """Entries cut into one per row of `rows`, with the segments that overlap it; those without a row stay whole."""
-    find, by_path = finder(folder), {entry.path: entry for entry in entries if entry.whole}
+    """Cut entries into one for each row, with the segments that overlap it; those without a row stay whole."""
+    find, by_path = index_folder(folder), {entry.path: entry for entry in entries if entry.whole}
     wrong, cuts, crossing = [], defaultdict(list), []
     for row in sorted(rows, key=lambda row: row["start"]):
-        found = find(row["file"])
-        entry = by_path.get(found[0]) if len(found) == 1 else None
+        files = find(row["file"])
+        entry = by_path.get(files[0]) if len(files) == 1 else None
         place = f"line {row['line']}: {row['id']}, {row['file']} from {row['start']} to {row['end']} s"
         if entry is None:
             wrong.append(f"{place}: no such file among the annotated whole ones")

@@ -18,7 +18,7 @@ from losa.annotations.sheet import NOT_LAYOUT, Entry, Findings, Sheet
 from losa.errors import AnnotationError
 from losa.files import write_text
 
-READ = {  # what reading alone puts right, by kind of finding
+READ = {  # what reading alone repairs, by kind of finding
     "header line missing": "header line written",
     "columns have another name": "columns renamed",
     "rows cannot be understood": "rows left out that cannot be understood",
@@ -34,7 +34,7 @@ READ = {  # what reading alone puts right, by kind of finding
     "times have a decimal comma": "decimal commas made points",
     "cells have spaces around them": "rows freed of spaces around cells",
 }
-LOOKED_UP = {
+LOOKED_UP = {  # what the videos and the other rows repair, by kind of finding
     "video files have another name": "names of video files corrected",
     "durations differ from the file's": "durations taken from the file",
     "frame rates differ from the file's": "frame rates taken from the file",
@@ -45,7 +45,8 @@ LOOKED_UP = {
     "video files cannot be used": "videos left out, their files cannot be used",
     "videos could be several files": "videos left out that could be several files",
 }
-OWN = ["instances left out, their label is empty or not clear", "labels of instances taken from the list of classes",
+OWN = [  # what is repaired row by row
+       "instances left out, their label is empty or not clear", "labels of instances taken from the list of classes",
        "segments turned round that ended before they started", "instances of zero length left out",
        "segments wholly outside their video left out", "segments clipped to their video", "repeated instances left out",
        "videos put together that are one file", "ambiguous stretches left out, which belong to no class: the protocol "
@@ -55,7 +56,7 @@ CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values
 
 def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None,
         decode: bool = False) -> list[str]:
-    """What was changed in the clean copy `out`, which is written: counts, and the first examples.
+    """Write the clean copy `out` and return what was changed in it: counts, and the first examples.
 
     out: .json for ActivityNet's layout, or .csv where a CSV came in; never the input itself. With `videos`, the folder
     of the files, names, durations and frame rates become the files' and videos without a usable file are left out;
@@ -69,28 +70,29 @@ def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = No
     if out.suffix.lower() not in ((".csv", ".json") if sheet.layout == "CSV" else (".json",)):
         raise AnnotationError(f"{out}: the clean copy of {sheet.layout} is written as .json"
                               + (" or .csv" if sheet.layout == "CSV" else ""))
-    found, changes = Findings(CHECKS, show=3), Findings(CHANGES, show=3)
+    findings, changes = Findings(CHECKS, show=3), Findings(CHANGES, show=3)
     entries = sheet.entries
     if folder is not None:
-        located, infos = find_videos(entries, source, folder, found, decode)
-        entries = [with_file_facts(entry, infos.get(entry.path), found) for entry in located if entry.path]
+        located, infos = find_videos(entries, source, folder, findings, decode)
+        entries = [with_file_facts(entry, infos.get(entry.path), findings) for entry in located if entry.path]
     for key, stretches in sheet.ambiguous.items():
         for start, end in stretches:
             changes.add(OWN[-1], f"{key} [{start}, {end}]")
     subsets = same_but_for_signs(Counter(entry.subset for entry in entries), "subsets differ only in case or spaces",
-                                 found)
-    renamed = check_labels(replace(sheet, entries=entries), found)
+                                 findings)
+    renamed = check_labels(replace(sheet, entries=entries), findings)
     entries = [replace(entry, subset=subsets.get(entry.subset, entry.subset) or "all") for entry in entries]
     entries = [replace(entry, instances=_clean(entry, renamed, bool(sheet.classes), changes))
                for entry in _merged(entries, changes)]
     if not any(entry.instances for entry in entries):
-        reasons = [f"{f.count} {f.kind}: {f.examples[0]}" for f in [*sheet.findings.values(), *found.values()]
+        reasons = [f"{f.count} {f.kind}: {f.examples[0]}" for f in [*sheet.findings.values(), *findings.values()]
                    if f.level == "error"]
         raise AnnotationError(f"{source}: nothing would be left. " + "; ".join(reasons))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, _as_csv(entries) if out.suffix.lower() == ".csv" else _as_json(sheet, entries, source, out, folder))
-    told = {kind: item for kind, item in (sheet.findings | found).items() if kind in READ | LOOKED_UP}
-    lines = [_line((READ | LOOKED_UP)[kind], item.count, item.examples) for kind, item in told.items()]
+    changed = READ | LOOKED_UP
+    lines = [_line(changed[kind], item.count, item.examples) for kind, item in (sheet.findings | findings).items()
+             if kind in changed]
     lines += [_line(kind, item.count, item.examples) for kind, item in changes.items()]
     unread = sorted(sheet.unread.items(), key=lambda item: (-item[1], item[0]))
     unread = [f"{short(name)} ({count})" for name, count in unread]
@@ -99,7 +101,7 @@ def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = No
 
 
 def _merged(entries: list[Entry], changes: Findings) -> list[Entry]:
-    """One entry for each file and subset, of those that are whole files."""
+    """Merge entries that are the same whole file in the same subset."""
     merged: dict = {}
     for entry in entries:
         key = (entry.path, entry.subset) if entry.path and entry.whole else entry.id
@@ -112,7 +114,7 @@ def _merged(entries: list[Entry], changes: Findings) -> list[Entry]:
 
 
 def _clean(entry: Entry, renamed: dict[str, str], listed: bool, changes: Findings) -> list[tuple[str, float, float]]:
-    """The instances that are left, inside the video, each once."""
+    """Return the instances that are left, inside the video, each once."""
     kept = {}
     for label, start, end in entry.instances:
         place, name = where(entry, label, start, end), renamed.get(label, label)

@@ -1,4 +1,4 @@
-"""Rows of annotation files beside classes and video files: labels that exist, files that are there, times that fit."""
+"""Match the rows of annotation files with classes and video files: labels exist, files are there, times fit."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,11 +14,14 @@ from losa.video.probe import VideoInfo
 from losa.video.probe_pool import probe_many
 from losa.video.reader import read_through
 
-ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a word: digits cut off
+ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a warning: digits cut off
 
 
 def check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path) -> tuple[str, ...]:
-    """The names of the classes; stops at labels that are not among them and at segments that end before they start."""
+    """Return the names of the classes.
+
+    Raises AnnotationError for labels that are not among them, segments that end before they start, or no instance.
+    """
     labels = Counter(label for entry in entries for label, _, _ in entry.instances)
     if not labels:
         raise AnnotationError(f"{source}: no ground truth: {len(entries)} videos, and no instance in any of them")
@@ -26,10 +29,11 @@ def check_instances(entries: list[Entry], classes: Sequence[str] | None, source:
     if len(set(names)) < len(names):
         twice = [name for name, times in Counter(names).items() if times > 1]
         raise AnnotationError(f"{source}: a class is there more than once: {shortened(twice)}")
-    known = set(names)
-    odd = sorted(label for label in labels if label not in known or not label or label != label.strip())
-    why = {label: "the label is empty or has spaces around it" if label in known else "unknown label" for label in odd}
-    for label in [label for label in odd if label not in known][:20]:  # more are not shown, and take long
+    allowed = set(names)
+    odd = sorted(label for label in labels if label not in allowed or not label or label != label.strip())
+    why = {label: "the label is empty or has spaces around it" if label in allowed else "unknown label"
+           for label in odd}
+    for label in [label for label in odd if label not in allowed][:20]:  # more are not shown, and take long
         why[label] += nearest(label, names[:5000])
     wrong = []
     for entry in entries:
@@ -45,36 +49,39 @@ def check_instances(entries: list[Entry], classes: Sequence[str] | None, source:
 
 
 def locate(entries: list[Entry], source: Path, folder: Path | None) -> tuple[list[Entry], dict[str, str]]:
-    """Entries with the path of their file, and {id: why} of those whose file is not there."""
+    """Return the entries with the path of their file, and {id: why} of those whose file is not there."""
     if folder is None:
         located = [replace(e, path=source.parent / e.name if e.name else None) for e in entries]
         return located, {e.id: f"no file {e.path}" for e in located if e.path and not e.path.is_file()}
-    find, located, lost = finder(folder), [], {}
+    find, located, lost = index_folder(folder), [], {}
     for entry in entries:
-        found = find_entry(entry, source, folder, find)
-        if len(found) > 1:
-            stop(folder, [str(path) for path in found], f"files could be the video {entry.id!r}", "Keep one.")
-        if not found:
+        candidates = find_entry(entry, source, folder, find)
+        if len(candidates) > 1:
+            stop(folder, [str(path) for path in candidates], f"files could be the video {entry.id!r}", "Keep one.")
+        if not candidates:
             other = entry.name and is_safe(entry.name) and (folder / entry.name).is_file()
             lost[entry.id] = (f"no file {entry.name or entry.id} in {folder}"
                               + " has the ending of a video file, such as .mp4" * bool(other))
-        located.append(replace(entry, path=found[0] if found else None))
+        located.append(replace(entry, path=candidates[0] if candidates else None))
     return located, lost
 
 
 def find_entry(entry: Entry, source: Path, folder: Path, find: Callable[[str], list[Path]]) -> list[Path]:
-    """The files in the folder that a video may be: by its name there, its path from the JSON's folder, id, or v_id."""
-    found = find(entry.name) if entry.name else []
-    if entry.name and not found:
+    """Find the files in the folder that a video may be: by name, by path from the JSON's folder, by id, or by v_id."""
+    named = find(entry.name) if entry.name else []
+    if entry.name and not named:
         stated = (source.parent / entry.name).resolve()
         if stated.is_relative_to(folder.resolve()) and stated.is_file():
             return [folder / stated.relative_to(folder.resolve())]
     same = entry.name and without_suffix(entry.name) == entry.id  # then the name says which ending, and is wrong
-    return found or ([] if same else find(entry.id)) or find(f"v_{entry.id}")
+    return named or ([] if same else find(entry.id)) or find(f"v_{entry.id}")
 
 
-def finder(folder: Path) -> Callable[[str], list[Path]]:
-    """A function from a name to the files it may mean: a path in the folder, or a name with or without ending."""
+def index_folder(folder: Path) -> Callable[[str], list[Path]]:
+    """Return a function from a name to the files it may mean: a path in the folder, or a name with or without ending.
+
+    Raises AnnotationError where there is no such folder.
+    """
     if not folder.is_dir():
         raise AnnotationError(f"{folder}: there is no such folder of videos")
     files = defaultdict(list)
@@ -94,21 +101,21 @@ def finder(folder: Path) -> Callable[[str], list[Path]]:
 
 
 def open_all(paths: Iterable[Path], decode: bool = False) -> tuple[dict[Path, VideoInfo], dict[Path, str]]:
-    """{path: info} of every usable file, {path: why} of the others; with `decode` every frame has to come out."""
+    """Return {path: info} of the usable files, {path: why} of the others; with `decode` every frame has to decode."""
     if decode:
         return probe_many(paths, desc="reading videos to their end", work=read_through)
     return probe_many(paths)
 
 
 def probe_all(entries: list[Entry], broken: dict[str, str], decode: bool = False) -> dict[Path, VideoInfo]:
-    """What `open_all` says of every file; adds the ids of the unusable ones to `broken`, with the reason."""
+    """Return {path: info} of the usable files; adds the ids of the others to `broken`, with the reason."""
     infos, whys = open_all((entry.path for entry in entries), decode)
     broken.update({entry.id: whys[entry.path] for entry in entries if entry.path in whys})
     return infos
 
 
 def with_durations(entries: list[Entry], source: Path) -> list[Entry]:
-    """Entries with a duration: the stated one, else the file's."""
+    """Return the entries with a duration: the stated one, else the file's. AnnotationError where there is neither."""
     unknown = [entry for entry in entries if entry.duration is None]
     nowhere = [entry.id for entry in unknown if entry.path is None]
     if nowhere:
@@ -124,7 +131,7 @@ def with_durations(entries: list[Entry], source: Path) -> list[Entry]:
 
 
 def measure(entries: list[Entry], infos: dict[Path, VideoInfo], source: Path) -> list[Entry]:
-    """Entries with the duration and the fps that their file really has; says where others were stated."""
+    """Return the entries with the duration and frame rate of their file; warns where others are stated."""
     measured, durations, rates, wrong = [], [], [], []
     for entry in entries:
         info = infos[entry.path]
@@ -148,17 +155,17 @@ def measure(entries: list[Entry], infos: dict[Path, VideoInfo], source: Path) ->
 
 
 def durations_differ(stated: float, real: float) -> bool:
-    """Whether a stated duration is another than the file's, beyond rounding."""
+    """Return whether a stated duration is another than the file's, beyond rounding."""
     return abs(stated - real) > max(0.5, 0.01 * real)
 
 
 def rates_differ(stated: float | None, real: float) -> bool:
-    """Whether a stated frame rate is another than the file's: 30 and 29.97 are, 29.97 and 29.970030 are not."""
+    """Return whether a stated frame rate is another than the file's: 30 and 29.97 are, 29.97 and 29.970030 are not."""
     return stated is not None and abs(stated - real) > 5e-4 * real
 
 
 def clip(entries: list[Entry], source: Path) -> list[Entry]:
-    """Entries with their segments inside the video: clipped, and dropped where nothing is left."""
+    """Return the entries with their segments clipped to the video, and dropped where nothing is left; warns of both."""
     clipped, zero, beyond, outside = [], [], [], 0
     for entry in entries:
         kept = []
@@ -184,17 +191,17 @@ def clip(entries: list[Entry], source: Path) -> list[Entry]:
 
 
 def where(entry: Entry, label: str, start: float, end: float) -> str:
-    """An instance in words."""
+    """Return an instance in words: video, label and segment."""
     return f"{entry.id}: {label!r} [{start}, {end}]"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the known one it may be meant to be."""
-    lowered = {key.lower(): key for key in known}
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return the end of a sentence about an unknown name: "; did you mean ...?", or a full stop."""
+    lowered = {choice.lower(): choice for choice in choices}
     near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
     return f"; did you mean {lowered[near[0]]!r}?" if near else "."
 
 
 def shortened(names: Sequence[str], show: int = 30) -> str:
-    """The first names with commas, and how many more there are."""
+    """Return the first names with commas between them, and how many more there are."""
     return ", ".join(names[:show]) + (f" and {len(names) - show} more" if len(names) > show else "")

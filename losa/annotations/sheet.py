@@ -1,4 +1,4 @@
-"""What is read from annotation files: entries, and findings about what is odd; checked cells, clear errors."""
+"""What is read from an annotation file: a sheet of entries, and findings about what is odd."""
 
 import warnings
 from collections import Counter
@@ -38,7 +38,7 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
 
 @dataclass(frozen=True)
 class Entry:
-    """A video as its file states it: the duration may be unknown, segments may be senseless."""
+    """A video as the annotation file states it: its duration may be unknown, its segments may be wrong."""
 
     id: str
     subset: str
@@ -47,7 +47,7 @@ class Entry:
     path: Path | None = None
     start: float = 0.0
     duration: float | None = None
-    whole: bool = True
+    whole: bool = True  # False: only the stretch of the file from `start` on
     fps: float | None = None
 
 
@@ -70,6 +70,7 @@ class Findings(dict[str, Finding]):
         self.kinds, self.show = kinds, show
 
     def add(self, kind: str, example: str) -> None:
+        """Count a finding of this kind and keep it as an example, if it is one of the first."""
         if kind not in self:
             level, advice = self.kinds[kind]
             self[kind] = Finding(kind, level, 0, [], advice)
@@ -90,28 +91,27 @@ class Sheet:
     unread: Counter[str] = field(default_factory=Counter)  # columns or keys with content that mean nothing here
 
 
-# --- cells ----------------------------------------------------------------------------------------------------------
-
-
-def one_subset(subsets: dict, findings: Findings) -> None:
-    for key, found in subsets.items():
-        if len(found) > 1:
-            findings.add("videos are in more than one subset", f"{key}: {', '.join(sorted(found))}")
+def check_one_subset(subsets: dict, findings: Findings) -> None:
+    """Add a finding for each video of {id: its subsets} that is in more than one."""
+    for key, names in subsets.items():
+        if len(names) > 1:
+            findings.add("videos are in more than one subset", f"{key}: {', '.join(sorted(names))}")
 
 
 # --- saying it ------------------------------------------------------------------------------------------------------
 
 
 def listing(items: Sequence[str], count: int, show: int = 5) -> str:
+    """Return the first items on a line each, and how many of `count` are not shown."""
     more = [f"... and {count - show} more"] if count > show else []
     return "".join(f"\n  {item}" for item in [*items[:show], *more])
 
 
 def stop(source: Path, items: Sequence[str], what: str, advice: str) -> NoReturn:
-    """Raises AnnotationError: how many items are what, the first five of them, and the advice."""
+    """Raise an AnnotationError: how many items are what, the first five of them, and the advice."""
     raise AnnotationError(f"{source}: {len(items)} {what}:{listing(items, len(items))}\n{advice}")
 
 
 def announce(source: str | Path, items: Sequence[str], what: str, show: int = 3) -> None:
-    """Warns how many items are what, with the first few of them."""
+    """Warn how many items are what, with the first few of them."""
     warnings.warn(f"{source}: {len(items)} {what}:{listing(items, len(items), show)}", stacklevel=5)

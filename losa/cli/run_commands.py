@@ -89,15 +89,15 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
              format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
     """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
     from losa.cli.output import print_table
-    from losa.evaluation.average_precision import evaluate, report
+    from losa.evaluation.average_precision import evaluate
     from losa.evaluation.card import evaluation_card
     from losa.evaluation.protocols import parse_tiou
-    from losa.evaluation.records import read_ground_truth, read_predictions, read_table
+    from losa.evaluation.records import read_ground_truth, read_ground_truth_csv, read_predictions
     from losa.evaluation.test_sets import TEST_SETS, choose_test_set, leave_out, read_block_list
 
     predictions = predictions / "predictions.json" if predictions.is_dir() else predictions
-    given = read_table(ground_truth, subset) if ground_truth.suffix.lower() == ".csv" else None
-    given = given or read_ground_truth(ground_truth, subset)
+    read_truth = read_ground_truth_csv if ground_truth.suffix.lower() == ".csv" else read_ground_truth
+    given = read_truth(ground_truth, subset)
     left_out = set(read_block_list(block_list) if block_list else ())
     truth = leave_out(given, left_out)
     if test_set:
@@ -108,7 +108,7 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
     dropped = sum(map(len, everything.values())) - sum(map(len, records.values()))
     if dropped:
         warnings.warn(f"{dropped} predictions lie in videos that are left out; they do not count", stacklevel=1)
-    found = report(evaluate(truth, records, parse_tiou(tiou), protocol))
+    found = evaluate(truth, records, parse_tiou(tiou), protocol).to_dict()
     found["card"] = evaluation_card(found, predictions, ground_truth, subset=subset, test_set=test_set,
                                     left_out=given.keys() - truth.keys())
     if format == "json":

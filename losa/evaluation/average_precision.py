@@ -1,7 +1,7 @@
-"""Mean average precision of temporal detections, by named protocols that equal the public evaluators.
+"""Compute the mean average precision of temporal detections, by named protocols that equal the public evaluators.
 
-Ground truth and predictions are read by `records`, the rules that evaluators differ in are in `protocols`. Needs numpy
-only: no torch, no decoder.
+`records` reads ground truth and predictions, `protocols` holds the rules in which evaluators differ. Needs neither
+torch nor a decoder.
 """
 
 import math
@@ -11,13 +11,17 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from losa.evaluation.protocols import PROTOCOLS, Protocol, check_tiou
+from losa.errors import EvaluationError
+from losa.evaluation.protocols import Protocol, check_tiou, find_protocol
 from losa.evaluation.records import Records, count_instances, unknown_videos
 from losa.segments import tiou as pairwise_tiou
 
 Number = int | float
 
-# Seconds (above, up to and including). Fixed, so that groups mean the same in every data set; zero length is XS.
+UNMATCHED, FORGIVEN = -1, -2  # in place of a ground truth: of a wrong prediction, of one that counts for nothing
+
+# Groups of instances by length: seconds (above, up to and including). Fixed, so that they mean the same in every data
+# set; zero length is XS.
 LENGTHS = {
     "XS": (0.0, 1.5),
     "S": (1.5, 3.0),
@@ -29,7 +33,7 @@ LENGTHS = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found. AP and mAP are fractions 0..1, one per threshold of `tiou`, in its order.
+    """The result of `evaluate`. AP and mAP are fractions 0..1, one per threshold of `tiou`, in its order.
 
     per_class: label -> [AP].
     per_length: group of `LENGTHS` -> {"bounds" in seconds (no upper one: null), "num_ground_truth", "map",
@@ -57,16 +61,16 @@ class Evaluation:
     protocol: str
 
     def to_dict(self) -> dict:
-        """All of it as plain JSON values."""
+        """Return all of it as plain JSON values, as `losa evaluate` writes them."""
         return {**asdict(self), "tiou": list(self.tiou)}
 
 
 @dataclass(frozen=True)
 class ClassMatches:
-    """One class over all videos: its predictions (P,) in falling score, its ground truth (G,).
+    """The matches of one class over all videos: its predictions (P,) in falling score, its ground truth (G,).
 
-    matched (thresholds, P): the ground truth taken; -1 for a wrong prediction, -2 for one that counts for nothing.
-    video (P,) and truth_video (G,) are places in the alphabet of all ids; lengths (G,) are seconds.
+    matched (thresholds, P): index of the ground truth that a prediction takes, else UNMATCHED or FORGIVEN.
+    video (P,) and truth_video (G,) are places in the sorted list of all ids; lengths (G,) are seconds.
     """
 
     matched: np.ndarray
@@ -82,17 +86,17 @@ def evaluate(
     tiou: Sequence[Number] = (0.3, 0.4, 0.5, 0.6, 0.7),
     protocol: str = "activitynet",
 ) -> Evaluation:
-    """The mean average precision of the predictions, with its parts per class and per length of the instances.
+    """Return the mean average precision of the predictions, also per class and per length of the instances.
 
     The classes are those of the ground truth; one without predictions has AP 0. Per length: only instances of
     that length are to be found, and predictions matched to others are left out, as in DETAD's sensitivity
     analysis (without its normalisation); the mean goes over the classes that have such instances.
 
-    Raises ValueError for an unknown protocol, a bad threshold, or a truth without instances; warns where no
-    prediction is of a video of the truth, and where the protocol forgives what is ambiguous and nothing is.
+    Raises EvaluationError for an unknown protocol, a bad threshold, or a truth without instances. Warns where no
+    prediction lies in a video of the truth, and where the protocol forgives what is ambiguous but nothing is marked so.
     """
     tiou = check_tiou(tiou)
-    rules, classes = rules_of(protocol), match_classes(truth, predictions, tiou, protocol)
+    rules, classes = find_protocol(protocol), match_classes(truth, predictions, tiou, protocol)
     unknown = unknown_videos(truth, predictions)
     if predictions and len(unknown) == len(predictions):
         warnings.warn(
@@ -127,39 +131,27 @@ def evaluate(
     )
 
 
-def rules_of(protocol: str) -> Protocol:
-    """The protocol of that name. Raises ValueError for an unknown one."""
-    if protocol not in PROTOCOLS:
-        raise ValueError(f'protocol="{protocol}": expected one of {", ".join(PROTOCOLS)}.')
-    return PROTOCOLS[protocol]
-
-
 def match_classes(
     truth: Records, predictions: Records, tiou: Sequence[Number], protocol: str
 ) -> dict[str, ClassMatches]:
-    """Which prediction takes which instance, for every class of the ground truth in the order of the alphabet.
+    """Match predictions to instances, class by class: {label: matches} of the ground truth's classes, sorted.
 
-    Raises ValueError for a truth without instances.
+    Raises EvaluationError for a truth without instances.
     """
-    rules = rules_of(protocol)
+    rules = find_protocol(protocol)
     clear = {v: rules.choose([r for r in items if not r.get("ambiguous")]) for v, items in truth.items()}
     labels = sorted({instance["label"] for instances in clear.values() for instance in instances})
     if not labels:
-        raise ValueError(f"evaluate was given {len(truth)} videos without one instance; nothing to measure.")
+        raise EvaluationError(f"evaluate was given {len(truth)} videos without one instance; nothing to measure.")
     place = {video_id: i for i, video_id in enumerate(sorted({*truth, *predictions}))}
     wanted, given = _table(clear, place, labels), _table(predictions, place, labels)
-    vague = {place[v]: _segments([r for r in items if r.get("ambiguous")]) for v, items in truth.items()}
-    vague = {i: segments for i, segments in vague.items() if rules.forgive and len(segments)}
+    ambiguous = {place[v]: _segments([r for r in items if r.get("ambiguous")]) for v, items in truth.items()}
+    ambiguous = {i: segments for i, segments in ambiguous.items() if rules.forgive and len(segments)}
     return {
-        label: _match_class(of_truth, of_given, vague, tiou, rules)
+        label: _match_class(of_truth, of_given, ambiguous, tiou, rules)
         for label, of_truth, of_given in zip(labels, _by_class(wanted, len(labels)), _by_class(given, len(labels)),
                                              strict=True)
     }  # fmt: skip
-
-
-def report(evaluation: Evaluation) -> dict:
-    """What `losa evaluate` writes: `map`, `average_map`, the counts and the parts, as plain JSON values."""
-    return evaluation.to_dict()
 
 
 @dataclass(frozen=True)
@@ -183,51 +175,51 @@ def _table(records: Records, place: dict[str, int], labels: Sequence[str]) -> _T
 
 
 def _segments(rows: Sequence[dict]) -> np.ndarray:
-    """Start and end (N, 2) float64."""
+    """Return start and end of the records: (N, 2) float64."""
     return np.array([row["segment"] for row in rows], dtype=np.float64).reshape(-1, 2)
 
 
 def _by_class(table: _Table, num_classes: int) -> list[_Table]:
-    """The rows of each class, in their order."""
+    """Split the table into the rows of each class, in their order."""
     order = table.label.argsort(kind="stable")
     borders = np.searchsorted(table.label[order], np.arange(num_classes + 1))
     return [table.rows(order[a:b]) for a, b in zip(borders[:-1], borders[1:], strict=True)]
 
 
 def _by_video(video: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Each video and the indices of its rows, in their order."""
+    """Yield each video with the indices of its rows, in their order."""
     order = video.argsort(kind="stable")
     videos, first = np.unique(video[order], return_index=True)
     return zip(videos.tolist(), np.split(order, first[1:]), strict=True) if len(order) else iter(())
 
 
 def _count_tied(scores: np.ndarray) -> int:
-    """How many predictions share their score with another."""
+    """Count the predictions that share their score with another."""
     counts = np.unique(scores, return_counts=True)[1]
     return int(counts[counts > 1].sum())
 
 
 def _match_class(
-    truth: _Table, given: _Table, vague: dict[int, np.ndarray], tiou: Sequence[Number], rules: Protocol
+    truth: _Table, given: _Table, ambiguous: dict[int, np.ndarray], tiou: Sequence[Number], rules: Protocol
 ) -> ClassMatches:
-    """Matches of one class; `vague` holds the ambiguous segments of videos where they are forgiven."""
+    """Match the predictions of one class; `ambiguous` holds the segments that are forgiven, per video."""
     given = given.rows(rules.order(given.score, given.video))
     instances = dict(_by_video(truth.video))
-    matched = np.full((len(tiou), len(given.score)), -1)
+    matched = np.full((len(tiou), len(given.score)), UNMATCHED)
     for video, ranks in _by_video(given.video):
         if video in instances:
             index = instances[video]
-            found = rules.match(truth.segment[index], given.segment[ranks], tiou)
-            matched[:, ranks] = np.where(found >= 0, index[found], found)
-        if video in vague:
-            touches = ranks[_touches(given.segment[ranks], vague[video])]
-            matched[:, touches] = np.where(matched[:, touches] == -1, -2, matched[:, touches])
+            taken = rules.match(truth.segment[index], given.segment[ranks], tiou)
+            matched[:, ranks] = np.where(taken >= 0, index[taken], UNMATCHED)
+        if video in ambiguous:
+            touches = ranks[_touches(given.segment[ranks], ambiguous[video])]
+            matched[:, touches] = np.where(matched[:, touches] == UNMATCHED, FORGIVEN, matched[:, touches])
     lengths = truth.segment[:, 1] - truth.segment[:, 0]
     return ClassMatches(matched, given.score, given.video, lengths, truth.video)
 
 
 def _touches(segments: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which segments (N, 2) overlap one of the others: (N,) bool."""
+    """Return which segments (N, 2) overlap one of the others: (N,) bool."""
     touching = np.zeros(len(segments), bool)
     for other in others:
         touching |= pairwise_tiou(segments, other[None])[:, 0] > 0
@@ -235,17 +227,17 @@ def _touches(segments: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _ap(matches: ClassMatches, wanted: np.ndarray, rules: Protocol) -> list[float]:
-    """AP per threshold for the instances `wanted` (G,) bool; predictions matched to others are left out."""
+    """Return the AP per threshold for the instances `wanted` (G,) bool; predictions matched to others are left out."""
     aps = []
     for row in matches.matched:
         right = row >= 0
         right[right] = wanted[row[right]]
-        aps.append(rules.area(right[right | (row == -1)], int(wanted.sum())))
+        aps.append(rules.area(right[right | (row == UNMATCHED)], int(wanted.sum())))
     return aps
 
 
 def _per_length(classes: Collection[ClassMatches], bounds: tuple[float, float], rules: Protocol) -> dict:
-    """One group of `Evaluation.per_length`: instances longer than the first bound, not than the second."""
+    """Return one group of `Evaluation.per_length`: instances longer than the first bound, not than the second."""
     above, up_to = bounds
     wanted = [((m.lengths > above) | (above == 0)) & (m.lengths <= up_to) for m in classes]
     aps = [_ap(m, of_length, rules) for m, of_length in zip(classes, wanted, strict=True) if of_length.any()]

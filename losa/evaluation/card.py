@@ -1,7 +1,7 @@
-"""Protocol cards: what a number was measured on and how, and whether two numbers may stand in one table.
+"""Make, read and compare protocol cards: what a number was measured on and how, and which numbers are comparable.
 
-A card is a plain dict that travels inside every result file: `test_set`, `ap`, `post`, `classifier`, `input`,
-`method`, `selection`, `seed`, `result`, `versions`, `machine`. What nobody told is "unknown", never guessed.
+A card is a plain dict inside every result file: `test_set`, `ap`, `post`, `classifier`, `input`, `method`, `selection`,
+`seed`, `result`, `versions`, `machine`. What is not known is "unknown", never guessed.
 """
 
 import copy
@@ -41,9 +41,9 @@ def make_card(
     seed: int | str = UNKNOWN,
     device: str = "cpu",
 ) -> dict:
-    """The card of one result, plain JSON values.
+    """Return the card of one result, as plain JSON values.
 
-    found: of `average_precision.report`; where its only class is "action", classes were merged ("class-agnostic").
+    found: an `Evaluation` as a dict; where its only class is "action", classes were merged ("class-agnostic").
     annotations: file or folder of the ground truth, whose checksum is taken. test_set: its published name, if it has
     one. classifier: None without an external one, else {"file", "topk", "fusion"}; the file's checksum is added.
     input: {"source", "backbone", "weights", "sampling", "decode": {"decord": files, "av": files}}. selection: what
@@ -80,7 +80,7 @@ POST, SAMPLING, METHOD = map(list_fields, (Role.POST, Role.INPUT, Role.METHOD))
 
 
 def method_of(config: dict, decode: dict | str = UNKNOWN) -> dict:
-    """What `make_card` wants to know of a run, from its config's plain values: post, classifier, input, seed.
+    """Return what `make_card` takes of a run, from its config's plain values: post, classifier, input, method, seed.
 
     decode: how many videos each decoder read.
     """
@@ -102,19 +102,19 @@ def evaluation_card(
     found: dict, predictions: str | Path, ground_truth: str | Path, *, subset: str, test_set: str = "",
     left_out: Iterable[str] = (), device: str = "cpu",
 ) -> dict:  # fmt: skip
-    """The card of an evaluated predictions file; how the predictions were made is as the file itself says."""
+    """Return the card of an evaluated predictions file; how the predictions were made is what the file itself says."""
     try:
         made = read_card(predictions)
     except (CardError, OSError):
         made = {}
     kept = ("post", "classifier", "input", "method", "selection", "seed")
-    known = {name: made[name] for name in kept if name in made}
+    how = {name: made[name] for name in kept if name in made}
     return make_card(found, annotations=ground_truth, subset=subset, test_set=test_set, left_out=left_out,
-                     device=device, **known)  # fmt: skip
+                     device=device, **how)  # fmt: skip
 
 
 def checksum(path: str | Path) -> str:
-    """sha256 of a file, or of names and contents of a folder's text files; "unknown" where there is none."""
+    """Return the sha256 of a file, or of the names and contents of a folder's text files; "unknown" without either."""
     path, digest = Path(path), hashlib.sha256()
     if path.is_dir():
         for file in sorted(path.glob("*.txt")):
@@ -128,22 +128,22 @@ def checksum(path: str | Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages a number may depend on, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed packages that a number may depend on."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         for name in (package, "decord2" if package == "decord" else package):
             try:
-                found[package] = metadata.version(name)
+                installed[package] = metadata.version(name)
             except metadata.PackageNotFoundError:
                 continue
-    return found
+    return installed
 
 
 # --- reading ----------------------------------------------------------------------------------------------
 
 
 def read_card(where: str | Path) -> dict:
-    """The card of a run's folder, of a result, predictions or evaluation JSON, or of "published:NAME".
+    """Read the card of a run's folder, of a result, predictions or evaluation JSON, or of "published:NAME".
 
     Raises CardError where there is none.
     """
@@ -172,7 +172,7 @@ def read_card(where: str | Path) -> dict:
 
 
 def card_line(card: dict) -> str:
-    """The card in one line."""
+    """Return the card in one line."""
     name, classifier = _get(card, "test_set.name"), card.get("classifier", UNKNOWN)
     shown = "unnamed test set" if name in ("none", UNKNOWN) else name
     return (f"{shown}: {_text(_get(card, 'test_set.num_videos'))} videos, "
@@ -185,7 +185,7 @@ def card_line(card: dict) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether two numbers may be compared.
+    """The result of `compare`: whether two numbers may be compared.
 
     reasons: what forbids it. undecided: what would have to be the same and is unknown. other_differences: what
     differs and is part of the method, or of its luck. `comparable` needs both lists empty.
@@ -209,7 +209,7 @@ class Comparison:
 
 
 def compare(a: dict, b: dict) -> Comparison:
-    """Whether the results of two cards may be compared.
+    """Compare two cards: may their results stand in one table?
 
     They may not where test set, counts, AP style, tIoU thresholds, classes (how many, told apart or merged), use of an
     external classifier or the rule that chose the weights differ.
@@ -234,7 +234,7 @@ def compare(a: dict, b: dict) -> Comparison:
 
 
 def _other_differences(a: dict[str, object], b: dict[str, object], settled: set[str]) -> list[str]:
-    """Fields known to differ, then in one item the names of those known for one side only."""
+    """Return the fields that are known to differ, and as a last item the names of those known of one card only."""
     differs, one_sided = [], []
     for path in dict.fromkeys([*a, *b]):
         of_a, of_b = a.get(path, UNKNOWN), b.get(path, UNKNOWN)
@@ -248,7 +248,7 @@ def _other_differences(a: dict[str, object], b: dict[str, object], settled: set[
 
 
 def _compare_test_sets(a: dict, b: dict) -> tuple[list[str], list[str], set[str]]:
-    """Reasons and open questions about the test set, and the fields that need no further mention."""
+    """Return reasons and open questions about the test set, and the fields that need no further mention."""
     counted = [("test_set.num_videos", "test videos"), ("test_set.num_instances", "test instances")]
     ambiguous = ("test_set.num_ambiguous", "ambiguous instances, which the style forgives")
     reasons, undecided, settled = [], [], {"test_set.name", ambiguous[0], *(path for path, _ in counted)}
@@ -277,7 +277,7 @@ def _compare_test_sets(a: dict, b: dict) -> tuple[list[str], list[str], set[str]
 
 
 def _same_truth_for_both_styles(a: dict, b: dict) -> bool:
-    """Whether duplicates kept or dropped is all that differs, and there were none to drop."""
+    """Return whether the styles differ only in keeping duplicates, and there were none to drop."""
     styles = {str(_get(card, "ap.style")) for card in (a, b)}
     counts = [_get(card, "test_set.num_instances") for card in (a, b)]
     return styles == {"activitynet", "activitynet-dedup"} and counts[0] == counts[1] != UNKNOWN
@@ -310,7 +310,7 @@ def _get(card: dict, path: str) -> object:
 
 
 def _flat(value: object, path: str = "") -> dict[str, object]:
-    """Path with dots -> value, of everything inside nested dicts."""
+    """Return {path with dots: value} of everything inside nested dicts."""
     if not isinstance(value, dict) or not value:
         return {path: value} if path else {}
     return {p: v for key, inner in value.items() for p, v in _flat(inner, f"{path}.{key}".lstrip(".")).items()}
@@ -322,6 +322,3 @@ def _text(value: object) -> str:
     if isinstance(value, list) and len(value) > 5:
         return f"{value[0]} ... {value[-1]} ({len(value)})"
     return "none" if value is None or value == [] else str(value)
-
-
-# --- published numbers ------------------------------------------------------------------------------------

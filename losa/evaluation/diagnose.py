@@ -1,4 +1,4 @@
-"""What kind of error each prediction is, what is missed, and what mending a kind would give, as DETAD asks it.
+"""Diagnose a detector as DETAD does: which kind of error each prediction is, what is missed, what fixing a kind gains.
 
 After Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018 (HumamAlwassel/DETAD). Differences:
 AP is the protocol's own, not normalised, so that gains add to the number reported; found and missed, counts and profile
@@ -12,19 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from losa.evaluation.average_precision import LENGTHS, match_classes, rules_of
-from losa.evaluation.protocols import Protocol, check_tiou
+from losa.errors import EvaluationError
+from losa.evaluation.average_precision import FORGIVEN, LENGTHS, match_classes
+from losa.evaluation.protocols import Protocol, check_tiou, find_protocol
 from losa.evaluation.records import Records
 from losa.segments import tiou as pairwise_tiou
+from widgets.error_kinds import COUNTED, WRONG, ErrorKind
 
 Number = int | float
-KINDS = ("true positive", "double detection", "wrong label", "localisation", "confusion", "background", "left out")
-LEFT_OUT = 6  # its place in KINDS
 PAIRS_AT_ONCE = 1 << 22  # of a prediction and a ground truth, whose overlaps are held in memory
 
 
 def _groups(names: str, *edges: Number) -> dict[str, tuple[Number, Number]]:
-    """name -> (above, up to and including), the last without end."""
+    """Return {name: (above, up to and including)} of groups that meet at these edges; the last has no upper one."""
     return dict(zip(names.split(), zip((0.0, *edges), (*edges, math.inf), strict=True), strict=True))
 
 
@@ -44,16 +44,16 @@ def diagnose(
     thresholds: Sequence[Number] = (0.3, 0.4, 0.5, 0.6, 0.7), durations: Mapping[str, Number] | None = None,
     low: Number = 0.1, min_score: Number = -math.inf, min_precision: Number = 0.0, top: int = 10, bins: str = "losa",
 ) -> dict:  # fmt: skip
-    """What is wrong with the predictions, as plain JSON values.
+    """Return what is wrong with the predictions, as plain JSON values.
 
-    A prediction that evaluation matches at `tiou` is a "true positive". For another the ground truth of highest
-    tIoU, of any class, decides: at least `tiou`: "double detection" if it has the prediction's label, else "wrong
-    label"; at least `low`: "localisation" or "confusion"; less: "background". What the protocol forgives, what scores
-    less than `min_score` and instances that do not count are "left out". An instance is "found" or "missed".
+    A prediction that evaluation matches at `tiou` is a "true positive". Any other is judged by the ground truth of
+    highest tIoU, whatever its class: at least `tiou`: "double detection" if the labels agree, else "wrong label"; at
+    least `low`: "localisation" if they agree, else "confusion"; less: "background". What the protocol forgives, what
+    scores less than `min_score` and instances that do not count are "left out". An instance is "found" or "missed".
 
     thresholds: those of the average mAP. durations: seconds of each video; without it nothing is told by coverage.
-    min_precision: a find counts only where the precision of its class, normalised to the mean number of instances
-    per class, is above this when its turn comes by falling score (DETAD: 0.05); for found and missed only.
+    min_precision: an instance counts as found only if, at the rank of the prediction that finds it, the precision of
+    its class, normalised to the mean number of instances per class, is above this (DETAD: 0.05).
     bins: a name of `BINS`.
 
     Returns the settings and:
@@ -70,25 +70,25 @@ def diagnose(
     Each bar has references [{"video", "kind": "prediction" | "truth", "index"}] into the given records, predictions
     by falling score.
 
-    Raises ValueError for an unknown protocol or bins, a threshold outside (0, 1], a truth without instances, and a
+    Raises EvaluationError for an unknown protocol or bins, a threshold outside (0, 1], a truth without instances, and a
     video without a duration.
     """
     _check(truth, tiou, low, top, bins, durations)
-    thresholds, rules = check_tiou(thresholds), rules_of(protocol)
+    thresholds, rules = check_tiou(thresholds), find_protocol(protocol)
     videos = sorted({*truth, *predictions})
     kept = {v: [(i, r) for i, r in enumerate(rows) if r["score"] >= min_score] for v, rows in predictions.items()}
     wanted, given = _flat({v: _choose(rows, rules) for v, rows in truth.items()}, videos), _flat(kept, videos)
     matched, ranked = _match(truth, kept, wanted, given, (*thresholds, tiou), protocol)
     near, back = _nearest(wanted, given)
-    *per_tiou, at = [_codes(row, near, t, low) for row, t in zip(matched, (*thresholds, tiou), strict=True)]
+    *kinds_at, kinds = [_judge(row, near, t, low) for row, t in zip(matched, (*thresholds, tiou), strict=True)]
     sizes = {label: int((wanted.label == label).sum()) for label in ranked}
     best = {label: ids[: top * sizes[label]] for label, ids in ranked.items()}
-    average = lambda ids, without: _mean_ap(ids, sizes, per_tiou, without, rules)  # noqa: E731
-    found_by, refs = _found_by(matched[-1], ranked, wanted, min_precision), _refs(given, videos)
-    base, of_best = average(best, LEFT_OUT), _bars(np.concatenate(list(best.values())), at, refs, given)
-    gains = [(bar, average(best, code) - base) for code, bar in enumerate(of_best) if code]
-    of_given = _columns(predictions, videos, given, wanted, [KINDS[code] for code in at],
-                        np.where(at == 0, matched[-1], near.other))  # fmt: skip
+    found_by, refs = _find_instances(matched[-1], ranked, wanted, min_precision), _refs(given, videos)
+    of_best = _bars(np.concatenate(list(best.values())), kinds, refs, given)
+    base = _mean_ap(best, sizes, kinds_at, rules)
+    gains = {kind: _mean_ap(best, sizes, kinds_at, rules, without=kind) - base for kind in WRONG}
+    of_given = _columns(predictions, videos, given, wanted, kinds.tolist(),
+                        np.where(kinds == ErrorKind.TRUE_POSITIVE, matched[-1], near.other))  # fmt: skip
     of_truth = _columns(truth, videos, wanted, given, ["found" if i >= 0 else "missed" for i in found_by],
                         np.where(found_by >= 0, found_by, back.other))  # fmt: skip
     counts = Counter(verdict for column in of_given.values() for verdict in column["verdict"])
@@ -96,13 +96,14 @@ def diagnose(
         "tiou": float(tiou), "low": float(low), "protocol": protocol, "thresholds": list(thresholds),
         "min_score": float(min_score) if math.isfinite(min_score) else None, "min_precision": float(min_precision),
         "top": top, "bins": bins, "num_truth": len(wanted.video), "num_predictions": len(given.video),
-        "average_map": float(average(ranked, LEFT_OUT).mean()), "average_map_top": float(base.mean()),
+        "average_map": float(_mean_ap(ranked, sizes, kinds_at, rules).mean()), "average_map_top": float(base.mean()),
         "predictions": of_given, "truth": of_truth,
-        "counts": {name: counts[name] for name in KINDS} | {"found": int((found_by >= 0).sum()),
-                                                            "missed": int((found_by < 0).sum())},
-        "kinds": _bars(np.arange(len(at)), at, refs, given),
-        "gains": [bar | {"gain": float(gain.mean()), "per_tiou": gain.tolist()} for bar, gain in gains],
-        "profile": [_slice(g, ranked, sizes, at, refs, given) for g in range(top)],
+        "counts": {kind.value: counts[kind] for kind in ErrorKind} | {"found": int((found_by >= 0).sum()),
+                                                                      "missed": int((found_by < 0).sum())},
+        "kinds": _bars(np.arange(len(kinds)), kinds, refs, given),
+        "gains": [bar | {"gain": float(gains[bar["name"]].mean()), "per_tiou": gains[bar["name"]].tolist()}
+                  for bar in of_best if bar["name"] in gains],
+        "profile": [_slice(g, ranked, sizes, kinds, refs, given) for g in range(top)],
         "missed": _missed(wanted, found_by < 0, videos, durations, BINS[bins]),
     }  # fmt: skip
 
@@ -110,13 +111,14 @@ def diagnose(
 def _check(truth: Records, tiou: Number, low: Number, top: int, bins: str, durations: Mapping | None) -> None:
     check_tiou([tiou])
     if not 0 < low <= tiou or top < 1:
-        raise ValueError(f"diagnose(low={low}, top={top}, tiou={tiou}): expected 0 < low <= tiou, and top at least 1.")
+        raise EvaluationError(f"diagnose(low={low}, top={top}, tiou={tiou}): expected 0 < low <= tiou, and top at "
+                              "least 1.")
     if bins not in BINS:
-        raise ValueError(f'diagnose(bins="{bins}"): expected one of {", ".join(BINS)}.')
+        raise EvaluationError(f'diagnose(bins="{bins}"): expected one of {", ".join(BINS)}.')
     lacking = [v for v in truth if durations is not None and not durations.get(v, 0) > 0]
     if lacking:
-        raise ValueError(f'diagnose(durations=...): no seconds for {len(lacking)} videos of the truth ("{lacking[0]}" '
-                         "first); give every video's duration, or none at all.")  # fmt: skip
+        raise EvaluationError(f"diagnose(durations=...): no seconds for {len(lacking)} videos of the truth "
+                              f'("{lacking[0]}" first); give every video\'s duration, or none at all.')  # fmt: skip
 
 
 class _Flat(NamedTuple):
@@ -138,38 +140,38 @@ def _flat(records: Mapping[str, list[tuple[int, dict]]], videos: Sequence[str]) 
 
 
 def _choose(instances: list[dict], rules: Protocol) -> list[tuple[int, dict]]:
-    """The instances that count and their places in the list."""
-    chosen, found = rules.choose([r for r in instances if not r.get("ambiguous")]), []
+    """Return the instances that count, each with its place in the list."""
+    chosen, placed = rules.choose([r for r in instances if not r.get("ambiguous")]), []
     for i, instance in enumerate(instances):
-        if len(found) < len(chosen) and instance is chosen[len(found)]:
-            found.append((i, instance))
-    return found
+        if len(placed) < len(chosen) and instance is chosen[len(placed)]:
+            placed.append((i, instance))
+    return placed
 
 
 def _match(
     truth: Records, kept: dict, wanted: _Flat, given: _Flat, tiou: Sequence[Number], protocol: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Matches of `evaluate` in flat places: (thresholds, P), and the predictions of each class by falling score."""
+    """Match as `evaluate` does: places in `wanted` (thresholds, P), and each class's predictions, best first."""
     matched, ranked = np.full((len(tiou), len(given.video)), -1), {}
     of_truth, of_given = _by_value(wanted.label), _by_value(given.label)
     records = {v: [r for _, r in rows] for v, rows in kept.items()}
     for label, matches in match_classes(truth, records, tiou, protocol).items():
         ids = of_given.get(label, np.zeros(0, np.int64))
-        ranked[label] = ids = ids[rules_of(protocol).order(given.score[ids], given.video[ids])]
+        ranked[label] = ids = ids[find_protocol(protocol).order(given.score[ids], given.video[ids])]
         matched[:, ids] = np.where(matches.matched < 0, matches.matched, of_truth[label][matches.matched.clip(0)])
     return matched, ranked
 
 
 def _by_value(values: np.ndarray) -> dict:
-    """value -> its places, in their order."""
-    found = defaultdict(list)
+    """Return {value: its places in the array, in their order}."""
+    places = defaultdict(list)
     for i, value in enumerate(values.tolist()):
-        found[value].append(i)
-    return {value: np.array(places, np.int64) for value, places in found.items()}
+        places[value].append(i)
+    return {value: np.array(at, np.int64) for value, at in places.items()}
 
 
 class _Near(NamedTuple):
-    """Of each record the highest tIoU with one of the others, which one (-1: no overlap), whether of its label."""
+    """For each record: the highest tIoU with one of the others, which one (-1: no overlap), whether of its label."""
 
     tiou: np.ndarray
     other: np.ndarray
@@ -177,7 +179,7 @@ class _Near(NamedTuple):
 
 
 def _nearest(wanted: _Flat, given: _Flat) -> tuple[_Near, _Near]:
-    """For each prediction the nearest truth of any label; for each truth the nearest prediction of its label."""
+    """Find the nearest truth of any label for each prediction, the nearest prediction of its label for each truth."""
     near, back = (_Near(np.zeros(n), np.full(n, -1), np.zeros(n, bool)) for n in (len(given.video), len(wanted.video)))
     instances = _by_value(wanted.video)
     for video, ids in _by_value(given.video).items():
@@ -199,30 +201,35 @@ def _nearest(wanted: _Flat, given: _Flat) -> tuple[_Near, _Near]:
     return near, back
 
 
-def _codes(matched: np.ndarray, near: _Near, tiou: Number, low: Number) -> np.ndarray:
-    """Places in `KINDS` (P,) of all predictions at one threshold."""
-    wrong = np.where(near.tiou >= tiou, np.where(near.same, 1, 2),
-                     np.where(near.tiou >= low, np.where(near.same, 3, 4), 5))  # fmt: skip
-    return np.where(matched >= 0, 0, np.where(matched == -2, 6, wrong))
+def _judge(matched: np.ndarray, near: _Near, tiou: Number, low: Number) -> np.ndarray:
+    """Return the kind of every prediction at one threshold: (P,) texts. As `widgets.error_kinds.name_error`."""
+    close, touching = near.tiou >= tiou, near.tiou >= low
+    rules = [(matched >= 0, ErrorKind.TRUE_POSITIVE), (matched == FORGIVEN, ErrorKind.LEFT_OUT),
+             (close & near.same, ErrorKind.DOUBLE_DETECTION), (close, ErrorKind.WRONG_LABEL),
+             (touching & near.same, ErrorKind.LOCALISATION), (touching, ErrorKind.CONFUSION)]  # fmt: skip
+    return np.select(*zip(*rules, strict=True), default=ErrorKind.BACKGROUND)
 
 
-def _found_by(matched: np.ndarray, ranked: Mapping, wanted: _Flat, min_precision: Number) -> np.ndarray:
-    """The prediction that found each instance (G,), -1 where it is missed."""
-    found, mean = np.full(len(wanted.video), -1), len(wanted.video) / len(ranked)
+def _find_instances(matched: np.ndarray, ranked: Mapping, wanted: _Flat, min_precision: Number) -> np.ndarray:
+    """Return the prediction that finds each instance (G,), -1 where it is missed."""
+    found_by, mean = np.full(len(wanted.video), -1), len(wanted.video) / len(ranked)
     for label, ids in ranked.items():
-        ids = ids[matched[ids] != -2]
+        ids = ids[matched[ids] != FORGIVEN]
         right = matched[ids] >= 0
         weight = np.cumsum(right) / (wanted.label == label).sum() * mean
         ids = ids[right & (weight > min_precision * (weight + np.cumsum(~right)))]
-        found[matched[ids]] = ids
-    return found
+        found_by[matched[ids]] = ids
+    return found_by
 
 
-def _mean_ap(ranked: Mapping, sizes: Mapping, codes: Sequence[np.ndarray], without: int, rules: Protocol) -> np.ndarray:
-    """mAP at each threshold (T,) of the predictions but those of the kind `without` and what is forgiven."""
-    rows = [np.where(row == without, LEFT_OUT, row) for row in codes]
-    kept = [[(row[ids][row[ids] != LEFT_OUT], sizes[label]) for label, ids in ranked.items()] for row in rows]
-    return np.array([np.mean([rules.area(code == 0, size) for code, size in classes]) for classes in kept])
+def _mean_ap(ranked: Mapping, sizes: Mapping, kinds_at: Sequence[np.ndarray], rules: Protocol,
+             without: ErrorKind = ErrorKind.LEFT_OUT) -> np.ndarray:
+    """Return the mAP at each threshold (T,) as if predictions of the kind `without` were not there."""
+    means = []
+    for kinds in kinds_at:
+        right, counts = kinds == ErrorKind.TRUE_POSITIVE, (kinds != ErrorKind.LEFT_OUT) & (kinds != without)
+        means.append(np.mean([rules.area(right[ids][counts[ids]], sizes[label]) for label, ids in ranked.items()]))
+    return np.array(means)
 
 
 def _refs(rows: _Flat, videos: Sequence[str], kind: str = "prediction") -> list[dict]:
@@ -230,18 +237,19 @@ def _refs(rows: _Flat, videos: Sequence[str], kind: str = "prediction") -> list[
             for v, i in zip(rows.video.tolist(), rows.index.tolist(), strict=True)]  # fmt: skip
 
 
-def _bars(ids: np.ndarray, codes: np.ndarray, refs: list[dict], given: _Flat) -> list[dict]:
-    """A bar per kind of the predictions `ids`."""
-    ids = ids[codes[ids] != LEFT_OUT]
+def _bars(ids: np.ndarray, kinds: np.ndarray, refs: list[dict], given: _Flat) -> list[dict]:
+    """Return a bar for each kind that counts, of the predictions `ids`."""
+    ids = ids[kinds[ids] != ErrorKind.LEFT_OUT]
     ids = ids[(-given.score[ids]).argsort(kind="stable")]
-    chosen = [ids[codes[ids] == code].tolist() for code in range(LEFT_OUT)]
-    return [{"name": name, "count": len(those), "share": len(those) / len(ids) if len(ids) else None,
-             "references": [refs[i] for i in those]} for name, those in zip(KINDS, chosen, strict=False)]  # fmt: skip
+    chosen = {kind: ids[kinds[ids] == kind].tolist() for kind in COUNTED}
+    return [{"name": kind.value, "count": len(rows), "share": len(rows) / len(ids) if len(ids) else None,
+             "references": [refs[i] for i in rows]} for kind, rows in chosen.items()]  # fmt: skip
 
 
-def _slice(g: int, ranked: Mapping, sizes: Mapping, codes: np.ndarray, refs: list[dict], given: _Flat) -> dict:
+def _slice(g: int, ranked: Mapping, sizes: Mapping, kinds: np.ndarray, refs: list[dict], given: _Flat) -> dict:
+    """Return the bars of the predictions ranked g G + 1 to (g + 1) G in their class, G being its instances."""
     ids = np.concatenate([ids[g * sizes[label] : (g + 1) * sizes[label]] for label, ids in ranked.items()])
-    parts = _bars(ids, codes, refs, given)
+    parts = _bars(ids, kinds, refs, given)
     return {"name": f"{g + 1}G", "count": sum(part["count"] for part in parts), "parts": parts}
 
 
@@ -263,15 +271,15 @@ def _missed_bar(name: str, above: Number, up_to: Number, values: np.ndarray, mis
 
 
 def _columns(records: Records, videos: Sequence[str], rows: _Flat, others: _Flat, verdicts: list, other) -> dict:
-    """{video: {"verdict", "tiou", "other"}}, "left out" where a record is not among the rows."""
-    columns = {v: {"verdict": ["left out"] * len(items), "tiou": [0.0] * len(items), "other": [None] * len(items)}
-               for v, items in records.items()}  # fmt: skip
-    found = np.flatnonzero(other >= 0)
-    inter = (np.minimum(rows.segment[found, 1], others.segment[other[found], 1])
-             - np.maximum(rows.segment[found, 0], others.segment[other[found], 0])).clip(0)  # fmt: skip
-    union = np.diff(rows.segment[found])[:, 0] + np.diff(others.segment[other[found]])[:, 0] - inter
+    """Return {video: {"verdict", "tiou", "other"}}, "left out" where a record is not among the rows."""
+    columns = {v: {"verdict": [ErrorKind.LEFT_OUT.value] * n, "tiou": [0.0] * n, "other": [None] * n}
+               for v, n in ((v, len(items)) for v, items in records.items())}  # fmt: skip
+    near = np.flatnonzero(other >= 0)
+    segments, near_segments = rows.segment[near], others.segment[other[near]]
+    inter = (np.minimum(segments[:, 1], near_segments[:, 1]) - np.maximum(segments[:, 0], near_segments[:, 0])).clip(0)
+    union = np.diff(segments)[:, 0] + np.diff(near_segments)[:, 0] - inter
     tiou = np.zeros(len(other))
-    tiou[found] = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    tiou[near] = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
     for v, i, *values in zip(rows.video.tolist(), rows.index.tolist(), verdicts, tiou.tolist(), other, strict=True):
         column = columns[videos[v]]
         column["verdict"][i], column["tiou"][i] = values[:2]

@@ -1,6 +1,6 @@
-"""How a mean average precision is made, by name: who matches whom, and what area is taken under the curve.
+"""The protocols by which a mean average precision is computed: who matches whom, and which area under the curve.
 
-A protocol is a `Protocol`; a new one is one more entry of `PROTOCOLS`. Needs numpy and `losa.segments` only.
+A new one is one more entry of `PROTOCOLS`. Needs neither torch nor a decoder.
 """
 
 import math
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from losa.errors import EvaluationError
 from losa.segments import tiou as pairwise_tiou
 
 Number = int | float
@@ -17,9 +18,9 @@ PAIRS_AT_ONCE = 1 << 21  # of a prediction and a ground truth, whose overlaps ar
 
 
 def parse_tiou(text: str) -> tuple[float, ...]:
-    """The thresholds of "0.3:0.7:0.1" (first:last:step), "0.5" or "0.5,0.75,0.95"; at most 1,000.
+    """Read the thresholds of "0.3:0.7:0.1" (first:last:step), "0.5" or "0.5,0.75,0.95"; at most 1,000.
 
-    Raises ValueError for any other text.
+    Raises EvaluationError for any other text.
     """
     try:
         if ":" in text:
@@ -31,16 +32,16 @@ def parse_tiou(text: str) -> tuple[float, ...]:
             values = [float(part) for part in text.split(",")]
         return check_tiou([round(value, 10) for value in values])
     except (ValueError, OverflowError):
-        raise ValueError(
+        raise EvaluationError(
             f'tIoU thresholds "{text[:100]}": expected first:last:step such as 0.3:0.7:0.1, or a list such as '
             "0.5,0.75,0.95, each above 0 and at most 1, no more than 1,000."
         ) from None
 
 
 def check_tiou(tiou: Sequence[Number]) -> tuple[float, ...]:
-    """The thresholds as floats. Raises ValueError where there is none, or one that is not above 0 and at most 1."""
+    """Return the thresholds as floats. Raises EvaluationError unless there are some, each above 0 and at most 1."""
     if not 0 < len(tiou) <= 1001 or not all(0 < threshold <= 1 for threshold in tiou):
-        raise ValueError(f"tiou={str(tuple(tiou))[:100]}: expected thresholds, each above 0 and at most 1.")
+        raise EvaluationError(f"tiou={str(tuple(tiou))[:100]}: expected thresholds, each above 0 and at most 1.")
     return tuple(float(threshold) for threshold in tiou)
 
 
@@ -48,14 +49,15 @@ def check_tiou(tiou: Sequence[Number]) -> tuple[float, ...]:
 
 
 def keep_all(instances: list[dict]) -> list[dict]:
-    """The instances of a video as they are."""
+    """Return the instances of a video as they are."""
     return instances
 
 
 def drop_duplicates(instances: list[dict]) -> list[dict]:
-    """The instances of a video, less those without length and those within 1e-3 s of an earlier one.
+    """Return the instances of a video without those of no length and those that repeat an earlier one.
 
-    Within means both start and end, for the same label (OpenTAD: opentad/evaluations/builder.py).
+    One repeats another where the labels are equal and start and end differ by at most 1e-3 s. ActivityNet-1.3 has 22
+    such instances in its validation subset; OpenTAD and ActionFormer drop them (opentad/evaluations/builder.py).
     """
     kept: list[dict] = []
     cells: dict[tuple, list[tuple]] = {}  # of 4e-3 s x 4e-3 s: what is within 1e-3 s lies in one of at most four
@@ -75,7 +77,7 @@ def drop_duplicates(instances: list[dict]) -> list[dict]:
 
 
 def order_as_numpy(scores: Float[np.ndarray, " P"], videos: Int[np.ndarray, " P"]) -> Int[np.ndarray, " P"]:
-    """The order of falling scores that the public evaluators get: `argsort()[::-1]`.
+    """Return the order of falling scores that the public evaluators get: `argsort()[::-1]`.
 
     numpy's default sort is not stable: where scores are equal, their order and with it the AP depend on the
     number of predictions and on the processor's vector unit, there as here.
@@ -84,9 +86,9 @@ def order_as_numpy(scores: Float[np.ndarray, " P"], videos: Int[np.ndarray, " P"
 
 
 def order_by_video(scores: Float[np.ndarray, " P"], videos: Int[np.ndarray, " P"]) -> Int[np.ndarray, " P"]:
-    """The order of falling scores; equal ones by the alphabet of their videos, then as given.
+    """Return the order of falling scores; equal ones by the names of their videos, then as given.
 
-    `videos` are the places of the predictions' videos in that alphabet.
+    `videos` are the places of the predictions' videos in the sorted list of ids.
     """
     return np.lexsort((videos, -scores))
 
@@ -97,7 +99,7 @@ def order_by_video(scores: Float[np.ndarray, " P"], videos: Int[np.ndarray, " P"
 def match_by_score(
     truth: Float[np.ndarray, "G 2"], predictions: Float[np.ndarray, "P 2"], tiou: Sequence[Number]
 ) -> Int[np.ndarray, "thresholds P"]:
-    """For each threshold and prediction the ground truth it takes, or -1: (thresholds, P) int64.
+    """Return the ground truth that each prediction takes at each threshold, or -1: (thresholds, P) int64.
 
     `truth` (G, 2) and `predictions` (P, 2), in falling score, are of one class and one video. A prediction takes
     the free ground truth of highest tIoU if that is >= the threshold; of equal ones whichever numpy's default
@@ -123,7 +125,7 @@ def match_by_score(
 
 
 def _near_pairs(truth: np.ndarray, predictions: np.ndarray, lowest: Number) -> tuple[np.ndarray, ...]:
-    """(prediction, truth, tIoU) of all pairs not below the lowest threshold, by prediction and falling tIoU."""
+    """Return prediction, truth and tIoU of all pairs not below the lowest threshold, by prediction and falling tIoU."""
     overlap = pairwise_tiou(predictions, truth)
     no_length = [segments[:, 0] == segments[:, 1] for segments in (predictions, truth)]
     if no_length[0].any() and no_length[1].any():
@@ -139,9 +141,9 @@ def _near_pairs(truth: np.ndarray, predictions: np.ndarray, lowest: Number) -> t
 def match_by_truth(
     truth: Float[np.ndarray, "G 2"], predictions: Float[np.ndarray, "P 2"], tiou: Sequence[Number]
 ) -> Int[np.ndarray, "thresholds P"]:
-    """As `match_by_score`, but each ground truth, in its order, takes the free prediction of highest tIoU.
+    """Match as `match_by_score`, but each ground truth, in its order, takes the free prediction of highest tIoU.
 
-    It takes none that is not above the threshold, whatever the score; of equal ones the first (THUMOS'14
+    Its tIoU has to be above the threshold; its score does not matter; of equal ones the first is taken (THUMOS'14
     toolkit, TH14eventdetpr.m).
     """
     matched = np.full((len(tiou), len(predictions)), -1)
@@ -160,7 +162,7 @@ def match_by_truth(
 
 
 def interpolated_area(true: Bool[np.ndarray, " P"], num_truth: int) -> float:
-    """AP: the area under precision over recall, precision made monotone (VOC 2011).
+    """Return the AP as the area under precision over recall, precision made monotone (VOC 2011).
 
     `true` says which predictions, in falling score, are right.
     """
@@ -169,17 +171,17 @@ def interpolated_area(true: Bool[np.ndarray, " P"], num_truth: int) -> float:
 
 
 def plain_area(true: Bool[np.ndarray, " P"], num_truth: int) -> float:
-    """AP: the sum of precision at each right prediction over the number of ground truths, not interpolated."""
+    """Return the AP as the sum of precision at each right prediction over the number of ground truths."""
     precision = np.cumsum(true) / np.arange(1, len(true) + 1)
     return float(precision[true].sum() / num_truth)
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a number is made: which instances of a video count, order of scores, matching, area under the curve.
+    """The rules of an evaluator: which instances of a video count, order of scores, matching, area under the curve.
 
     match(truth (G, 2), predictions (P, 2), thresholds) -> (thresholds, P): index of the ground truth taken, or -1.
-    forgive: a wrong prediction that overlaps an ambiguous instance counts for nothing.
+    forgive: whether a wrong prediction that overlaps an ambiguous instance counts for nothing.
     """
 
     choose: Callable[[list[dict]], list[dict]] = keep_all
@@ -194,3 +196,10 @@ PROTOCOLS = {
     "activitynet-dedup": Protocol(choose=drop_duplicates),  # OpenTAD and ActionFormer
     "thumos14": Protocol(order=order_by_video, match=match_by_truth, area=plain_area, forgive=True),  # MATLAB toolkit
 }
+
+
+def find_protocol(name: str) -> Protocol:
+    """Return the protocol of this name. Raises EvaluationError for an unknown one."""
+    if name not in PROTOCOLS:
+        raise EvaluationError(f'protocol="{name}": expected one of {", ".join(PROTOCOLS)}.')
+    return PROTOCOLS[name]

@@ -1,4 +1,4 @@
-"""Protocol cards of published results, to compare one's own numbers with."""
+"""The protocol cards of published results, to compare one's own numbers with."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def _paper(
     style: str = UNKNOWN, post: dict | str = UNKNOWN, classifier: dict | str | None = None, source: str = UNKNOWN,
     sampling: str = UNKNOWN, selection: str = UNKNOWN, per_tiou: Sequence[Number] = (),
 ) -> dict:  # fmt: skip
-    """A card of what a paper and its code say; see shared tables of the field for the numbers."""
+    """Return the card of what a paper and its code say; percent become fractions, what they do not say "unknown"."""
     return {
         "test_set": {"name": name, "num_videos": counts[0], "num_instances": counts[1]},
         "ap": {"style": style, "tiou": list(tiou), "num_classes": 20 if tiou == _THUMOS else 200, "classes": AWARE},
@@ -32,8 +32,8 @@ def _paper(
 
 
 def _adatad(sizes: dict[str, Number], data: str) -> dict[str, dict]:
-    """AdaTAD's cards of one data set, by backbone size."""
-    known = {
+    """Return AdaTAD's cards of one data set, "thumos" or "anet", from {backbone size: average mAP}."""
+    shared = {
         "thumos": dict(tiou=_THUMOS, name="thumos14-211", counts=(211, 3325), post=_OPENTAD,
                        sampling="768 frames, stride 4, 160 px"),
         "anet": dict(tiou=_ACTIVITYNET, name="activitynet-4728", counts=(4728, 7271), classifier=UNKNOWN,
@@ -41,7 +41,7 @@ def _adatad(sizes: dict[str, Number], data: str) -> dict[str, dict]:
     }[data]  # fmt: skip
     return {f"adatad-{size}" + ("-anet" if data == "anet" else ""): _paper(
         average, f"VideoMAE{'v2' if size == 'g' else ''}-{size}", style="activitynet-dedup", source="video",
-        selection=BEST_ON_TEST, **known) for size, average in sizes.items()}  # fmt: skip
+        selection=BEST_ON_TEST, **shared) for size, average in sizes.items()}  # fmt: skip
 
 
 PUBLISHED: dict[str, dict] = {

@@ -1,4 +1,4 @@
-"""The ground truth that predictions of a subset are compared with."""
+"""Choose the ground truth that predictions of a subset are compared with."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,29 +9,29 @@ from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
 from losa.errors import ConfigError
 from losa.evaluation.records import Records, read_ground_truth
-from losa.evaluation.test_sets import choose_test_set, leave_out, named_part, other_counts, read_block_list
+from losa.evaluation.test_sets import choose_test_set, compare_counts, leave_out, read_block_list, select_test_set
 
 
 def seen_by(config: Config, annotations: Annotations) -> Annotations:
-    """The annotations as the model learns them: with `config.class_agnostic` every label is "action"."""
+    """Return the annotations as the model learns them: with `config.class_agnostic` every label is "action"."""
     if not config.class_agnostic:
         return annotations
     return Annotations(("action",), tuple(replace(v, labels=np.zeros_like(v.labels)) for v in annotations.videos))
 
 
 def judged_by(config: Config, annotations: Annotations) -> Annotations:
-    """The annotations that predictions are compared with: all classes as soon as a classifier names them."""
+    """Return the annotations that predictions are compared with: with all classes where a classifier names them."""
     return annotations if config.classifier else seen_by(config, annotations)
 
 
 def truth_of(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, list[dict]]:
-    """The videos' ground truth as the records that `evaluate` compares with."""
+    """Return the videos' ground truth as records, {video id: [{"segment", "label"}]}, as `evaluate` takes them."""
     return {v.id: [{"segment": s, "label": classes[a]} for s, a in zip(v.segments.tolist(), v.labels, strict=True)]
             for v in videos}
 
 
 def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:
-    """What predictions of a subset are compared with, and the ids of the videos its test set leaves out.
+    """Return the ground truth of a subset, and the ids of the videos that its test set leaves out.
 
     Raises ConfigError where a published test set is asked for and the annotations, cleaned, are not all of it.
     """
@@ -48,9 +48,9 @@ def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Recor
     if config.test_set and config.ground_truth:
         chosen = choose_test_set(chosen, config.test_set)
     elif config.test_set:
-        chosen = named_part(chosen, config.test_set)
-        differs = other_counts(chosen, config.test_set)
-        if differs:
-            raise ConfigError(f"{differs} These are {config.annotations}, cleaned: give the file as it was published, "
-                              "-s ground_truth=FILE, or give up the name, -s test_set=")
+        chosen = select_test_set(chosen, config.test_set)
+        complaint = compare_counts(chosen, config.test_set)
+        if complaint:
+            raise ConfigError(f"{complaint} These are {config.annotations}, cleaned: give the file as it was "
+                              "published, -s ground_truth=FILE, or give up the name, -s test_set=")
     return chosen, truth.keys() - chosen.keys()

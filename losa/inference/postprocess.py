@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from losa.config import Config
 from losa.inference.candidates import Raw
 from losa.inference.nms import soft_nms, vote
 from losa.inference.video_classifier import fuse, read_scores
-from losa.segments import to_records
 
 
 def suppress(raw: dict[str, Raw], config: Config, classes: Sequence[str],
@@ -38,3 +38,16 @@ def vote_on_ends(kept: Raw, candidates: Raw, config: Config) -> Float[Tensor, "K
         segments[rows] = vote(kept.segments[rows], candidates.segments[voters], candidates.scores[voters],
                               tiou=config.voting, use_tiou=config.voting_weight == "score_tiou")
     return segments
+
+
+def to_records(
+    segments: Float[Tensor, "M 2"] | Float[np.ndarray, "M 2"],
+    scores: Float[Tensor, " M"] | Float[np.ndarray, " M"],
+    labels: Int[Tensor, " M"] | Int[np.ndarray, " M"],
+    classes: Sequence[str],
+) -> list[dict]:
+    """Return {"segment": [start, end], "label": name, "score": number} for each segment, in order, as plain Python."""
+    return [
+        {"segment": segment, "label": classes[label], "score": score}
+        for segment, label, score in zip(segments.tolist(), labels.tolist(), scores.tolist(), strict=True)
+    ]

@@ -15,8 +15,9 @@ from PIL import Image
 
 from losa.annotations.dataset import Video
 from losa.errors import RunError, VideoError
-from losa.evaluation.average_precision import evaluate, rules_of
-from losa.evaluation.diagnose import KINDS, LEFT_OUT, diagnose
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.diagnose import diagnose
+from losa.evaluation.protocols import find_protocol
 from losa.evaluation.records import Records
 from losa.evaluation.thresholds import ap_table, counted
 from losa.inference.postprocess import suppress
@@ -24,6 +25,7 @@ from losa.inference.video_classifier import fuse, read_scores
 from losa.inspection.run_data import RunData
 from losa.video.probe import probe
 from losa.video.reader import get_reader
+from widgets.error_kinds import COUNTED, WRONG
 
 Number = int | float
 TRUTH = "ground truth"  # name of the first track
@@ -45,7 +47,7 @@ def timeline_view(runs: Mapping[str, RunData], video_id: str, live: bool = True)
     video = first.video(video_id)
     there = video.path is not None and video.path.is_file()
     truth = lambda run: counted(run.truth.get(video_id, []), first.config.protocol)  # noqa: E731
-    forgiven = first.truth.get(video_id, []) if rules_of(first.config.protocol).forgive else []
+    forgiven = first.truth.get(video_id, []) if find_protocol(first.config.protocol).forgive else []
     tracks = {TRUTH: _records(truth(first) + [r for r in forgiven if r.get("ambiguous")])}
     for name, run in runs.items():
         run.video(video_id)
@@ -149,6 +151,6 @@ def video_table(run: RunData, tiou: Number = 0.5, min_score: Number = 0.25) -> p
         average = evaluate(truth, given, tuple(run.config.tiou), run.config.protocol).average_map if clear else np.nan
         rows.append({"video": name, "duration": float(video.duration), "num_truth": len(clear), "average_map": average,
                      "missed": diagnosis["truth"].get(name, {"verdict": []})["verdict"].count("missed"),
-                     "wrong": sum(counts[kind] for kind in KINDS[1:LEFT_OUT])}
-                    | {kind: counts[kind] for kind in KINDS[:LEFT_OUT]})
+                     "wrong": sum(counts[kind] for kind in WRONG)}
+                    | {kind.value: counts[kind] for kind in COUNTED})
     return pd.DataFrame(rows)

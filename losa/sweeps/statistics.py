@@ -19,8 +19,8 @@ from scipy import stats
 
 from losa.config import Config, Role, list_fields
 from losa.errors import SweepError
-from losa.evaluation.average_precision import ClassMatches, match_classes, rules_of
-from losa.evaluation.protocols import Protocol, check_tiou, interpolated_area
+from losa.evaluation.average_precision import ClassMatches, match_classes
+from losa.evaluation.protocols import Protocol, check_tiou, find_protocol, interpolated_area
 from losa.evaluation.records import Records
 from losa.sweeps.collect import SEEDS, Judged, read_judged
 
@@ -89,7 +89,7 @@ def weighted_map(truth: Records, predictions: Records, weights: Int[np.ndarray, 
     Equals `evaluate` on that many copies of every video, but matches predictions only once. Predictions on videos
     outside `truth` count once in each draw.
     """
-    tiou, rules = check_tiou(tiou), rules_of(protocol)
+    tiou, rules = check_tiou(tiou), find_protocol(protocol)
     classes = match_classes(truth, predictions, tiou, protocol)
     place = {video: i for i, video in enumerate(sorted({*truth, *predictions}))}
     every = np.ones((len(weights), len(place)), np.int64)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config, replace_late
-from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import make_card, method_of
 from losa.evaluation.targets import seen_by, truth_for
 from losa.inference.candidates import save_raw
@@ -45,7 +45,7 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes, labelled.classes)
-    found = report(evaluate(truth, records, tuple(config.tiou), config.protocol))
+    found = evaluate(truth, records, tuple(config.tiou), config.protocol).to_dict()
     card = run_card(config, found, source, videos, left_out, subset)
     words = [subset, *filter(None, [post]), *(f"{name}={value}" for name, value in (fields or {}).items())]
     own = "" if config == trained and subset == config.test_subset else re.sub(r"[^\w.=-]", "-", f"_{'_'.join(words)}")

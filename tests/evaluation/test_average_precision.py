@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import GOLDEN, SHARED
-from losa.evaluation.average_precision import LENGTHS, evaluate, report
-from losa.evaluation.protocols import PROTOCOLS, drop_duplicates, match_by_score, parse_tiou
+from losa.evaluation.average_precision import LENGTHS, evaluate
+from losa.evaluation.protocols import PROTOCOLS, parse_tiou
 from losa.evaluation.records import read_ground_truth, read_predictions
 from losa.studies.speed import plain_map
 
@@ -221,29 +221,6 @@ def test_thumos14_equals_its_words(case, seed):
     assert evaluate(truth, predictions).map == evaluate(without, predictions).map
 
 
-@given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-3, 0.3, 1e4]))
-def test_dropping_duplicates_equals_comparing_each_with_each(seed, scale):
-    rng = np.random.default_rng(seed)
-    starts = scale * rng.integers(0, 3, 40) + rng.choice([0, 0.4e-3, 0.9999e-3, 1e-3, 1.1e-3, 2e-3], 40)
-    ends = starts + rng.choice([0, 1, 1, 2, 1.001, 1.0004], 40)
-    rows = zip(starts.tolist(), ends.tolist(), rng.integers(0, 2, 40), strict=True)
-    instances = [{"segment": [s, e], "label": str(a)} for s, e, a in rows]
-    kept = []
-    for one in instances:
-        (s, e), others = one["segment"], [o["segment"] for o in kept if o["label"] == one["label"]]
-        if e > s and not any(abs(s - o[0]) <= 1e-3 and abs(e - o[1]) <= 1e-3 for o in others):
-            kept.append(one)
-    assert drop_duplicates(instances) == kept
-
-
-def test_matching_in_pieces_equals_matching_at_once(monkeypatch):
-    rng = np.random.default_rng(0)
-    truth, given_ = (np.sort(rng.uniform(0, 30, (n, 2)), axis=1) for n in (30, 400))
-    whole = match_by_score(truth, given_, (0.3, 0.7))
-    monkeypatch.setattr("losa.evaluation.protocols.PAIRS_AT_ONCE", 1000)
-    assert np.array_equal(match_by_score(truth, given_, (0.3, 0.7)), whole) and (whole >= 0).any()
-
-
 @settings(deadline=None, max_examples=50)
 @given(case=cases())
 def test_a_group_of_lengths_that_holds_all_is_the_whole(case):
@@ -315,32 +292,17 @@ def test_nothing_to_forgive_is_said():
         warnings.simplefilter("error")
         got = evaluate(truth, predictions, (0.5,), "thumos14")
         evaluate({"v": [instance(0, 1)]}, predictions, (0.5,))
-    assert got.average_map == 1.0 and got.num_ambiguous == 1 and report(got)["num_ambiguous"] == 1
+    assert got.average_map == 1.0 and got.num_ambiguous == 1 and got.to_dict()["num_ambiguous"] == 1
 
 
 def test_report_is_plain_json():
-    got = report(evaluate({"v": [instance(0, 1)]}, {"v": [instance(0, 1, 0.5)]}, (0.5, 0.7)))
+    got = evaluate({"v": [instance(0, 1)]}, {"v": [instance(0, 1, 0.5)]}, (0.5, 0.7)).to_dict()
     assert json.loads(json.dumps(got, allow_nan=False)) == got
     wanted = "map average_map num_ground_truth num_predictions protocol tiou per_class per_length"
     assert set(wanted.split()) <= set(got) and got["map"] == [1.0, 1.0]
 
 
-# --- thresholds, files, errors ----------------------------------------------------------------------------
-
-
-def test_parse_tiou():
-    assert parse_tiou("0.3:0.7:0.1") == (0.3, 0.4, 0.5, 0.6, 0.7)
-    assert parse_tiou("0.5:0.95:0.05") == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-    assert parse_tiou("0.5") == (0.5,) and parse_tiou("0.5, 0.75,0.95") == (0.5, 0.75, 0.95)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "a", "0.3:0.1:0.7", "0.3:0.7", "0:0.5:0.1", "0.5:1.5:0.5", "nan", "50", "0.1:1:1e-9", "0.1:inf:1", "nan:1:1"],
-)
-def test_parse_tiou_refuses(text):
-    with pytest.raises(ValueError, match=r"first:last:step"):
-        parse_tiou(text)
+# --- errors ----------------------------------------------------------------------------
 
 
 def test_other_errors():

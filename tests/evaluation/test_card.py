@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from losa.config import Config
 from losa.errors import CardError
-from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import (
     GROUPS,
     POST,
@@ -41,7 +41,7 @@ def annotations(tmp_path):
 
 @pytest.fixture
 def card(annotations):
-    return make_card(report(evaluate(TRUTH, FOUND)), annotations=annotations, subset="test", **HOW)
+    return make_card(evaluate(TRUTH, FOUND).to_dict(), annotations=annotations, subset="test", **HOW)
 
 
 def changed(card, path, value):
@@ -67,7 +67,7 @@ def test_a_card_says_what_the_result_was_measured_on(card, annotations):
 
 def test_a_classifier_file_is_known_by_its_checksum(annotations):
     given_ = {"file": str(annotations), "topk": 2, "fusion": "sqrt"}
-    made = make_card(report(evaluate(TRUTH, FOUND)), annotations="nowhere", subset="test", classifier=given_)
+    made = make_card(evaluate(TRUTH, FOUND).to_dict(), annotations="nowhere", subset="test", classifier=given_)
     assert made["classifier"] == {**given_, "file": "annotations.json", "sha256": checksum(annotations)}
     assert made["test_set"]["sha256"] == made["post"] == made["selection"] == "unknown"
 
@@ -78,7 +78,7 @@ def test_every_field_of_a_config_that_makes_a_result_is_on_its_card(annotations)
     found = method_of(config, {"decord": 1})
     assert found["post"]["nms_sigma"] == 0.7 and found["classifier"]["fusion"] == "sqrt" and found["seed"] == 0
     assert found["input"]["weights"] == "x.pth" and found["input"]["decode"] == {"decord": 1}
-    made = make_card(report(evaluate(TRUTH, FOUND)), annotations=annotations, subset="test", **found)
+    made = make_card(evaluate(TRUTH, FOUND).to_dict(), annotations=annotations, subset="test", **found)
     assert made["classifier"]["sha256"] == checksum(annotations) and made["selection"] == "unknown"
 
 
@@ -96,10 +96,10 @@ def test_cards_are_read_from_every_file_that_carries_one(tmp_path, card, annotat
     write_predictions(tmp_path / "p.json", FOUND, {"card": card})
     assert [read_card(tmp_path / "run"), read_card(str(tmp_path / "bare.json"))] == [card, card]
     assert read_card(tmp_path / "p.json") == card
-    again = evaluation_card(report(evaluate(TRUTH, FOUND)), tmp_path / "p.json", annotations, subset="test")
+    again = evaluation_card(evaluate(TRUTH, FOUND).to_dict(), tmp_path / "p.json", annotations, subset="test")
     assert again == card and compare(again, card).comparable
     write_predictions(tmp_path / "other.json", FOUND)
-    unknown = evaluation_card(report(evaluate(TRUTH, FOUND)), tmp_path / "other.json", annotations, subset="test")
+    unknown = evaluation_card(evaluate(TRUTH, FOUND).to_dict(), tmp_path / "other.json", annotations, subset="test")
     assert unknown["classifier"] == unknown["post"] == "unknown" and not compare(unknown, card).comparable
 
 
@@ -173,7 +173,7 @@ def test_one_class_of_all_is_another_number_than_the_mean_over_classes(annotatio
     truth = {f"v{i}": [{"segment": [1.0, 5.0], "label": "ab"[i % 2]}] for i in range(10)}
     found = {video: [{"segment": [1.0, 5.0], "label": "a", "score": 0.5}] for video in truth}
     merged = ({v: [{**r, "label": "action"} for r in rs] for v, rs in records.items()} for records in (truth, found))
-    apart, one = (make_card(report(evaluate(*pair, (0.5,))), annotations=annotations, subset="val", **HOW)
+    apart, one = (make_card(evaluate(*pair, (0.5,)).to_dict(), annotations=annotations, subset="val", **HOW)
                   for pair in ((truth, found), tuple(merged)))  # fmt: skip
     told = compare(one, apart)
     assert told.reasons == ["classes: 1, class-agnostic | 2, told apart"] and not told.comparable

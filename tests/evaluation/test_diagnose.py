@@ -10,8 +10,9 @@ import pytest
 
 from helpers.paths import GOLDEN
 from losa.evaluation.average_precision import LENGTHS, evaluate
-from losa.evaluation.diagnose import BINS, KINDS, diagnose
+from losa.evaluation.diagnose import BINS, diagnose
 from losa.evaluation.records import read_ground_truth, read_predictions
+from widgets.error_kinds import COUNTED, WRONG, ErrorKind
 from widgets.verdicts import verdicts
 
 TIOU = (0.3, 0.5, 0.7)
@@ -91,18 +92,19 @@ def twin(truth: dict, predictions: dict, durations: dict, top: int) -> dict:
     kinds, found = at[0.5]
 
     def mean_ap(rows: dict, without: str) -> list[float]:
-        return [float(np.mean([area([at[t][0][p] == KINDS[0] for p in rows[c] if at[t][0][p] != without], size[c])
+        kept = {t: {c: [at[t][0][p] for p in rows[c] if at[t][0][p] != without] for c in classes} for t in TIOU}
+        return [float(np.mean([area([kind == ErrorKind.TRUE_POSITIVE for kind in kept[t][c]], size[c])
                                for c in classes])) for t in TIOU]
 
     def bars(of: list) -> list[dict]:
         order = [(v, i) for _, v, i, _ in everything if (v, i) in set(of)]
-        chosen = {kind: [p for p in order if kinds[p] == kind] for kind in KINDS[:6]}
+        chosen = {kind: [p for p in order if kinds[p] == kind] for kind in COUNTED}
         return [{"name": kind, "count": len(rows), "share": len(rows) / len(of) if of else None,
                  "references": [{"video": v, "kind": "prediction", "index": i} for v, i in rows]}
                 for kind, rows in chosen.items()]
 
     base = mean_ap(best, "none")
-    gains = [[a - b for a, b in zip(mean_ap(best, kind), base, strict=True)] for kind in KINDS[1:6]]
+    gains = [[a - b for a, b in zip(mean_ap(best, kind), base, strict=True)] for kind in WRONG]
     slices = [[p for c in classes for p in ranked[c][g * size[c] : (g + 1) * size[c]]] for g in range(top)]
     value = {"length": lambda v, r: r["segment"][1] - r["segment"][0],
              "coverage": lambda v, r: (r["segment"][1] - r["segment"][0]) / durations[v],
@@ -133,7 +135,7 @@ def test_all_numbers_equal_the_twin(seed):
         assert same_numbers(got[key], value), key
     assert json.loads(json.dumps(got)) == got
     assert got["average_map"] == pytest.approx(evaluate(truth, predictions, TIOU).average_map, abs=1e-12)
-    assert min(got["counts"][kind] for kind in (*KINDS[:6], "found", "missed")) > 0 or seed
+    assert min(got["counts"][kind] for kind in (*COUNTED, "found", "missed")) > 0 or seed
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -167,7 +169,7 @@ def test_golden_files():
             mean = evaluate(truth, predictions, expected["tiou"], protocol).average_map
         got = diagnose(truth, predictions, protocol=protocol, thresholds=expected["tiou"])
         assert got["average_map"] == pytest.approx(mean, abs=1e-12), protocol
-        assert sum(got["counts"][k] for k in KINDS) == sum(map(len, predictions.values()))
+        assert sum(got["counts"][k] for k in ErrorKind) == sum(map(len, predictions.values()))
         assert sum(got["counts"][k] for k in ("found", "missed")) == got["num_truth"]
         left_out = [(v, i) for v, c in got["truth"].items() for i, k in enumerate(c["verdict"]) if k == "left out"]
         assert bool(left_out) == (protocol == "activitynet-dedup")

@@ -15,7 +15,7 @@ import warnings
 from helpers.browser import clip, slowed
 from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
-from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.average_precision import evaluate
 from losa.evaluation.targets import truth_of
 from losa.presets import PRESETS
 from losa.workflows.run import run
@@ -146,7 +146,7 @@ def barcoded_demo(out):
                                 "label": labels[(k + (k == 2)) % 2], "score": round(0.9 - 0.2 * k, 2)}
                                for k, r in enumerate(rows)] for video, rows in truth.items()}
         (out / name / "predictions.json").write_text(json.dumps({"version": "losa", "results": predictions}))
-        found = report(evaluate(truth, predictions, config.tiou))
+        found = evaluate(truth, predictions, config.tiou).to_dict()
         (out / name / "result.json").write_text(json.dumps({**result, **found}, default=str))
     return out
 

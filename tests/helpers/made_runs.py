@@ -7,7 +7,7 @@ import numpy as np
 
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.evaluation.average_precision import evaluate, report
+from losa.evaluation.average_precision import evaluate
 from losa.evaluation.targets import truth_of
 
 TIOU = (0.3, 0.5)
@@ -35,7 +35,7 @@ def made_run(folder: Path, annotations: Path, noise: float, *, seconds: float = 
     predictions = {video: [{"segment": [a + shift, b + shift], "label": r["label"], "score": rng.uniform()}
                            for r in rows for a, b in [r["segment"]] for shift in rng.uniform(-noise, noise, 3)]
                    for video, rows in truth.items()}
-    found = report(evaluate(truth, predictions, TIOU))
+    found = evaluate(truth, predictions, TIOU).to_dict()
     score = found["average_map"]
     result = {**found, "config": config.to_dict(), "trainable_parameters": 1000 + 100 * config.short_window,
               "peak_memory_mb": 500.0 + noise, "seconds": {"taps": 1.0, "train": seconds, "predict": 2.0},

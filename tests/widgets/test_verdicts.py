@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from widgets.error_kinds import ErrorKind
 from widgets.figures import match_greedily, overlap, stack_rows
-from widgets.verdicts import KINDS, judged, verdicts
+from widgets.verdicts import judged, verdicts
 
 
 def record(start, end, label="a", score=0.5):
@@ -59,7 +60,7 @@ def test_as_the_rules_say_in_plain_words(seed, tiou):
         expected = ("double detection" if same else "wrong label") if best >= tiou else (
             "background" if best < 0.1 else "localisation" if same else "confusion")
         assert verdict["verdict"] == expected and verdict["tiou"] == pytest.approx(best)
-    assert {v["verdict"] for v in told} <= set(KINDS)
+    assert {v["verdict"] for v in told} <= set(ErrorKind)
     assert [i for i in found if i is not None] == [taken.index(j) for j in range(len(truth)) if j in taken]
 
 
