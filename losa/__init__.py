@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
     from losa.sweeps.collect import collect_parts as collect_parts
     from losa.sweeps.statistics import compare_groups as compare_groups
     from losa.sweeps.sweep import sweep as sweep
+    from losa.taps.open import open_features as open_features
     from losa.training.train import train as train
     from losa.workflows.evaluate_run import test as test
     from losa.workflows.predict_videos import predict_videos as predict_videos
@@ -44,7 +45,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
 PLACES = {
     # files in
     "load_annotations": "annotations.dataset", "check": "annotations.check", "fix": "annotations.repair",
-    "prepare": "annotations.prepare", "make_world": "world.render",
+    "prepare": "annotations.prepare", "make_world": "world.render", "open_features": "taps.open",
     # a run, from its config to predictions
     "Config": "config", "preset": "presets", "train": "training.train", "run": "workflows.run",
     "test": "workflows.evaluate_run", "predict_videos": "workflows.predict_videos",

@@ -35,6 +35,11 @@ class Video:
     labels: Int64[np.ndarray, " M"]
     fps: int | float | None = None  # of the file; None: not known
 
+    def records(self, classes: Sequence[str]) -> list[dict]:
+        """Return the instances as records: {"segment": [start, end] in seconds, "label": name}."""
+        return [{"segment": segment, "label": classes[label]}
+                for segment, label in zip(self.segments.tolist(), self.labels, strict=True)]
+
 
 @dataclass(frozen=True, eq=False)
 class Annotations:

@@ -26,8 +26,7 @@ def judged_by(config: Config, annotations: Annotations) -> Annotations:
 
 def truth_of(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, list[dict]]:
     """Return the videos' ground truth as records, {video id: [{"segment", "label"}]}, as `evaluate` takes them."""
-    return {v.id: [{"segment": s, "label": classes[a]} for s, a in zip(v.segments.tolist(), v.labels, strict=True)]
-            for v in videos}
+    return {video.id: video.records(classes) for video in videos}
 
 
 def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:

@@ -15,6 +15,13 @@ from losa.model.points import assign, points
 from losa.taps.batch import ROUND
 from losa.taps.source import FeatureSource
 from losa.training.windows import choose_window, clip_segments
+from losa.video.reader import get_reader
+
+
+def video_frames(video: Video) -> dict:
+    """Return how to read a video's frames, and when each is shown: keywords of `data_figures.filmstrip`."""
+    reader = get_reader(str(video.path))
+    return {"read": reader.read, "timestamps": reader.timestamps}
 
 
 def assign_on_time_grid(source: FeatureSource, video: Video, record: Mapping, num_levels: int,

@@ -6,17 +6,21 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from losa.model.adapters import find_adapter
+
 DIM, STEPS, VALID, BATCH = 24, 40, 29, 2  # channels, snippets, snippets that are no padding, videos
 SETTINGS = dict(adapter_dim=16, num_heads=2, window=4, scope="sliding", clip_snippets=8, long_stride=4, long_keys=256,
                 query="self")  # fmt: skip
 
 
-def check_adapter(adapter: type[nn.Module]) -> list[dict[str, object]]:
+def check_adapter(adapter: type[nn.Module] | str) -> list[dict[str, object]]:
     """Return a row for each rule: {"rule": text, "keeps it": bool, "otherwise": what is wrong, or ""}.
 
-    adapter: is made as `build` makes it, with `dim`, `span`, `grid` and the keywords of SETTINGS. An error
-    inside it counts as breaking the rule and is reported in the row, never raised.
+    adapter: a class, or its name as a config has it, such as FILE.py:NAME. It is made as `build` makes it, with `dim`,
+    `span`, `grid` and the keywords of SETTINGS. An error inside it counts as breaking the rule and is reported in the
+    row, never raised. Raises FileNotFoundError or ConfigError where the name leads to no class.
     """
+    adapter = find_adapter(adapter) if isinstance(adapter, str) else adapter
     rows = []
     for rule, test in RULES.items():
         broken = [f"{span}, grid {grid}: {why}" for span in ("short", "long") for grid in (1, 2)

@@ -4,6 +4,7 @@ Records and colours are as in `widgets.figures`. No grid or target is computed h
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
+from losa.world.render import contact_sheet
 from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, class_colours, draw_segment, hide_long_labels, plain
 
 Number = int | float
@@ -51,6 +54,12 @@ def filmstrip(read: Callable, timestamps: np.ndarray, records: Sequence[Mapping]
 
 
 # ------------------------------------------------------------------------------------------ statistics
+def class_pictures(world: str | Path) -> Image.Image:
+    """Return a picture of every class of the embedded world; the sheet of all its movements is kept in the folder."""
+    with Image.open(contact_sheet(Path(world) / "classes.png")) as sheet:
+        return sheet.crop((0, 0, sheet.width // 2, sheet.height))
+
+
 def durations(seconds: Mapping[str, Sequence[Number] | np.ndarray], classes: Sequence[str]) -> Figure:
     """Draw how long the instances of each class are (a dot each, the bar is the median) and how many there are."""
     fig, ax = plt.subplots(figsize=(WIDTH, 0.32 * len(classes) + 0.8), layout="constrained")

@@ -9,13 +9,15 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
-from losa.errors import OwnVideoError
 from losa.evaluation.records import read_predictions
 from losa.evaluation.targets import truth_of
 from losa.files import at_repository
+from losa.reports.data_figures import durations
+from losa.video.folder import find_given_paths
 from losa.workflows.run import hash_inputs
 from losa.world.mistyped_labels import mistype
 from losa.world.render import make_world
@@ -42,16 +44,8 @@ def find_inputs(*, videos: str, labels: str, new_videos: str, out: str,
     Raises OwnVideoError if only one of `videos` and `labels` is given, FileNotFoundError for what is nowhere.
     """
     here = Path.cwd()
-    root = at_repository()
-    if bool(videos) != bool(labels):
-        raise OwnVideoError(f"set the parameter `{'labels' if videos else 'videos'}`, too: `videos` is the folder of "
-                            "your videos, `labels` the CSV about them, and they go together")
-    paths = [Path(text).expanduser() if text else None for text in (videos, labels, new_videos)]
-    paths = [here / path if path and (here / path).exists() else path for path in paths]
-    lost = [str(path) for path in paths if path and not path.exists()]
-    if lost:
-        raise FileNotFoundError(f"{', '.join(lost)}: neither in {here} nor in {root}; give the whole path")
-    folder, table, new = paths
+    at_repository()
+    folder, table, new = find_given_paths(here, videos=videos, labels=labels, new_videos=new_videos)
     place = Path(out).expanduser() / (table.stem if table else "example")
     if table is None:
         folder, table = make_example(place, size)
@@ -72,6 +66,14 @@ def make_example(out: Path, size: str | Sequence[int]) -> tuple[Path, Path]:
     last = world.videos[-1].path
     last.write_bytes(last.read_bytes()[:9000])
     return out / "world" / "videos", table
+
+
+def draw_durations(data: Annotations) -> Figure:
+    """Draw how long the instances of each class last."""
+    lengths = {name: [] for name in data.classes}
+    for record in (record for video in data.videos for record in video.records(data.classes)):
+        lengths[record["label"]].append(record["segment"][1] - record["segment"][0])
+    return durations(lengths, data.classes)
 
 
 def choose_new_videos(given: Inputs, data: Annotations, size: str | Sequence[int]) -> tuple[Path, Annotations]:
