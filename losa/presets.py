@@ -67,7 +67,7 @@ def real(size: str, folder: str | Path) -> dict:
 def thumos14(size: str, folder: str | Path, **fields) -> Config:
     """LoSA on THUMOS-14: windows of 768 snippets, 4 native frames each; `folder` has annotations.json.
 
-    Head and training as ActionFormer, sampling as AdaTAD (768 frames at 160 px); see `losa train --help`. Other than
+    Head and training as ActionFormer, sampling as AdaTAD (768 frames at 160 px); see `losa train --help`. Unlike
     ActionFormer, CliffDiving is learnt beside Diving, see `losa.annotations.thumos`.
     """
     own = dict(train_subset="Validation", test_subset="Test", test_set="thumos14-212", frame_stride=4, snippet_frames=1,
