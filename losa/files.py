@@ -16,7 +16,7 @@ ID_PIECES, ID_BYTES = 8, 2**15  # a file's content is told by so many pieces of 
 try:
     import fcntl
 except ImportError:  # Windows: the process id decides alone
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager

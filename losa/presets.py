@@ -1,5 +1,6 @@
 """Complete configs to start from: the demo, THUMOS-14, ActivityNet, and the post-processing of two peers."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from losa.errors import ConfigError
 
 # What the peers do after the head, as they do it on THUMOS-14 and on ActivityNet (class-agnostic). Sources:
 # happyharrycn/actionformer_release configs/*_i3d.yaml, sming256/OpenTAD configs/adatad; neither votes class by class.
-POST = {
+POST: dict[str, dict[bool, dict]] = {
     "actionformer": {
         False: dict(topk_per_level=True, nms_sigma=0.5, max_segments=200, class_wise_nms=True, voting=0.0),
         True: dict(topk_per_level=True, nms_sigma=0.75, max_segments=100, class_wise_nms=False, voting=0.9,
@@ -26,12 +27,12 @@ SIZES = {"s": ("videomae_s", 96), "b": ("videomae_b", 192), "l": ("videomae_l", 
 
 
 def head_only(config: Config) -> Config:
-    """The same run without adapters: what head-only transfer does."""
+    """Return the same run without adapters: head-only transfer."""
     return config.replace(mode="head_only")
 
 
 def widened_head(config: Config, head_dim: int) -> Config:
-    """The control that spends LoSA's parameters on a wider head instead."""
+    """Return the control that spends LoSA's parameters on a wider head instead."""
     return head_only(config).replace(head_dim=head_dim)
 
 
@@ -48,7 +49,7 @@ def demo(folder: str | Path, **fields) -> Config:
 
 
 def postprocess(config: Config, style: str) -> Config:
-    """The same run with the post-processing of "actionformer" or "opentad". ConfigError for another name."""
+    """Return the same run with the post-processing of "actionformer" or "opentad". ConfigError for another name."""
     if style not in POST:
         raise ConfigError(f"no post-processing is called {style!r}; there are {', '.join(POST)}")
     common = dict(pre_nms_score=0.001, pre_nms_topk=2000, min_score=0.001, min_length=0.05)
@@ -56,7 +57,7 @@ def postprocess(config: Config, style: str) -> Config:
 
 
 def real(size: str, folder: str | Path) -> dict:
-    """What both data sets share: input as AdaTAD's 160 px, adapters on 12 blocks, ActionFormer's optimiser."""
+    """Return what both data sets share: AdaTAD's input of 160 px, adapters on 12 blocks, ActionFormer's optimiser."""
     backbone, adapter_dim = SIZES[size]
     return dict(annotations=f"{folder}/annotations.json", cache=f"{folder}/taps", val_subset="",
                 protocol="activitynet-dedup", backbone=backbone, input_size=160, resize="crop",
@@ -101,7 +102,7 @@ def activitynet_features(folder: str | Path, **fields) -> Config:
     return on_features(activitynet("b", folder), **{"feature_stride": 16, "snippets_per_video": 192, **fields})
 
 
-PRESETS = {"tiny": tiny, "demo": demo, "thumos14_features": thumos14_features,
+PRESETS: dict[str, Callable[..., Config]] = {"tiny": tiny, "demo": demo, "thumos14_features": thumos14_features,
            "activitynet_features": activitynet_features,
            **{f"thumos14_{size}": partial(thumos14, size) for size in SIZES},
            **{f"activitynet_{size}": partial(activitynet, size) for size in SIZES}}

@@ -147,4 +147,4 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything the demo 
     from losa.workflows.demo import demo
 
     interruptible(demo, out, notebook=notebook, size=size, seed=seed,
-                  **parse_fields(fields, taken=("seed", "annotations", "cache")))
+                  fields=parse_fields(fields, taken=("seed", "annotations", "cache")))

@@ -23,6 +23,7 @@ it was slower than one by one too, so it was not kept.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 import torch
 from jaxtyping import Bool, Float
@@ -37,14 +38,15 @@ Rows = Sequence[Sequence[TemporalAdapter]]  # K taps of R adapters each
 Adapters = Sequence[TemporalAdapter]  # all G = R x K, range after range
 
 
-def can_run_together(rows: Sequence[Sequence[nn.Module]]) -> bool:
+def can_run_together(rows: Sequence[Sequence[nn.Module]]) -> TypeGuard[Rows]:
     """Whether all adapters are TemporalAdapters that differ in nothing but weights and, within a tap, span."""
-    flat = [adapter for row in rows for adapter in row]
-    if not flat or any(type(adapter) is not TemporalAdapter for adapter in flat):
+    ours = [[adapter for adapter in row if type(adapter) is TemporalAdapter] for row in rows]
+    flat = [adapter for row in ours for adapter in row]
+    if not flat or len(flat) < sum(map(len, rows)):
         return False
-    spans = [adapter.span for adapter in rows[0]]
+    spans = [adapter.span for adapter in ours[0]]
     return (all(shared_settings(adapter) == shared_settings(flat[0]) for adapter in flat)
-            and all([adapter.span for adapter in row] == spans for row in rows))
+            and all([adapter.span for adapter in row] == spans for row in ours))
 
 
 def shared_settings(a: TemporalAdapter) -> tuple:
@@ -119,8 +121,8 @@ def reduce_taps(adapters: Adapters, taps: Float[Tensor, "B K C T g h"],
     if grid == [1, 1] and adapters[0].space is None:
         return x.unflatten(0, (size, steps))
     x = x.unflatten(0, (size, steps, *grid))
-    if adapters[0].space is not None:
-        x = torch.stack([adapter.space(z) for adapter, z in zip(adapters, x.unbind(4), strict=True)], 4)
+    if spaces := [adapter.space for adapter in adapters if adapter.space is not None]:
+        x = torch.stack([space(z) for space, z in zip(spaces, x.unbind(4), strict=True)], 4)
     return x.flatten(2, 3).mean(2)
 
 

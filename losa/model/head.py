@@ -45,7 +45,7 @@ class Conv(nn.Conv1d):
 
     def __init__(self, in_dim: int, out_dim: int, stride: int = 1, groups: int = 1, bias: bool = True):
         super().__init__(in_dim, out_dim, 3, stride, padding=1, groups=groups, bias=bias)
-        if bias:
+        if self.bias is not None:
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B S D"]:
@@ -194,7 +194,7 @@ class Head(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
-        nn.init.constant_(self.classify.out.bias, -math.log((1 - prior) / prior))
+        nn.init.constant_(self.classify.out.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
 
     def pyramid(
         self, features: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]

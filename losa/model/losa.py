@@ -34,6 +34,11 @@ class LoSA(nn.Module):
     Taps and last layer are standardised per channel with the training set's statistics, see `set_statistics`.
     """
 
+    tap_mean: Float[Tensor, "K C"]
+    tap_std: Float[Tensor, "K C"]
+    last_mean: Float[Tensor, " C"]
+    last_std: Float[Tensor, " C"]
+
     def __init__(self, dim: int, adapters: list[list[nn.Module]], fusion: nn.Module, head: nn.Module):
         super().__init__()
         self.adapters = nn.ModuleList(nn.ModuleList(row) for row in adapters)
@@ -57,17 +62,18 @@ class LoSA(nn.Module):
     def features(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"], mask: Bool[Tensor, "B T"]):
         """Return the fused features (B, C, T) that the head reads, and the gates (B, K, R, T)."""
         taps, last = self.standardise(taps, last)
-        return adapt_and_fuse(self.adapters, self.fusion, taps, last, mask)
+        return adapt_and_fuse(self.adapters, self.fusion, taps, last, mask)  # type: ignore[arg-type]
 
     def forward(self, taps: Float[Tensor, "B K C T g h"], last: Float[Tensor, "B C T"],
                 mask: Bool[Tensor, "B T"]) -> Output:
         """Taps and last layer of the frozen backbone, as it gave them -> class logits and offsets at each point."""
         features, gates = self.features(taps, last, mask)
-        return Output(*self.head(features, mask), gates)
+        logits, offsets, point_mask = self.head(features, mask)
+        return Output(logits, offsets, point_mask, gates)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by role: "gate", "no_decay" (biases, norms, scales) and "decay"."""
-        gates = {self.fusion.gate} if hasattr(self.fusion, "gate") else set()
+        gates = {p for n, p in self.fusion.named_parameters(recurse=False) if n == "gate"}
         rest = [p for p in self.parameters() if p not in gates]
         plain = {p for m in self.modules() for n, p in m.named_parameters(recurse=False)
                  if p.dim() < 2 or isinstance(m, nn.LayerNorm | nn.GroupNorm) or n == "scale"}
@@ -84,7 +90,7 @@ def build(config: Config, *, dim: int, num_taps: int, num_classes: int, clip_sni
     """
     names, adapter = spans(config.ranges), find_adapter(config.adapter)
     if config.mode == "side_tokens":
-        adapter = on_tokens(adapter)
+        adapter = on_tokens(adapter)  # type: ignore[arg-type]
     adapters = [[adapter(
         dim, span=span, adapter_dim=config.adapter_dim, num_heads=config.adapter_heads, grid=config.grid,
         window=config.short_window, scope=config.short_scope, clip_snippets=clip_snippets,

@@ -179,13 +179,13 @@ def decode(
     num_classes = logits.shape[1]
     scores = (logits.float().sigmoid() * mask[:, None]).flatten()
     level_sizes = torch.unique_consecutive(points.strides, return_counts=True)[1].tolist()
-    kept, start = [], 0
+    best_by_level, start = [], 0
     for size in level_sizes if per_level else [len(mask)]:
         stop = start + size * num_classes
         best = scores[start:stop].topk(min(top_k, stop - start)).indices + start
-        kept.append(best[scores[best] > min_score])
+        best_by_level.append(best[scores[best] > min_score])
         start = stop
-    kept = torch.cat(kept)
+    kept = torch.cat(best_by_level)
     kept = kept[scores[kept].argsort(descending=True, stable=True)]
     point = kept // num_classes
     reach = offsets[point].float() * points.strides[point, None]

@@ -24,12 +24,11 @@ def adapt_and_fuse(adapters: Iterable[Iterable[nn.Module]], fusion: nn.Module, t
     if not can_run_together(rows):
         return fusion(last, run_adapters(rows, taps, last, mask), mask)
     hidden = run_together(rows, taps, last, mask)
-    gates = fusion.static_gates() if type(fusion) is GatedFusion else None
-    if gates is None:
-        return fusion(last, project_up(rows, hidden, mask), mask)
-    added = project_up_and_add(rows, hidden, gates).transpose(1, 2)
-    gates_over_time = gates.mean(2)[None, ..., None].expand(len(mask), -1, -1, mask.shape[1])
-    return fusion.join(last, added, mask), gates_over_time
+    if type(fusion) is GatedFusion and (gates := fusion.static_gates()) is not None:
+        added = project_up_and_add(rows, hidden, gates).transpose(1, 2)
+        gates_over_time = gates.mean(2)[None, ..., None].expand(len(mask), -1, -1, mask.shape[1])
+        return fusion.join(last, added, mask), gates_over_time
+    return fusion(last, project_up(rows, hidden, mask), mask)
 
 
 def run_adapters(adapters: Iterable[Iterable[nn.Module]], taps: Float[Tensor, "B K C T g h"],

@@ -20,7 +20,8 @@ class OnTokens:
         per_video = tap.shape[3] * tap.shape[4]
         tokens = tap.permute(0, 3, 4, 1, 2).flatten(0, 2)[..., None, None]  # (B g h, C, T, 1, 1)
         last, mask = (x.repeat_interleave(per_video, 0) for x in (last, mask))
-        return super().forward(tokens, last, mask).unflatten(0, (-1, per_video)).mean(1)
+        per_token = super().forward(tokens, last, mask)  # type: ignore[misc]  # of the adapter class behind it
+        return per_token.unflatten(0, (-1, per_video)).mean(1)
 
 
 @cache

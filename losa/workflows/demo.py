@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from losa.annotations.dataset import load_annotations
+from losa.config import Config
 from losa.evaluation.records import read_predictions
 from losa.evaluation.targets import truth_of
 from losa.files import replacing, write_json
@@ -19,14 +20,14 @@ NOTEBOOK = "notebooks/00_quickstart.ipynb"
 
 
 def demo(out: str | Path = "runs/demo", *, notebook: str | Path = NOTEBOOK, size: str = "demo", seed: int = 0,
-         **fields) -> dict:
-    """The demo's result; writes result.json, predictions.json, an executed notebook and index.html to `out`.
+         fields: dict | None = None) -> dict:
+    """Run the demo and return its result; write result.json, predictions.json, a notebook and index.html to `out`.
 
     What is already there (videos, taps, trained runs) is used, so a second call takes seconds. notebook: executed on
-    the result if it is there.
+    the result if it is there. fields: config fields to replace.
     """
     out, began = Path(out), time.monotonic()
-    config, before = PRESETS["tiny" if size == "tiny" else "demo"](out, seed=seed, **fields), read_result(out)
+    config, before = PRESETS["tiny" if size == "tiny" else "demo"](out, seed=seed, **(fields or {})), read_result(out)
     there = (out / "world" / "annotations.json").exists()
     print(f"1/4 world: {'looking after' if there else 'rendering'} the videos of size {size!r} in {out / 'world'}")
     make_world(out / "world", size, seed=seed)
@@ -49,7 +50,7 @@ def demo(out: str | Path = "runs/demo", *, notebook: str | Path = NOTEBOOK, size
     write_predictions(out / "predictions.json", read_predictions(out / "losa" / "predictions.json"),
                       {"run": str(out / "losa"), "config": config.to_dict()})
     classes = load_annotations(config.annotations).classes
-    demo_page(out / "index.html", result, shown_videos(config, out), classes=classes)
+    demo_page(out / "index.html", result, choose_videos(config, out), classes=classes)
     executed = execute_notebook(Path(notebook), out)
     print(f"average mAP: head only {100 * result['head_only']['average_map']:.1f}, "
           f"LoSA {100 * result['losa']['average_map']:.1f}")
@@ -57,14 +58,15 @@ def demo(out: str | Path = "runs/demo", *, notebook: str | Path = NOTEBOOK, size
     return result
 
 
-def count_videos(config) -> dict[str, int]:
+def count_videos(config: Config) -> dict[str, int]:
+    """Count the videos of each subset."""
     annotations = load_annotations(config.annotations)
     subsets = (config.train_subset, config.val_subset, config.test_subset)
     return {name: len(annotations.subset(name)) for name in subsets}
 
 
-def shown_videos(config, out: Path, num: int = 3) -> list[dict]:
-    """The test videos with most different actions, with their truth and both runs' predictions."""
+def choose_videos(config: Config, out: Path, num: int = 3) -> list[dict]:
+    """Return the test videos with most different actions, with their ground truth and both runs' predictions."""
     annotations = load_annotations(config.annotations)
     truth = annotations.subset(config.test_subset)
     videos = sorted(truth, key=lambda v: (-len(set(v.labels.tolist())), v.id))[:num]

@@ -23,7 +23,7 @@ FORMAT = 1  # of what is kept of a finished video; part of its name
 
 
 class Detector(NamedTuple):
-    """A trained model and what feeds it."""
+    """A trained model, its classes, and the backbone that feeds it."""
 
     model: LoSA
     config: Config
@@ -32,13 +32,16 @@ class Detector(NamedTuple):
     id: str  # of everything a prediction depends on beside the video
 
     def cached(self, folder: Path) -> tuple[CachedTaps, FeatureSource]:
-        """A cache in `folder`, and the source of features that reads it."""
+        """Return a cache of taps in `folder`, and the source of features that reads it."""
         cache = CachedTaps(folder, self.live.recipe)
         return cache, resample(cache, self.config)
 
 
 def load_detector(run: str | Path, weights: str, post: str, fields: Mapping) -> Detector:
-    """The run's model on the fastest device, with its backbone, and the config it is to predict with."""
+    """Load the run's model and backbone onto the best device, with the config to predict with.
+
+    Raises OwnVideoError for a run that was trained on pre-extracted features.
+    """
     run = Path(run)
     _, trained, _ = load_model(run)
     config = replace_late(postprocess(trained, post) if post else trained, dict(fields))

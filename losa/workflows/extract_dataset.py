@@ -6,6 +6,7 @@ import numpy as np
 
 from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config
+from losa.errors import ConfigError
 from losa.machine import best_device
 from losa.taps.export import export as export_features
 from losa.taps.extract import extract, list_failed
@@ -16,20 +17,22 @@ from losa.video.probe_pool import probe_many
 
 def extract_all(config: Config, *, videos: str | Path | None = None, export: str | Path | None = None,
                 quiet: bool = False) -> dict[str, str]:
-    """{id: why} of the videos that failed; the others are in the config's cache when it returns. Stopped, it continues.
+    """Compute the taps of all videos into the config's cache; return {id: why} of those that failed.
 
-    videos: a folder of videos, in place of the config's annotations.
+    Stopped and called again, it continues. videos: a folder of videos, in place of the config's annotations.
     export: a folder to write the last layer's features into as well, <id>.npy (T, C), see `losa.taps.export.export`.
+
+    Raises ConfigError for a config with `features` or without a cache, OwnVideoError for a folder without videos.
     """
     if config.features:
-        raise ValueError(f"features={config.features!r} are there already; leave them out to compute some from videos")
+        raise ConfigError(f"features={config.features!r} are there already; leave them out to compute some from videos")
     if not config.cache:
-        raise ValueError("cache='' keeps nothing; give the folder that the taps are to be kept in")
+        raise ConfigError("cache='' keeps nothing; give the folder that the taps are to be kept in")
     failed = {}
     if videos is None:
         chosen = load_annotations(config.annotations, missing="drop").videos
     else:
-        chosen = folder_videos(videos, failed)
+        chosen = list_folder_videos(videos, failed)
     device = best_device()
     cache, live = open_cache(config, device)
     done = extract(cache, live, chosen, num_workers=count_decoders(config, device), quiet=quiet)
@@ -48,8 +51,8 @@ def extract_all(config: Config, *, videos: str | Path | None = None, export: str
     return failed
 
 
-def folder_videos(folder: str | Path, failed: dict[str, str]) -> tuple[Video, ...]:
-    """A record without segments of every video in a folder; notes in `failed` the files that are none."""
+def list_folder_videos(folder: str | Path, failed: dict[str, str]) -> tuple[Video, ...]:
+    """Return a record without segments of every video in a folder; adds unreadable files to `failed`."""
     files = find_videos(Path(folder))
     infos, whys = probe_many(files.values())
     failed |= {name: whys[path] for name, path in files.items() if path in whys}

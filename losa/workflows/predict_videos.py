@@ -1,4 +1,4 @@
-"""A trained run on videos that nobody annotated: files in; JSON, CSV, subtitles and a page out.
+"""Find actions in videos with a trained run: files in; JSON, CSV, subtitles and a page out.
 
 One video after the other: its taps are computed piece by piece into a file, read window by window, and the file is
 removed. So memory does not grow with a video's length, nor disk with the number of videos. What is finished is kept
@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
 from losa.config import Config
-from losa.errors import CacheError, OwnVideoError
+from losa.errors import CacheError, LosaError, OwnVideoError
 from losa.files import content_id, hold, is_left, write_text
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict_video
@@ -51,18 +51,19 @@ class Job(NamedTuple):
 
 
 def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weights: str = "", min_score: Number = 0.25,
-                  post: str = "", fields: Mapping | None = None, quiet: bool = False) -> dict:
-    """{"videos": {id: {path, duration, fps, num_segments, num_shown}}, "failed": {path: why}}; all else is in `out`.
+                   post: str = "", fields: Mapping | None = None, quiet: bool = False) -> dict:
+    """Find actions in videos; write predictions, subtitles and a page to `out`, and return what was done.
 
-    There: predictions.json (ActivityNet's results format), predictions.csv, subtitles/<id>.srt and .vtt, index.html,
-    and failed.csv where files could not be used. Stopped or called again, it does only what is not done yet.
+    Returned: {"videos": {id: {path, duration, fps, num_segments, num_shown}}, "failed": {path: why}}. Written:
+    predictions.json (ActivityNet's results format), predictions.csv, subtitles/<id>.srt and .vtt, index.html, and
+    failed.csv if some files could not be used. Stopped or called again, it does only what is not done yet.
 
     what: a video, or a folder with videos in it and its sub-folders; ids are paths inside it, without ending.
     run: the folder of a trained run. weights: its backbone's checkpoint, where that lies elsewhere now.
     min_score: of the segments in subtitles, and where the page's slider stands; JSON and CSV hold all.
     post, fields: post-processing of a peer, and fields of prediction to replace, see `evaluate_run.test`.
 
-    Raises OwnVideoError where there is no video, not one can be used, or the run was trained on features of others,
+    Raises OwnVideoError if there is no video, none can be used, or the run was trained on pre-extracted features;
     ConfigError for fields that are fixed once a run is trained.
     """
     out, files = Path(out), find_videos(Path(what))
@@ -72,12 +73,13 @@ def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weight
     jobs = list(to_jobs(files, out / ".finished", detector.id, failed))
     try:
         with workplace(out) as folder:
-            for job in probed(jobs, failed, quiet):
+            for job in probe_jobs(jobs, failed, quiet):
                 try:
                     kept = predict_one(detector, job, folder / "taps", quiet)
                     write_text(job.kept, json.dumps(kept, allow_nan=False))
                 except (ValueError, RuntimeError, OSError) as error:  # whatever it is, the other videos go on
-                    failed[str(job.path)] = " ".join(str(getattr(error, "why", error)).split())[:500]
+                    kind = "" if isinstance(error, LosaError | OSError) else f"{type(error).__name__}: "
+                    failed[str(job.path)] = " ".join(f"{kind}{getattr(error, 'why', error)}".split())[:500]
     except KeyboardInterrupt:
         finished = read_finished(jobs)
         if finished:
@@ -87,7 +89,7 @@ def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weight
     finished, whys = read_finished(jobs), {job.kept: failed[str(job.path)] for job in jobs if str(job.path) in failed}
     failed |= {str(job.path): whys[job.kept] for job in jobs if job.kept in whys}  # copies of a bad file, too
     write_all(out, finished, failed, detector, Path(run), min_score)
-    tell_failed(out, failed, len(files))
+    warn_of_failed(out, failed, len(files))
     return {"videos": {name: {"path": readable(video["path"]), "duration": video["duration"], "fps": video["fps"],
                               **counts(video, min_score)} for name, video in finished.items()},
             "failed": {readable(path): why for path, why in failed.items()}}
@@ -95,7 +97,7 @@ def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weight
 
 @contextmanager
 def workplace(out: Path) -> Iterator[Path]:
-    """A folder in `out` for this process alone, removed at the end like those of processes that were killed."""
+    """Make a folder in `out` for this process alone, and remove it at the end, as well as those of killed processes."""
     for old in (path for path in out.glob(".taps-*-*") if path.name.split("-")[1].isdigit()):
         if is_left(old / "lock", int(old.name.split("-")[1])):
             shutil.rmtree(old, ignore_errors=True)
@@ -112,7 +114,7 @@ def workplace(out: Path) -> Iterator[Path]:
 
 
 def to_jobs(files: Mapping[str, Path], kept: Path, detector_id: str, failed: dict[str, str]) -> Iterator[Job]:
-    """A job per file that can be read; adds the others to `failed`."""
+    """Yield a job for each file that can be read; adds the others to `failed`."""
     for name, path in files.items():
         try:
             key = hashlib.sha256(f"{detector_id} {content_id(str(path))}".encode()).hexdigest()[:32]
@@ -122,8 +124,8 @@ def to_jobs(files: Mapping[str, Path], kept: Path, detector_id: str, failed: dic
         yield Job(name, path, kept / f"{key}.json")
 
 
-def probed(jobs: Sequence[Job], failed: dict[str, str], quiet: bool) -> Iterator[Job]:
-    """Jobs that are not done yet, with what their files hold, under a progress bar in seconds of video."""
+def probe_jobs(jobs: Sequence[Job], failed: dict[str, str], quiet: bool) -> Iterator[Job]:
+    """Yield the jobs that are not done yet, with their files probed, under a progress bar in seconds of video."""
     todo = {job.kept: job for job in jobs if not read_kept(job.kept)}  # of copies of a file, one
     infos, whys = probe_many([job.path for job in todo.values()])
     failed |= {str(path): why for path, why in whys.items()}
@@ -141,7 +143,7 @@ def probed(jobs: Sequence[Job], failed: dict[str, str], quiet: bool) -> Iterator
 
 @torch.no_grad()
 def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict:
-    """What is kept of one video: its records, best first, and what it is. Raises CacheError where it has no taps."""
+    """Predict one video; return its records, best first, duration, fps and decoder. Raises CacheError without taps."""
     cache, source = detector.cached(folder)
     device = next(detector.model.parameters()).device.type
     video = Video(id=job.id, subset="own", path=job.path, start=0.0, duration=job.info.duration,
@@ -151,7 +153,7 @@ def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict
                        limit_s=LIMIT_S, quiet=quiet or job.info.duration < LONG_VIDEO)
         if done.failed:
             raise CacheError(done.failed[video.id])
-        config = roomier(detector.config, video.duration)
+        config = raise_limits(detector.config, video.duration)
         raw = predict_video(detector.model, source, video, config)
         records = suppress({video.id: raw}, config, detector.classes)[video.id]
         return {"duration": job.info.duration, "fps": job.info.fps, "decode": cache.card(video)["decode"],
@@ -161,20 +163,20 @@ def predict_one(detector: Detector, job: Job, folder: Path, quiet: bool) -> dict
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def roomier(config: Config, duration: Number) -> Config:
-    """The config with as many candidates and segments for every ten minutes as a data set allows a video."""
+def raise_limits(config: Config, duration: Number) -> Config:
+    """Return the config with the limits on candidates and segments raised for every ten minutes of a long video."""
     times = min(MOST_TIMES, math.ceil(duration / 600))
     return config.replace(pre_nms_topk=times * config.pre_nms_topk, max_segments=times * config.max_segments)
 
 
 def read_finished(jobs: Sequence[Job]) -> dict[str, dict]:
-    """{id: path, duration, fps, decode, records} of every job that is done."""
+    """Return {id: path, duration, fps, decode, records} of every job that is done."""
     kept = ((job, read_kept(job.kept)) for job in jobs)
     return {job.id: {"path": str(job.path), **found} for job, found in kept if found}
 
 
 def read_kept(path: Path) -> dict:
-    """What was kept of a finished video; empty where it is not finished, or its file was cut short by a power cut."""
+    """Read what was kept of a finished video; empty if it is not finished, or its file was cut short."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -184,8 +186,8 @@ def read_kept(path: Path) -> dict:
 # --- what is written ------------------------------------------------------------------------------------------------
 
 
-def tell_failed(out: Path, failed: Mapping[str, str], num_files: int) -> None:
-    """Warns of files that could not be used; OwnVideoError where there is nothing else."""
+def warn_of_failed(out: Path, failed: Mapping[str, str], num_files: int) -> None:
+    """Warn of files that could not be used. Raises OwnVideoError if there are no others."""
     if not failed:
         return
     some = "\n".join(f"  {readable(path)}: {why}" for path, why in list(failed.items())[:10])

@@ -22,7 +22,7 @@ MOST_NAME = 200  # bytes of a subtitle's file name
 
 def write_all(out: Path, finished: Mapping[str, dict], failed: Mapping[str, str], detector: Detector, run: Path,
               min_score: Number) -> None:
-    """JSON, CSV, subtitles and page of the finished videos; failed.csv where there are others."""
+    """Write JSON, CSV, subtitles and the page of the finished videos, and failed.csv where there are others."""
     failed = {readable(path): why for path, why in failed.items()}
     (out / "failed.csv").unlink(missing_ok=True)
     if failed:
@@ -49,7 +49,7 @@ def write_all(out: Path, finished: Mapping[str, dict], failed: Mapping[str, str]
 
 
 def own_card(detector: Detector, finished: Mapping[str, dict]) -> dict:
-    """The protocol card of predictions that nothing was compared with yet; `losa evaluate` takes over what is known."""
+    """Return the protocol card of predictions that were not evaluated; `losa evaluate` adds what it finds out."""
     known = method_of(detector.config.to_dict(), decode=dict(Counter(video["decode"] for video in finished.values())))
     known["input"]["weights_sha256"] = detector.live.recipe.weights
     return {"test_set": {"name": "none", "subset": "own", "num_videos": len(finished), "num_instances": UNKNOWN,
@@ -59,7 +59,7 @@ def own_card(detector: Detector, finished: Mapping[str, dict]) -> dict:
 
 
 def subtitle_path(out: Path, name: str, ending: str) -> Path:
-    """Where the subtitles of a video are: the folders of the videos once more, names cut where disks would refuse."""
+    """Return the path of a video's subtitles: in the same sub-folder, with a name short enough for any disk."""
     path = out / "subtitles" / name
     if len(path.name.encode()) > MOST_NAME:
         short = path.name.encode()[:MOST_NAME].decode(errors="ignore")
@@ -68,12 +68,13 @@ def subtitle_path(out: Path, name: str, ending: str) -> Path:
 
 
 def as_csv(rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows as the text of a CSV file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def counts(video: Mapping, min_score: Number) -> dict[str, int]:
-    """Segments of a video: all of them, and those that subtitles and page show."""
+    """Count the segments of a video: all of them, and those that subtitles and page show."""
     scores = [r["score"] for r in video["records"]]
     return {"num_segments": len(scores), "num_shown": sum(score >= min_score for score in scores)}

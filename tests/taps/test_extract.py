@@ -27,7 +27,7 @@ from losa.taps.extract import estimate_frames, extract, fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
 from losa.taps.recipe import TapRecipe
-from losa.workflows.extract_dataset import extract_all, folder_videos
+from losa.workflows.extract_dataset import extract_all, list_folder_videos
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does
 
@@ -244,7 +244,7 @@ def test_a_folder_of_videos_becomes_features_for_others(tiny, videos, tmp_path, 
     said = capsys.readouterr().out
     assert list(failed) == ["broken"] and f"  broken: {failed['broken']}" in said and "frames/s" in said
     assert said.index("MiB in") < said.index("frames/s")
-    source = NpyFeatures(tmp_path / "out", folder_videos(folder, {}))
+    source = NpyFeatures(tmp_path / "out", list_folder_videos(folder, {}))
     two = replace(videos[1], id="sub/two")
     assert source.num_snippets(two) == len(np.load(tmp_path / "out" / "sub" / "two.npy")) > 10
     assert extract_all(config, videos=folder) == failed and "all 2 videos are in" in capsys.readouterr().out

@@ -185,8 +185,8 @@ def test_memory_does_not_grow_with_the_video(run, tmp_path, monkeypatch):
 
 def test_two_hours_may_hold_more_than_a_clip(run):
     config = load_model(run)[1]
-    assert own.roomier(config, 599) == config
-    long = own.roomier(config, 7200)
+    assert own.raise_limits(config, 599) == config
+    long = own.raise_limits(config, 7200)
     assert (long.max_segments, long.pre_nms_topk) == (12 * config.max_segments, 12 * config.pre_nms_topk)
 
 
