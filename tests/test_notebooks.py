@@ -21,7 +21,7 @@ from losa.config import Config
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_ground_truth, read_predictions
 from losa.inspection.run_folder import open_run
-from losa.inspection.timeline import video_table
+from losa.inspection.timeline_data import video_table
 from losa.model.checkpoint import load_model
 from losa.presets import PRESETS
 from losa.workflows import demo as demos

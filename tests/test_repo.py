@@ -51,7 +51,7 @@ ROOMS = {  # room: the rooms it may use
             "reports", "workflows", "studies"},
 }  # fmt: skip
 EVALUATION_ALONE = ("average_precision", "card", "diagnose", "protocols", "published", "records", "test_sets",
-                    "thresholds")  # modules that work without torch and decoder
+                    "ap_by_score")  # modules that work without torch and decoder
 TENSOR_ONLY = {"torch", "torchvision", "timm", "jaxtyping", "safetensors"}
 REQUIRED = {"torch", "timm", "decord", "jupyterlab", "ipywidgets", "matplotlib", "plotly", "papermill", "nbstripout"}
 REQUIRED |= {"pytest", "nbval"}

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from losa.backbones import vit as backbones
+from losa.backbones.clips import tap_layers
 from losa.config import Config
 
 
@@ -16,7 +16,7 @@ def tune(backbone: nn.Module, config: Config) -> nn.Module:
     Adapters' weights come from a generator of their own, seeded by `config.seed`.
     """
     blocks = backbone.blocks if hasattr(backbone, "blocks") else backbone.model.blocks
-    layers = backbones.tap_layers(config.taps, backbone.depth) if config.mode == "inside" else ()
+    layers = tap_layers(config.taps, backbone.depth) if config.mode == "inside" else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         adapters = {i: InsideAdapter(backbone.dim, config.adapter_dim, backbone.frames_per_clip // backbone.tubelet)

@@ -1,28 +1,9 @@
 """Vision transformers, frozen unless `tuning` trains them, that hand out the outputs of their intermediate blocks.
 
 There are two: a VideoMAE-shaped ViT over clips (`VideoViT`) and any timm image ViT run frame by frame (`ImageViT`).
-A new backbone is a class here and a branch of `load_backbone`. Its contract, for N clips of L = `frames_per_clip`
-frames, u = `tubelet`, C = `dim`:
-
-    clip_taps(clips uint8 (N, 3, L, H, W), layers, grid) -> K taps (N, C, L/u, g, g), last layer (N, C, L/u)
-
-    .dim               channels of a tap
-    .depth             number of blocks; `layers` are indices below it
-    .patch             px of a token's side
-    .input_size        px of the square input
-    .frames_per_clip   frames that one pass sees, a multiple of .tubelet; 1 for images
-    .tubelet           frames in one snippet; 1 for images
-    .mean, .std        of pixels divided by 255, three numbers each, which clip_taps applies itself
-    .norm_eps          of the LayerNorms, shown beside the source
-    .source            one line that says where the weights come from
-    .facts             optional: what the weights alone do not tell, part of the taps cache's key
-    .blocks            the blocks, or .model.blocks, where `tuning` puts what it trains
-
-`taps()` below runs any of them over a stretch of video, clip by clip.
+They keep the contract of `load`.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
 from math import prod
@@ -31,25 +12,14 @@ from pathlib import Path
 import timm
 import torch
 from jaxtyping import Float, UInt8
-from safetensors import safe_open
 from timm.layers import trunc_normal_
 from timm.models.vision_transformer import Block
-from timm.utils import freeze
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losa.backbones.checkpoints import (
-    ACCEPTED,
-    PIXEL_NORMS,
-    VIDEOMAE,
-    check_size,
-    load_strictly,
-    read_checkpoint,
-    read_tensors,
-)
+from losa.backbones.checkpoints import ACCEPTED, load_strictly, read_tensors
+from losa.backbones.clips import pool_space
 from losa.errors import CheckpointError, ConfigError
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 
 class TubeletStem(nn.Module):
@@ -201,196 +171,6 @@ class ImageViT(nn.Module):
         return [pool_space(by_layer[i].unsqueeze(2), grid) for i in layers], last.unsqueeze(2)
 
 
-def load_backbone(name: str, weights: str | Path | None = None, input_size: int | None = None, *,
-                  clip_length: int | None = None, pixel_norm: str = "weights") -> nn.Module:
-    """Return a frozen backbone in eval mode.
-
-    name: "gap" or "covered" (the embedded world's, shipped with the package); "timm/<model>" (weights None: timm's
-    hub); "videomae_s|b|l|h|g" (ImageNet mean and std) or "videomaev2_..." (pixels / 255 only, as its feature script).
-    weights: a file or Hugging Face folder; "random" asks for random weights by name (timm and VideoMAE).
-    input_size, clip_length: px and frames of a clip, None = the backbone's own. pixel_norm: "weights" (what the
-    weights' description or the name says), "imagenet" or "unit".
-    Raises ConfigError for an unknown name or setting, CheckpointError for weights that cannot be read or do not fit,
-    FileNotFoundError for a missing file.
-    """
-    if pixel_norm not in ("weights", *PIXEL_NORMS):
-        raise ConfigError(f"pixel_norm must be 'weights', 'imagenet' or 'unit', got {pixel_norm!r}")
-    if name.startswith("timm/"):
-        if clip_length not in (None, 1):
-            raise ConfigError(f"backbone {name!r} sees one frame at a time, clip_length is {clip_length}; "
-                              f"leave it at None")
-        model = ImageViT(name.removeprefix("timm/"), weights, input_size or 224)
-    elif name.replace("videomaev2_", "videomae_") in VIDEOMAE:
-        model = load_videomae(name, weights, input_size, clip_length)
-    else:
-        path = Path(weights) if weights else WEIGHTS / f"world_{name}.safetensors"
-        if not path.exists() and not weights:
-            shipped = sorted(p.stem.removeprefix("world_") for p in WEIGHTS.glob("world_*.safetensors"))
-            raise ConfigError(f"no backbone is called {name!r}; known are {shipped}, 'timm/<model name>', "
-                              f"{sorted(VIDEOMAE)} and the same with 'videomaev2_'")
-        model = load_video_vit(path, clip_length)
-        if input_size not in (None, model.input_size):
-            raise ConfigError(f"backbone {name!r} reads {model.input_size} px, input_size is {input_size}; "
-                              f"leave input_size at None")
-    if pixel_norm != "weights":
-        model.mean, model.std = PIXEL_NORMS[pixel_norm]
-    descriptions = {PIXEL_NORMS["imagenet"]: "ImageNet mean and std", PIXEL_NORMS["unit"]: "/ 255 only"}
-    pixels = descriptions.get((model.mean, model.std), f"mean {list(model.mean)}, std {list(model.std)}")
-    model.source = f"{model.source}; pixels: {pixels}"
-    return freeze_backbone(model)
-
-
-def load_videomae(name: str, weights: str | Path | None, input_size: int | None, clip_length: int | None) -> VideoViT:
-    """Return the encoder of a VideoMAE or VideoMAEv2 checkpoint, at another resolution or clip length if asked."""
-    size = VIDEOMAE[name.replace("videomaev2_", "videomae_")]
-    pixels = PIXEL_NORMS["unit" if name.startswith("videomaev2_") else "imagenet"]
-    if weights is None:
-        raise ConfigError(f"backbone {name!r} needs weights: give the path of {ACCEPTED}, or 'random'")
-    if weights == "random":
-        grid = (8, 224 // size["patch"], 224 // size["patch"])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return VideoViT(**size, input_size=input_size or 224, frames_per_clip=clip_length or 16, pos_grid=grid,
-                            mean=pixels[0], std=pixels[1])
-    state, positions, about = read_checkpoint(weights)
-    check_size(name, about, weights)
-    mean, std = about.pixels or pixels
-    with torch.device("meta"):  # nothing is initialised that is overwritten anyway
-        model = VideoViT(**size, input_size=input_size or about.image_size, tubelet=about.tubelet, mean=mean, std=std,
-                         frames_per_clip=clip_length or about.num_frames, pos_grid=about.pos_grid, source=about.source,
-                         final_norm=about.final_norm, norm_eps=about.norm_eps, pool_eps=about.pool_eps)
-    load_strictly(model, state, f"{name} from {weights}", assign=True)
-    if positions is not None and not torch.allclose(positions, sinusoid_positions(*positions.shape[1:]), atol=1e-3):
-        learnt = interpolate_positions(positions, about.pos_grid, model.num_tokens)
-        model.register_buffer("pos_embed", learnt)  # kept in the state: no formula gives them
-    return model
-
-
-def load_video_vit(path: Path, clip_length: int | None = None) -> VideoViT:
-    """Load the VideoViT that a safetensors file describes: its metadata "model" holds the constructor's arguments.
-
-    Raises CheckpointError for a file without such a description, or one that this version does not know.
-    """
-    state, described = read_tensors(path), None
-    if path.suffix == ".safetensors":
-        with safe_open(path, framework="pt") as file:
-            described = (file.metadata() or {}).get("model")
-    if described is None:
-        raise CheckpointError(f"{path} does not say which model it holds (metadata 'model' is missing); make it with "
-                              f"`losa world pretrain`, or name its kind: backbone='videomae_b' or 'timm/<model name>'")
-    try:
-        model = VideoViT(**json.loads(described), source=path.name)
-    except TypeError as error:
-        raise CheckpointError(f"{path} describes a model this version does not know ({error}); make it again with "
-                              f"`losa world pretrain`") from None
-    if clip_length not in (None, model.frames_per_clip):
-        model = VideoViT(**{**json.loads(described), "frames_per_clip": clip_length}, pos_grid=model.num_tokens,
-                         source=path.name)
-    load_strictly(model, {k: v.float() for k, v in state.items()}, str(path))
-    return model
-
-
-def freeze_backbone(model: nn.Module) -> nn.Module:
-    """Put the model into eval mode and let no parameter ask for a gradient; return it."""
-    freeze(model)
-    return model.eval().requires_grad_(False)
-
-
-def weights_id(backbone: nn.Module) -> str:
-    """Return a sha256 over names and values of all weights and `.facts`, the backbone's name in the taps cache."""
-    digest = hashlib.sha256(repr(getattr(backbone, "facts", "")).encode())
-    for name, value in sorted(backbone.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-@torch.no_grad()
-def taps(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence[int], *, grid: int = 1,
-         clip_stride: int | None = None, chunk: int = 8) -> tuple[Float[Tensor, "K C T g h"],
-                                                                  Float[Tensor, "C T"]]:
-    """Return taps and last-layer features of a stretch of video that starts where a clip starts, T = ceil(F / u).
-
-    Clips of L frames, `clip_stride` apart (default L), run `chunk` at a time so that peak memory does not
-    grow with the video; where clips overlap their outputs are averaged; the last clip repeats its last
-    frame. Runs on the backbone's device and dtype; results are float32 there.
-    """
-    return taps_with_gradient(backbone, frames, layers, grid=grid, clip_stride=clip_stride, chunk=chunk)
-
-
-def taps_with_gradient(backbone: nn.Module, frames: UInt8[Tensor, "F 3 H W"], layers: Sequence[int], *, grid: int = 1,
-                       clip_stride: int | None = None, chunk: int = 8) -> tuple[Float[Tensor, "K C T g h"],
-                                                                                Float[Tensor, "C T"]]:
-    """Do the same as `taps`, with gradient for those of the backbone's parameters that ask for it."""
-    length, tubelet = backbone.frames_per_clip, backbone.tubelet
-    starts = clip_starts(len(frames), length, clip_stride or length)
-    device = next(backbone.parameters()).device
-    num_snippets, per_clip = -(-len(frames) // tubelet), length // tubelet
-    total = starts[-1] // tubelet + per_clip
-    summed = torch.zeros(len(layers), backbone.dim, total, grid, grid, device=device)
-    last, count = torch.zeros(backbone.dim, total, device=device), torch.zeros(total, device=device)
-    for first in range(0, len(starts), chunk):
-        part = starts[first:first + chunk]
-        index = torch.tensor(part)[:, None] + torch.arange(length)
-        clips = frames[index.clamp(max=len(frames) - 1)].transpose(1, 2).to(device)
-        tapped, clip_last = backbone.clip_taps(clips, layers, grid)
-        for n, start in enumerate(part):
-            span = slice(start // tubelet, start // tubelet + per_clip)
-            for k, tap in enumerate(tapped):
-                summed[k, :, span] += tap[n].float()
-            last[:, span] += clip_last[n].float()
-            count[span] += 1
-    return ((summed / count[:, None, None])[:, :, :num_snippets], (last / count)[:, :num_snippets])
-
-
-def clip_starts(num_frames: int, length: int, stride: int) -> list[int]:
-    """Return the first frames of the clips that cover `num_frames` sampled frames; the last clip may need padding."""
-    return [i * stride for i in range(1 + max(0, -(-(num_frames - length) // stride)))]
-
-
-def tap_layers(taps: str | Sequence[int], depth: int) -> tuple[int, ...]:
-    """Return 0-based block indices for "all" (at most 12, evenly spaced, up to the last), "half", "last" or a list.
-
-    Raises ConfigError for other blocks than the backbone has.
-    """
-    if taps == "last":
-        return (depth - 1,)
-    if taps in ("all", "half"):
-        count = min(depth, 12) if taps == "all" else max(1, min(depth, 12) // 2)
-        return tuple(round((i + 1) * depth / count) - 1 for i in range(count))
-    layers = tuple(range(depth)[i] if -depth <= i < depth else i for i in taps) if not isinstance(taps, str) else ()
-    if not layers or any(i >= depth or i < 0 for i in layers) or len(set(layers)) != len(layers):
-        raise ConfigError(f"taps must be 'all', 'half', 'last' or different block indices 0..{depth - 1}, got {taps!r}")
-    return layers
-
-
-def resize_frames(frames: UInt8[Tensor, "F H W 3"], size: int, how: str = "squeeze") -> UInt8[Tensor, "F 3 S S"]:
-    """Resize frames to size x size, antialiased.
-
-    how: "squeeze" keeps the whole frame (actions happen at its edges too); "crop" brings the shorter side to `size`
-    and keeps the centre square, as the peers do.
-    """
-    if how not in ("squeeze", "crop"):
-        raise ValueError(f"resize must be 'squeeze' or 'crop', got {how!r}")
-    x = frames.permute(0, 3, 1, 2)
-    short = min(x.shape[-2:])
-    new = (size, size) if how == "squeeze" else tuple(max(size, round(n * size / short)) for n in x.shape[-2:])
-    if x.shape[-2:] != new:
-        x = F.interpolate(x, new, mode="bilinear", antialias=True, align_corners=False)
-    top, left = ((n - size) // 2 for n in new)
-    return x[..., top:top + size, left:left + size].contiguous()
-
-
-def pool_space(x: Float[Tensor, "N C T h w"], grid: int) -> Float[Tensor, "N C T g q"]:
-    """Average space to a grid x grid map. Raises ConfigError for a grid finer than the map."""
-    n, c, t, h, w = x.shape
-    if grid > min(h, w):
-        raise ConfigError(f"grid {grid} is finer than the backbone's {h} x {w} token map; use at most {min(h, w)}")
-    if grid == 1:
-        return x.mean((3, 4), keepdim=True)
-    return F.adaptive_avg_pool2d(x.transpose(1, 2).flatten(0, 1), grid).unflatten(0, (n, t)).transpose(1, 2)
-
-
 def sinusoid_positions(num: int, dim: int) -> Float[Tensor, "1 P C"]:
     """Return VideoMAE's fixed 1-D sinusoid over all tokens in (t, y, x) order: sine in even, cosine in odd channels."""
     channel = torch.arange(dim, dtype=torch.float64, device="cpu")
@@ -410,6 +190,25 @@ def interpolate_positions(table: Float[Tensor, "1 P C"], old: Sequence[int],
     return x.permute(3, 0, 1, 2).flatten(0, 2)[None].contiguous()
 
 
+def fit_positions(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights with `pos_embed` resampled to the model's grid where they differ."""
+    given, own = state.get("pos_embed"), getattr(model, "pos_embed", None)
+    if given is None or own is None or given.shape == own.shape:
+        return state
+    grid = [model.patch_embed.grid_size[0], model.patch_embed.grid_size[1]]
+    prefix = 0 if getattr(model, "no_embed_class", False) else model.num_prefix_tokens
+    resampled = timm.layers.resample_abs_pos_embed(given, new_size=grid, num_prefix_tokens=prefix)
+    return {**state, "pos_embed": resampled}
+
+
+def init_linear(module: nn.Module) -> None:
+    """Initialise linear layers as ViTs do: truncated normal 0.02, zero bias."""
+    if isinstance(module, nn.Linear):
+        trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 def create_timm(name: str, input_size: int, pretrained: bool) -> nn.Module:
     """Return a timm model without classifier, with its hub's weights or the same random ones every time."""
     try:
@@ -427,27 +226,8 @@ def create_timm(name: str, input_size: int, pretrained: bool) -> nn.Module:
                               f"or 'random'") from None
 
 
-def fit_positions(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights with `pos_embed` resampled to the model's grid where they differ."""
-    given, own = state.get("pos_embed"), getattr(model, "pos_embed", None)
-    if given is None or own is None or given.shape == own.shape:
-        return state
-    grid = [model.patch_embed.grid_size[0], model.patch_embed.grid_size[1]]
-    prefix = 0 if getattr(model, "no_embed_class", False) else model.num_prefix_tokens
-    resampled = timm.layers.resample_abs_pos_embed(given, new_size=grid, num_prefix_tokens=prefix)
-    return {**state, "pos_embed": resampled}
-
-
 def check_timm_name(name: str) -> None:
     """Check the name. Raises ConfigError with the nearest names if timm has no such model."""
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name.split('.')[0][:10]}*")[:5]
         raise ConfigError(f"timm has no model {name!r}; near: {near}")
-
-
-def init_linear(module: nn.Module) -> None:
-    """Initialise linear layers as ViTs do: truncated normal 0.02, zero bias."""
-    if isinstance(module, nn.Linear):
-        trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

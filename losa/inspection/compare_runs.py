@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from losa.inspection.run_folder import Run, open_run
-from losa.inspection.timeline import TRUTH
+from losa.inspection.timeline_data import TRUTH
 from widgets import figures
 
 Number = int | float

@@ -8,7 +8,8 @@ import ipywidgets as w
 
 from losa.errors import RunError
 from losa.files import read_object
-from losa.inspection import model_internals, timeline
+from losa.inspection import model_internals
+from losa.inspection import timeline_data as timeline
 from losa.inspection.run_folder import Run, find_folder, find_runs, open_run
 from widgets.base import Quiet, link
 from widgets.compare import Compare

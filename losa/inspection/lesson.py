@@ -15,7 +15,7 @@ from losa.config import Config
 from losa.errors import RunError
 from losa.inference.predict import predict_video
 from losa.inspection.run_data import RunData
-from losa.inspection.timeline import make_rescore
+from losa.inspection.timeline_data import make_rescore
 from losa.model.adapters import spans
 from losa.model.losa import build
 from losa.model.points import losses

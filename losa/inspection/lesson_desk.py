@@ -14,7 +14,7 @@ from losa.annotations.dataset import Video
 from losa.inspection.lesson import by_hand, influence, training_step
 from losa.inspection.model_internals import tapped_layers
 from losa.inspection.run_data import RunData
-from losa.inspection.timeline import timeline_view
+from losa.inspection.timeline_data import timeline_view
 from losa.model.adapters import find_adapter, spans
 from losa.model.contract import SETTINGS
 from widgets.base import Quiet  # in a box, it keeps what is typed there away from the notebook

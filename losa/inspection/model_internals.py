@@ -8,14 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from losa.annotations.dataset import Video
+from losa.evaluation.ap_by_score import counted
 from losa.evaluation.average_precision import LENGTHS
-from losa.evaluation.thresholds import counted
 from losa.inference.predict import Window, video_gates, windows_of
 from losa.inspection.run_data import RunData
 from losa.machine import best_device
+from losa.model.adapt_and_fuse import run_adapters
 from losa.model.adapters import spans
 from losa.model.fusion import GatedFusion
-from losa.model.run_adapters import run_adapters
 from losa.taps.batch import padded
 
 

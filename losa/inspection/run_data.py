@@ -11,9 +11,9 @@ import numpy as np
 from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
 from losa.errors import RunError
+from losa.evaluation.ap_by_score import ap_table
+from losa.evaluation.ground_truth import seen_by
 from losa.evaluation.records import Records
-from losa.evaluation.targets import seen_by
-from losa.evaluation.thresholds import ap_table
 from losa.inference.candidates import Raw, load_raw
 from losa.machine import best_device
 from losa.model.checkpoint import load_model

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config, Mark, list_fields
 from losa.errors import AnnotationError, ConfigError, RunError
+from losa.evaluation.ap_by_score import counted
+from losa.evaluation.ground_truth import judged_by, truth_for
 from losa.evaluation.records import read_predictions
-from losa.evaluation.targets import judged_by, truth_for
-from losa.evaluation.thresholds import counted
 from losa.files import read_object
 from losa.inspection.error_table import diagnose_run, list_errors
 from losa.inspection.model_internals import features_view, gate_profile, gates_view, mean_gates, tapped_layers
 from losa.inspection.run_data import RunData
-from losa.inspection.timeline import frames, timeline_view, video_table
+from losa.inspection.timeline_data import frames, timeline_view, video_table
 from losa.model.adapters import spans
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
@@ -100,7 +100,7 @@ class Run(RunData):
                              self.videos[name].path, [self.videos[name].start + time_s for time_s in times_s]))
 
     def video_table(self, *, min_score: float = 0.25) -> pd.DataFrame:
-        """Return a row per test video with its mAP and errors, see `losa.inspection.timeline.video_table`."""
+        """Return a row per test video with its mAP and errors, see `losa.inspection.timeline_data.video_table`."""
         return video_table(self, min_score=min_score)
 
 

@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from losa.config import Config
+from losa.model.adapt_and_fuse import adapt_and_fuse
 from losa.model.adapters import find_adapter, spans
 from losa.model.fusion import FUSIONS
 from losa.model.head import Head
-from losa.model.run_adapters import adapt_and_fuse
 from losa.model.side_tokens import on_tokens
 
 

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from losa.reports.page import Number, make_table, minutes, percent, write_page
-from losa.reports.timelines import Timelines, embed_video, make_controls
+from losa.reports.timeline_panels import Timelines, embed_video, make_controls
 from losa.world.motions import UNSEEN
 from widgets.figures import class_colours, run_colours
 from widgets.html import Html, element

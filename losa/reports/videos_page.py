@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from losa.reports.page import Number, clock, make_table, write_page
-from losa.reports.timelines import (
+from losa.reports.timeline_panels import (
     EMBEDDED,
     MOST_SEGMENTS,
     STEPS,

@@ -18,8 +18,8 @@ from losa.annotations.dataset import Annotations, load_annotations, save_annotat
 from losa.config import Config
 from losa.errors import AnnotationError, StudyError
 from losa.evaluation.average_precision import evaluate
+from losa.evaluation.ground_truth import truth_of
 from losa.evaluation.records import read_predictions
-from losa.evaluation.targets import truth_of
 from losa.files import write_json, write_text
 from losa.machine import best_device
 from losa.sweeps.statistics import paired_interval

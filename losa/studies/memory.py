@@ -11,8 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from losa.backbones import vit as backbones
+from losa.backbones.checkpoints import VIDEOMAE
+from losa.backbones.clips import extract_taps, extract_with_gradient, tap_layers
+from losa.backbones.load import freeze_backbone
 from losa.backbones.tuning import tune
+from losa.backbones.vit import VideoViT
 from losa.config import Config
 from losa.model.losa import LoSA, build
 
@@ -42,11 +45,11 @@ def make_parts(mode: str, size: str, input_size: int, device: str, checkpointing
     dtype: of weights that stay frozen.
     """
     torch.manual_seed(0)
-    backbone = backbones.freeze_backbone(backbones.VideoViT(**backbones.VIDEOMAE[size], input_size=input_size))
+    backbone = freeze_backbone(VideoViT(**VIDEOMAE[size], input_size=input_size))
     backbone.to(device, torch.float32 if mode == "full" else dtype)
     config = Config.make(mode=mode, checkpointing=checkpointing, adapter_dim=backbone.dim // 4, head_dim=256,
                          head_levels=4)
-    layers = () if config.tapped == "none" else backbones.tap_layers(config.tapped, backbone.depth)
+    layers = () if config.tapped == "none" else tap_layers(config.tapped, backbone.depth)
     tuned = tune(backbone, config) if mode in ("inside", "full") else None
     model = build(config, dim=backbone.dim, num_taps=len(layers), num_classes=20, clip_snippets=8).to(device)
     return Parts(backbone, model, layers, input_size // backbone.patch if mode == "side_tokens" else 1, tuned)
@@ -54,7 +57,7 @@ def make_parts(mode: str, size: str, input_size: int, device: str, checkpointing
 
 def forward(parts: Parts, frames: Tensor, chunk: int) -> Tensor:
     """Return a loss on one window of frames (F, 3, H, W); a frozen backbone runs in chunks of clips without a graph."""
-    run = backbones.taps if parts.tuned is None else backbones.taps_with_gradient
+    run = extract_taps if parts.tuned is None else extract_with_gradient
     tapped, last = (x[None] for x in run(parts.backbone, frames, parts.layers, grid=parts.grid, chunk=chunk))
     mask = torch.ones(1, last.shape[2], dtype=torch.bool, device=last.device)
     output = parts.model(tapped, last, mask)

@@ -162,13 +162,13 @@ def extraction_share(path: str | Path, backbone: str = "gap", weights: str = "",
     Raises CacheError where nothing could be extracted.
     """
     from losa.annotations.dataset import Video
-    from losa.backbones.vit import load_backbone
+    from losa.backbones.load import load_backbone
     from losa.config import Config
     from losa.machine import best_device
+    from losa.taps.cache_key import TapRecipe
     from losa.taps.cached import CachedTaps
     from losa.taps.extract import extract
     from losa.taps.live import LiveTaps
-    from losa.taps.recipe import TapRecipe
     from losa.video.probe import probe
 
     info = probe(path)

@@ -16,8 +16,8 @@ from losa.annotations.dataset import load_annotations
 from losa.config import Config, Role, list_fields
 from losa.errors import SweepError
 from losa.evaluation.average_precision import LENGTHS
+from losa.evaluation.ground_truth import truth_for
 from losa.evaluation.records import Records, read_predictions
-from losa.evaluation.targets import truth_for
 from losa.files import read_object, replacing, write_text
 
 ALWAYS = ("mode", "ranges", "seed")  # settings that have a column even where all runs agree

@@ -1,6 +1,6 @@
 """Read and write the files of a taps cache: for each video a .npy with rows of numbers and a .json card about them.
 
-Which file belongs to which video and settings is decided in `losa.taps.recipe`.
+Which file belongs to which video and settings is decided in `losa.taps.cache_key`.
 """
 
 import hashlib
@@ -187,7 +187,7 @@ def verify(path: str, crc32: int, num_snippets: int, row_size: int) -> None:
 
 @lru_cache(maxsize=64)
 def map_rows(path: str) -> np.ndarray:
-    """Return the rows of one file, memory-map_rows. Few are kept, since each holds a file open."""
+    """Return the rows of one file, memory-mapped. Few are kept, since each holds a file open."""
     return np.load(path, mmap_mode="r")
 
 

@@ -12,14 +12,14 @@ from losa.annotations.dataset import Video
 from losa.errors import CacheError
 from losa.segments import Grid
 from losa.taps.cache_files import map_rows, read_card, verify
-from losa.taps.recipe import TapRecipe
+from losa.taps.cache_key import TapRecipe
 
 
 class CachedTaps:
     """Taps that were computed once (see `losa.taps.extract`) and are read from a folder, a file per video.
 
     recipe: what was stored; it and the video's content give a file its name, so a file is never out of date (see
-        `losa.taps.recipe`).
+        `losa.taps.cache_key`).
     layers: which of the stored layers to hand out, in this order; None is all.
     complete: called as complete(self, videos) to compute what is missing; None for a cache that is only read.
     """

@@ -19,10 +19,10 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Video
 from losa.errors import CacheError, LosaError, VideoError
 from losa.taps.cache_files import RowFile, filling, remove_left
+from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.decoding import decode_here, decode_in_workers, explain
 from losa.taps.live import LiveTaps
-from losa.taps.recipe import TapRecipe
 from losa.video.probe import probe
 
 NUM_PROBED = 16  # files opened at most to guess how large the cache becomes

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from losa.annotations.dataset import Video
-from losa.backbones import vit as backbones
+from losa.backbones.clips import clip_starts, extract_taps, resize_frames
 from losa.errors import AnnotationError
 from losa.segments import Grid
 from losa.taps.augment import choose_phase, cut_and_mirror, draw_change, recolour
-from losa.taps.recipe import TapRecipe, find_file
+from losa.taps.cache_key import TapRecipe, find_file
 from losa.video.probe import check_file
 from losa.video.reader import close_readers, get_reader
 from losa.video.sampling import sample_indices
@@ -117,7 +117,7 @@ class LiveTaps:
         indices = np.concatenate([indices[:1].repeat(shift * r.tubelet), indices])
         start, stop = start + shift, stop + shift
         first = max(0, (start * r.tubelet - r.clip_length) // r.clip_stride + 1)
-        last = min(-(-stop * r.tubelet // r.clip_stride), len(backbones.clip_starts(len(indices), r.clip_length,
+        last = min(-(-stop * r.tubelet // r.clip_stride), len(clip_starts(len(indices), r.clip_length,
                                                                                     r.clip_stride))) - 1
         part = indices[first * r.clip_stride:last * r.clip_stride + r.clip_length]
         lead = start - first * r.clip_stride // r.tubelet
@@ -136,7 +136,7 @@ class LiveTaps:
             alive()
             native = reader.read(unique[at:at + few])
             seen = cut_and_mirror(native, change) if change else native
-            small = backbones.resize_frames(seen, self.recipe.input_size, self.recipe.resize)
+            small = resize_frames(seen, self.recipe.input_size, self.recipe.resize)
             frames.append(recolour(small, change) if change else small)
             at, few = at + few, min(FEW_FRAMES, max(1, NATIVE_BYTES // native[0].numel()))
         pictures, length, stride = torch.cat(frames), self.recipe.clip_length, self.recipe.clip_stride
@@ -159,7 +159,7 @@ class LiveTaps:
         device = next(self.backbone.parameters()).device
         lower = torch.autocast(device.type, torch.bfloat16, enabled=r.compute_dtype == "bfloat16")
         with lower:
-            tapped, last = backbones.taps(self.backbone, fetched["frames"], r.layers, grid=r.grid,
+            tapped, last = extract_taps(self.backbone, fetched["frames"], r.layers, grid=r.grid,
                                           clip_stride=r.clip_stride, chunk=self.chunk)
         span = slice(fetched["lead"], fetched["lead"] + fetched["length"])
         return tapped[:, :, span], last[:, span]

@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from losa.annotations.dataset import Video
-from losa.backbones import vit as backbones
+from losa.backbones.clips import tap_layers
+from losa.backbones.load import load_backbone
 from losa.config import Config
 from losa.model.checkpoint import load_tuned
+from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.extract import fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
 from losa.taps.source import FeatureSource
 from losa.taps.tuned import KEPT_BYTES, TunedTaps
@@ -66,7 +67,7 @@ def open_live(config: Config, *, device: str = "cpu", run: str | Path | None = N
 def open_cache(config: Config, device: str = "cpu") -> tuple[CachedTaps, LiveTaps]:
     """Return the cache that the config names, and the live taps that fill it; nothing is computed yet."""
     backbone, recipe = _load(config, device)
-    every = backbones.tap_layers("all", backbone.depth)
+    every = tap_layers("all", backbone.depth)
     stored = recipe.with_layers(every) if set(recipe.layers) <= set(every) else recipe
     return CachedTaps(config.cache, stored, recipe.layers), LiveTaps(backbone, stored)
 
@@ -89,7 +90,7 @@ def count_decoders(config: Config, device: str) -> int:
 
 def _load(config: Config, device: str) -> tuple:
     """Return the config's backbone on the device and the recipe of its taps."""
-    backbone = backbones.load_backbone(config.backbone, config.weights or None, config.input_size,
+    backbone = load_backbone(config.backbone, config.weights or None, config.input_size,
                                        clip_length=config.clip_length, pixel_norm=config.pixel_norm).to(device)
     return backbone, TapRecipe.make(config, backbone)
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from losa.annotations.dataset import Video
 from losa.segments import Grid
+from losa.taps.cache_key import TapRecipe
 from losa.taps.npy import FeatureRecipe
-from losa.taps.recipe import TapRecipe
 
 
 @runtime_checkable

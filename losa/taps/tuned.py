@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from losa.annotations.dataset import Video
-from losa.backbones import vit as backbones
+from losa.backbones.clips import extract_with_gradient
 from losa.backbones.tuning import tune
 from losa.config import Config
+from losa.taps.cache_key import TapRecipe
 from losa.taps.live import LiveTaps
-from losa.taps.recipe import TapRecipe
 
 KEPT_BYTES = 2 * 2**30  # of decoded frames, at most, that stay in memory from one epoch to the next
 
@@ -72,7 +72,7 @@ class TunedTaps(LiveTaps):
         """Return no taps (0, C, t, 1, 1) and the last layer (C, t), float32, with gradient where grad mode is on."""
         r, device = self.recipe, next(self.backbone.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=r.compute_dtype == "bfloat16"):
-            tapped, last = backbones.taps_with_gradient(self.backbone, fetched["frames"], (), clip_stride=r.clip_stride,
+            tapped, last = extract_with_gradient(self.backbone, fetched["frames"], (), clip_stride=r.clip_stride,
                                                         chunk=self.chunk)
         span = slice(fetched["lead"], fetched["lead"] + fetched["length"])
         return tapped[:, :, span], last[:, span]

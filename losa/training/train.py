@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.errors import ConfigError, TrainingError
-from losa.evaluation.targets import seen_by
+from losa.evaluation.ground_truth import seen_by
 from losa.machine import memory_gb, peak_memory_mb
 from losa.model.adapters import find_adapter
 from losa.model.checkpoint import model_file, save_model

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
 from losa.evaluation.average_precision import evaluate
+from losa.evaluation.ground_truth import judged_by, seen_by, truth_for, truth_of
 from losa.evaluation.records import Records
-from losa.evaluation.targets import judged_by, seen_by, truth_for, truth_of
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict
 from losa.model.losa import LoSA

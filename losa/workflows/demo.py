@@ -5,8 +5,8 @@ from pathlib import Path
 
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
+from losa.evaluation.ground_truth import truth_of
 from losa.evaluation.records import read_predictions
-from losa.evaluation.targets import truth_of
 from losa.files import replacing, write_json
 from losa.machine import peak_memory_mb
 from losa.presets import PRESETS, head_only

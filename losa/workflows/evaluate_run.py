@@ -8,7 +8,7 @@ from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config, replace_late
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import make_card, method_of
-from losa.evaluation.targets import seen_by, truth_for
+from losa.evaluation.ground_truth import seen_by, truth_for
 from losa.inference.candidates import save_raw
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict

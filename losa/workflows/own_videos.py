@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
+from losa.evaluation.ground_truth import truth_of
 from losa.evaluation.records import read_predictions
-from losa.evaluation.targets import truth_of
 from losa.files import at_repository
 from losa.reports.data_figures import durations
 from losa.video.folder import find_given_paths

@@ -10,11 +10,11 @@ from safetensors import SafetensorError, safe_open
 
 from losa.adapter_file import strip_comments
 from losa.annotations.dataset import Annotations, load_annotations
-from losa.backbones.vit import WEIGHTS
+from losa.backbones.load import WEIGHTS
 from losa.config import Config, Mark, list_fields
 from losa.errors import ConfigError
+from losa.evaluation.ground_truth import truth_for
 from losa.evaluation.protocols import PROTOCOLS
-from losa.evaluation.targets import truth_for
 from losa.files import content_id, file_id, read_object, write_json
 from losa.inference.video_classifier import read_scores
 from losa.machine import best_device

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from losa.backbones.vit import WEIGHTS, VideoViT
+from losa.backbones.load import WEIGHTS
+from losa.backbones.vit import VideoViT
 from losa.errors import ConfigError
 from losa.files import replacing, write_text
 from losa.world import render as world

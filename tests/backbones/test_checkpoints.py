@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from losa.backbones import vit as backbones
 from losa.backbones.checkpoints import PIXEL_NORMS, VIDEOMAE, read_checkpoint
-from losa.backbones.vit import load_backbone
+from losa.backbones.load import load_backbone, weights_id
 
 TINY = dict(dim=32, depth=3, num_heads=2, mlp_ratio=4.0, patch=16)
 
@@ -268,7 +268,7 @@ def test_positions_follow_resolution_and_clip_length(tmp_path, monkeypatch):
     low, high = at.floor().long(), (at.floor().long() + 1).clamp(max=7)
     expected = torch.lerp(spatial[low], spatial[high], (at - low).view(-1, 1, 1, 1)).permute(0, 2, 3, 1)
     torch.testing.assert_close(other.pos_embed, expected.reshape(1, -1, 32), rtol=1e-5, atol=1e-5)
-    assert backbones.weights_id(same) == backbones.weights_id(other)
+    assert weights_id(same) == weights_id(other)
     with pytest.raises(ValueError, match="clip_length must be a multiple of 2"):
         load_backbone("videomae_s", tmp_path / "w.pth", clip_length=15)
 
@@ -282,7 +282,7 @@ def test_a_table_of_positions_in_the_file_is_used(tmp_path, monkeypatch):
     torch.save(state, tmp_path / "none.pth")
     models = [load_backbone("videomae_s", tmp_path / f"{name}.pth") for name in ("learnt", "fixed", "none")]
     torch.testing.assert_close(models[0].pos_embed, learnt)
-    assert backbones.weights_id(models[1]) == backbones.weights_id(models[2]) != backbones.weights_id(models[0])
+    assert weights_id(models[1]) == weights_id(models[2]) != weights_id(models[0])
     torch.save(state | {"pos_embed": learnt[:, :-1]}, tmp_path / "cut.pth")
     with pytest.raises(ValueError, match="holds 1567 positions, expected 8 times a square"):
         load_backbone("videomae_s", tmp_path / "cut.pth")

@@ -8,7 +8,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from losa.backbones import vit as backbones
-from losa.backbones.vit import VideoViT, freeze_backbone, load_backbone, tap_layers, taps
+from losa.backbones.checkpoints import VIDEOMAE
+from losa.backbones.clips import clip_starts, extract_taps, resize_frames, tap_layers
+from losa.backbones.load import freeze_backbone, load_backbone
+from losa.backbones.vit import VideoViT
 
 FRAMES = torch.randint(0, 256, (41, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -26,7 +29,7 @@ def test_one_clip_equals_running_the_blocks_by_hand(options):
     for block in model.blocks:
         tokens = block(tokens)
         by_hand.append(tokens.reshape(8, 2, 2, 24).permute(3, 0, 1, 2))
-    tapped, last = taps(model, FRAMES[:16], (0, 2), grid=2)
+    tapped, last = extract_taps(model, FRAMES[:16], (0, 2), grid=2)
     torch.testing.assert_close(tapped, torch.stack([by_hand[0], by_hand[2]]))
     mean = by_hand[2].mean((2, 3)).T
     torch.testing.assert_close(last, torch.nn.functional.layer_norm(mean, (24,), eps=1e-6).T, rtol=1e-4, atol=1e-5)
@@ -34,41 +37,42 @@ def test_one_clip_equals_running_the_blocks_by_hand(options):
 
 def test_chunk_size_does_not_matter_and_time_is_stitched():
     model = small()
-    one, many = taps(model, FRAMES, (0, 1), chunk=1), taps(model, FRAMES, (0, 1), chunk=50)
+    one, many = extract_taps(model, FRAMES, (0, 1), chunk=1), extract_taps(model, FRAMES, (0, 1), chunk=50)
     assert one[0].shape == (2, 24, 21, 1, 1) and one[1].shape == (24, 21)
     torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(one[1][:, 8:16], taps(model, FRAMES[16:32], ())[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(one[1][:, 8:16], extract_taps(model, FRAMES[16:32], ())[1], rtol=1e-4, atol=1e-5)
 
 
 def test_last_clip_repeats_its_last_frame():
     model = small()
     padded = torch.cat([FRAMES, FRAMES[-1:].expand(7, -1, -1, -1)])
-    torch.testing.assert_close(taps(model, FRAMES, ())[1], taps(model, padded, ())[1][:, :21], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(extract_taps(model, FRAMES, ())[1], extract_taps(model, padded, ())[1][:, :21],
+                               rtol=1e-4, atol=1e-5)
 
 
 def test_overlapping_clips_are_averaged():
     model = small()
     frames = FRAMES[:32]
-    clips = [taps(model, frames[s:s + 16], (1,))[0] for s in (0, 8, 16)]
-    got = taps(model, frames, (1,), clip_stride=8)[0]
+    clips = [extract_taps(model, frames[s:s + 16], (1,))[0] for s in (0, 8, 16)]
+    got = extract_taps(model, frames, (1,), clip_stride=8)[0]
     torch.testing.assert_close(got[:, :, 4:8], (clips[0][:, :, 4:] + clips[1][:, :, :4]) / 2, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(got[:, :, :4], clips[0][:, :, :4], rtol=1e-4, atol=1e-5)
-    assert backbones.clip_starts(32, 16, 8) == [0, 8, 16] and backbones.clip_starts(33, 16, 8) == [0, 8, 16, 24]
+    assert clip_starts(32, 16, 8) == [0, 8, 16] and clip_starts(33, 16, 8) == [0, 8, 16, 24]
 
 
 def test_grid_cells_average_to_the_single_cell():
     model = small()
-    torch.testing.assert_close(taps(model, FRAMES, (1,), grid=2)[0].mean((3, 4), keepdim=True),
-                               taps(model, FRAMES, (1,))[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(extract_taps(model, FRAMES, (1,), grid=2)[0].mean((3, 4), keepdim=True),
+                               extract_taps(model, FRAMES, (1,))[0], rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="grid 3 is finer than .* 2 x 2 token map"):
-        taps(model, FRAMES, (1,), grid=3)
+        extract_taps(model, FRAMES, (1,), grid=3)
 
 
 def test_image_vit_equals_timm_frame_by_frame():
     torch.manual_seed(0)
     model = load_backbone("timm/vit_tiny_patch16_224", "random", input_size=32)
     frames = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
-    tapped, last = taps(model, frames, (3, 7))
+    tapped, last = extract_taps(model, frames, (3, 7))
     assert tapped.shape == (2, 192, 5, 1, 1) and model.tubelet == 1 and model.norm_eps == 1e-6
     images = (frames / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
     tokens = model.model.forward_features(images)  # normed tokens of the last block
@@ -91,8 +95,8 @@ def test_real_pretrained_vit_loads_strictly(shared_data):
     reference.load_state_dict({k: v.float() for k, v in load_file(
         shared_data / "weights" / "dinov2_vits14_timm_fp16.safetensors").items()})
     image = (frame / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
-    torch.testing.assert_close(taps(model, frame, ())[1][:, 0], reference.forward_features(image)[0, 1:].mean(0),
-                               rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(extract_taps(model, frame, ())[1][:, 0],
+                               reference.forward_features(image)[0, 1:].mean(0), rtol=1e-3, atol=1e-3)
 
 
 def test_timm_weights_come_from_its_hub_or_a_file(tmp_path, monkeypatch):
@@ -112,8 +116,8 @@ def test_timm_weights_come_from_its_hub_or_a_file(tmp_path, monkeypatch):
         model = load_backbone(f"timm/{name}", weights)
         assert source in model.source
         image = (frame / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
-        torch.testing.assert_close(taps(model, frame, ())[1][:, 0], reference.forward_features(image)[0, 1:].mean(0),
-                                   rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(extract_taps(model, frame, ())[1][:, 0],
+                                   reference.forward_features(image)[0, 1:].mean(0), rtol=1e-4, atol=1e-4)
 
 
 def test_mean_pooled_timm_vits_are_normed_after_the_mean():
@@ -121,17 +125,17 @@ def test_mean_pooled_timm_vits_are_normed_after_the_mean():
     torch.nn.init.normal_(model.model.fc_norm.weight)
     frame = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     image = (frame / 255 - torch.tensor(model.mean).view(3, 1, 1)) / torch.tensor(model.std).view(3, 1, 1)
-    torch.testing.assert_close(taps(model, frame, ())[1].T, model.model(image), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(extract_taps(model, frame, ())[1].T, model.model(image), rtol=1e-3, atol=1e-4)
 
 
 def test_frames_are_squeezed_whole_or_cropped_at_their_centre():
     frames = torch.zeros(2, 40, 80, 3, dtype=torch.uint8)
     frames[:, :, 20:60] = torch.randint(0, 256, (2, 40, 40, 3), dtype=torch.uint8)  # the centre square
-    assert backbones.resize_frames(frames, 20).shape == (2, 3, 20, 20)
-    assert torch.equal(backbones.resize_frames(frames, 40, "crop"), frames[:, :, 20:60].permute(0, 3, 1, 2))
+    assert resize_frames(frames, 20).shape == (2, 3, 20, 20)
+    assert torch.equal(resize_frames(frames, 40, "crop"), frames[:, :, 20:60].permute(0, 3, 1, 2))
     for size, shape in ((20, (40, 81)), (20, (81, 40)), (50, (33, 47)), (16, (16, 16))):
         picture = torch.randint(0, 256, (1, *shape, 3), dtype=torch.uint8)
-        ours = backbones.resize_frames(picture, size, "crop")
+        ours = resize_frames(picture, size, "crop")
         reference = Image.fromarray(picture[0].numpy())
         scale = size / min(shape)
         width, height = max(size, round(shape[1] * scale)), max(size, round(shape[0] * scale))
@@ -139,7 +143,7 @@ def test_frames_are_squeezed_whole_or_cropped_at_their_centre():
         reference = reference.resize((width, height), Image.BILINEAR).crop((left, top, left + size, top + size))
         assert (ours[0].permute(1, 2, 0).int() - torch.from_numpy(np.array(reference)).int()).abs().max() <= 1
     with pytest.raises(ValueError, match="resize must be 'squeeze' or 'crop'"):
-        backbones.resize_frames(frames, 20, "pad")
+        resize_frames(frames, 20, "pad")
 
 
 def test_world_backbone_takes_longer_clips():
@@ -154,7 +158,7 @@ def test_world_backbone_takes_longer_clips():
 
 def test_a_vit_of_another_name_and_size_runs():
     model = load_backbone("timm/deit3_small_patch16_384", "random", input_size=64)
-    assert taps(model, torch.zeros(2, 3, 64, 64, dtype=torch.uint8), (0, 11))[0].shape == (2, 384, 2, 1, 1)
+    assert extract_taps(model, torch.zeros(2, 3, 64, 64, dtype=torch.uint8), (0, 11))[0].shape == (2, 384, 2, 1, 1)
 
 
 def test_sinusoid_positions_equal_the_published_loop():
@@ -168,7 +172,7 @@ def test_sinusoid_positions_equal_the_published_loop():
                                             ("videomae_h", 632), ("videomae_g", 1012)])
 def test_videomae_sizes_have_the_published_number_of_parameters(size, millions):
     with torch.device("meta"):
-        model = VideoViT(**backbones.VIDEOMAE[size], input_size=224)
+        model = VideoViT(**VIDEOMAE[size], input_size=224)
     assert abs(sum(p.numel() for p in model.parameters()) / 1e6 - millions) < 0.01 * millions + 0.5
 
 

@@ -26,7 +26,7 @@ def widgets(demo: Path) -> tuple[dict[str, list], list]:
     from losa.evaluation.diagnose import diagnose
     from losa.inspection.model_internals import features_view, gate_profile, gates_view
     from losa.inspection.run_folder import open_run
-    from losa.inspection.timeline import frames, timeline_view, video_table
+    from losa.inspection.timeline_data import frames, timeline_view, video_table
     from widgets.base import link
     from widgets.compare import Compare
     from widgets.diagnosis import Diagnosis

@@ -7,11 +7,14 @@ import torch
 
 from losa.annotations.dataset import load_annotations
 from losa.backbones import vit as backbones
+from losa.backbones.checkpoints import VIDEOMAE
+from losa.backbones.clips import extract_taps, tap_layers
+from losa.backbones.load import freeze_backbone, weights_id
 from losa.model.losa import build
 from losa.presets import PRESETS
 from losa.taps.batch import stack
+from losa.taps.cache_key import TapRecipe
 from losa.taps.live import LiveTaps
-from losa.taps.recipe import TapRecipe
 from losa.training.optimiser import make_optimiser
 from losa.training.train import batch_losses, split_batch, train
 from losa.training.windows import Windows
@@ -38,14 +41,14 @@ def one_step(tiny, backbone, device, autocast=False):
 
 def small_backbone():
     torch.manual_seed(0)
-    return backbones.freeze_backbone(backbones.VideoViT(dim=24, depth=3, num_heads=2))
+    return freeze_backbone(backbones.VideoViT(dim=24, depth=3, num_heads=2))
 
 
 def test_cpu_twin_takes_a_step_and_leaves_the_backbone_alone(tiny):
     backbone = small_backbone()
-    before = backbones.weights_id(backbone)
+    before = weights_id(backbone)
     loss, model, source = one_step(tiny, backbone, "cpu")
-    assert loss > 0 and backbones.weights_id(source.backbone) == before
+    assert loss > 0 and weights_id(source.backbone) == before
     assert all(p.grad is not None for p in model.parameters())
     assert all(p.grad is None for p in backbone.parameters())
 
@@ -64,14 +67,14 @@ def test_gpu_step_agrees_with_the_cpu_twin(tiny):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_vit_g_taps_keep_no_backbone_activation():
     """ViT-g frozen in bf16: peak memory does not grow with the number of clips, whose tokens would take gigabytes."""
-    backbone = backbones.VideoViT(**backbones.VIDEOMAE["videomae_g"], input_size=224)
-    backbone = backbones.freeze_backbone(backbone).to("cuda", torch.bfloat16)
-    layers = backbones.tap_layers("all", backbone.depth)
+    backbone = backbones.VideoViT(**VIDEOMAE["videomae_g"], input_size=224)
+    backbone = freeze_backbone(backbone).to("cuda", torch.bfloat16)
+    layers = tap_layers("all", backbone.depth)
     peaks = []
     for clips in (8, 32):
         frames = torch.randint(0, 256, (16 * clips, 3, 224, 224), dtype=torch.uint8)
         torch.cuda.reset_peak_memory_stats()
-        backbones.taps(backbone, frames, layers, chunk=4)
+        extract_taps(backbone, frames, layers, chunk=4)
         peaks.append(torch.cuda.max_memory_allocated() / 2**20)
     assert peaks[1] - peaks[0] < 200
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from losa.annotations.dataset import Video
 from losa.config import Config
+from losa.taps.cache_key import TapRecipe
 from losa.taps.live import LiveTaps
-from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
 
 EVEN = np.arange(1200) / 30  # timestamps of 40 s at 30 fps

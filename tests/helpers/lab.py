@@ -16,7 +16,7 @@ from helpers.browser import clip, slowed
 from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
 from losa.evaluation.average_precision import evaluate
-from losa.evaluation.targets import truth_of
+from losa.evaluation.ground_truth import truth_of
 from losa.presets import PRESETS
 from losa.workflows.run import run
 

@@ -8,7 +8,7 @@ import numpy as np
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
 from losa.evaluation.average_precision import evaluate
-from losa.evaluation.targets import truth_of
+from losa.evaluation.ground_truth import truth_of
 
 TIOU = (0.3, 0.5)
 

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 
 from losa.annotations.dataset import Video
-from losa.backbones.vit import VideoViT, freeze_backbone
+from losa.backbones.load import freeze_backbone
+from losa.backbones.vit import VideoViT
 from losa.presets import PRESETS
 from losa.segments import Grid
+from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.live import LiveTaps
 from losa.taps.npy import FeatureRecipe
-from losa.taps.recipe import TapRecipe
 
 
 class Numbers:

@@ -4,7 +4,7 @@ import json
 
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.evaluation.targets import truth_of
+from losa.evaluation.ground_truth import truth_of
 from losa.world.motions import CLASSES
 
 

@@ -6,7 +6,7 @@ import torch
 
 from helpers.made_sources import a_video
 from losa.config import Config
-from losa.evaluation.targets import truth_of
+from losa.evaluation.ground_truth import truth_of
 from losa.inference.candidates import Raw
 from losa.inference.postprocess import suppress
 

@@ -8,7 +8,7 @@ import pytest
 from helpers.made_runs import made_run, made_world
 from losa.inspection import model_internals
 from losa.inspection.explore import ALL, ALONE, explore
-from losa.inspection.timeline import video_table
+from losa.inspection.timeline_data import video_table
 from widgets.compare import Compare
 
 

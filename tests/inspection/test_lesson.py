@@ -7,7 +7,7 @@ import torch
 from losa.inspection import lesson
 from losa.inspection.lesson import by_hand, colours, sight, training_step
 from losa.inspection.run_folder import open_run
-from losa.inspection.timeline import make_rescore
+from losa.inspection.timeline_data import make_rescore
 from losa.presets import PRESETS
 from losa.workflows.run import run as run_config
 

@@ -12,7 +12,7 @@ from helpers.made_sources import Waves, a_video
 from losa.annotations.dataset import Annotations
 from losa.config import Config
 from losa.evaluation.average_precision import LENGTHS
-from losa.evaluation.targets import truth_of
+from losa.evaluation.ground_truth import truth_of
 from losa.inference.predict import video_gates, windows_of
 from losa.inspection.model_internals import features_view, gate_profile, gates_view, look_inside
 from losa.inspection.run_folder import Run

@@ -9,7 +9,7 @@ import pytest
 from helpers.made_runs import failed_run, made_run, made_world
 from losa.errors import RunError
 from losa.inspection.run_folder import find_folder, find_runs, open_run
-from losa.inspection.timeline import timeline_view
+from losa.inspection.timeline_data import timeline_view
 
 
 def test_only_finished_runs_are_found_and_opened(tmp_path, monkeypatch):

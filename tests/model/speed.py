@@ -19,8 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from losa.config import Config
 from losa.model import layers
+from losa.model.adapt_and_fuse import adapt_and_fuse, run_adapters
 from losa.model.losa import LoSA, build
-from losa.model.run_adapters import adapt_and_fuse, run_adapters
 
 DIM, NUM_TAPS, BATCH, STEPS = 96, 6, 4, 384
 

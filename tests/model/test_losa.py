@@ -6,6 +6,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from helpers.small_models import losa_inputs, small_losa
 from losa.backbones import vit as backbones
+from losa.backbones.clips import extract_taps
+from losa.backbones.load import freeze_backbone
 
 
 def test_output_shapes_and_gates():
@@ -55,11 +57,11 @@ def test_standardisation_uses_the_stored_statistics():
 
 
 def test_backbone_saves_nothing_for_backward_and_losa_does():
-    backbone = backbones.freeze_backbone(backbones.VideoViT(dim=24, depth=3, num_heads=2))
+    backbone = freeze_backbone(backbones.VideoViT(dim=24, depth=3, num_heads=2))
     frames = torch.randint(0, 255, (32, 3, 48, 48), dtype=torch.uint8)
     kept = []
     with saved_tensors_hooks(lambda x: kept.append(x.nbytes) or x, lambda x: x):
-        tapped, last = backbones.taps(backbone, frames, (0, 1, 2))
+        tapped, last = extract_taps(backbone, frames, (0, 1, 2))
         assert kept == []
         model, _ = small_losa()
         model(tapped[None], last[None], torch.ones(1, 16).bool()).logits.sum().backward()

@@ -7,7 +7,7 @@ import pytest
 
 from helpers.page_data import CLASSES, HOSTILE, Tree, own_video, page_records, page_states, result, video
 from losa.reports.demo_page import demo_page
-from losa.reports.timelines import MOST_SEGMENTS
+from losa.reports.timeline_panels import MOST_SEGMENTS
 from losa.reports.videos_page import PAGE_VIDEOS, own_page
 
 

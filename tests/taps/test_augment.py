@@ -9,7 +9,7 @@ import torch
 from helpers.clock import clock_video
 from helpers.made_sources import Numbers, live_and_cache
 from losa.annotations.dataset import load_annotations
-from losa.backbones import vit as backbones
+from losa.backbones.clips import resize_frames
 from losa.errors import CacheError, ConfigError, FeatureError
 from losa.presets import PRESETS
 from losa.taps import decoding
@@ -61,7 +61,7 @@ def test_a_copy_changes_all_pictures_of_its_video_alike(tiny, videos, tmp_path):
     native = Reader(str(video.path)).read(np.arange(40))
     for copy in (1, 2):
         change, shift = draw_change(video.id, copy), 2 * choose_phase(copy, 8)
-        seen = backbones.resize_frames(cut_and_mirror(native, change), 48)
+        seen = resize_frames(cut_and_mirror(native, change), 48)
         frames = live.fetch(video, 0, total, copy)["frames"]
         expected = recolour(seen, change)
         assert all(torch.equal(frames[i], expected[0]) for i in range(shift))

@@ -13,15 +13,16 @@ import pytest
 import torch
 
 from losa.annotations.dataset import load_annotations
-from losa.backbones.vit import VideoViT, freeze_backbone
+from losa.backbones.load import freeze_backbone
+from losa.backbones.vit import VideoViT
 from losa.errors import CacheError
 from losa.presets import PRESETS
 from losa.taps import cache_files
 from losa.taps.cache_files import FORMAT, check_cache, filling, verify
+from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.extract import extract
 from losa.taps.live import LiveTaps
-from losa.taps.recipe import TapRecipe
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="the processes of this test are forked")
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")

@@ -65,7 +65,7 @@ def test_damaged_files_are_noticed(tiny, videos, tmp_path, damage):
 @pytest.mark.parametrize("bad", [float("nan"), 1e5])
 def test_values_fp16_cannot_hold_leave_no_file(tiny, videos, tmp_path, monkeypatch, bad):
     live, cache = live_and_cache(tiny, tmp_path / "c")
-    monkeypatch.setattr(taps_module.backbones, "taps", lambda *a, **k: (
+    monkeypatch.setattr(taps_module, "extract_taps", lambda *a, **k: (
         torch.full((3, 24, 500, 1, 1), bad), torch.zeros(24, 500)))
     with pytest.raises(CacheError, match="fp16 ends at 65504"):
         fill(cache, live, videos[:1], quiet=True)

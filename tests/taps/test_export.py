@@ -9,16 +9,17 @@ import torch
 from helpers.clock import ClockBackbone, ClockReader, clock_video, serve
 from helpers.made_sources import whole
 from losa.annotations.dataset import load_annotations
-from losa.backbones.vit import VideoViT, freeze_backbone
+from losa.backbones.load import freeze_backbone
+from losa.backbones.vit import VideoViT
 from losa.config import Config
 from losa.errors import FeatureError
 from losa.presets import PRESETS
+from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.export import export
 from losa.taps.extract import fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.recipe import TapRecipe
 from losa.taps.resampled import Resampled
 
 

@@ -15,18 +15,19 @@ import torch
 
 from helpers.clock import ClockReader, clock_live, clock_video, serve
 from losa.annotations.dataset import load_annotations
-from losa.backbones.vit import VideoViT, freeze_backbone
+from losa.backbones.load import freeze_backbone
+from losa.backbones.vit import VideoViT
 from losa.errors import CacheError, VideoError
 from losa.files import hold
 from losa.presets import PRESETS
 from losa.taps import decoding
 from losa.taps import extract as extract_module
 from losa.taps.cache_files import RowFile, remove_left
+from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.extract import estimate_frames, extract, fill
 from losa.taps.live import LiveTaps
 from losa.taps.npy import NpyFeatures
-from losa.taps.recipe import TapRecipe
 from losa.workflows.extract_dataset import extract_all, list_folder_videos
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork, as DataLoader does

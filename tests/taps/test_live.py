@@ -13,7 +13,7 @@ from helpers.clock import EVEN, ClockBackbone, ClockReader, clock_source, clock_
 from helpers.made_sources import live_and_cache, whole
 from helpers.video_files import copy_packets, write_video
 from losa.annotations.dataset import load_annotations
-from losa.backbones.vit import taps
+from losa.backbones.clips import extract_taps
 from losa.taps import live as taps_module
 from losa.training.windows import Windows, loader
 from losa.video.probe import Signs
@@ -28,7 +28,7 @@ def test_window_equals_the_backbone_run_over_the_whole_video(tiny, videos, tmp_p
     live, _ = live_and_cache(tiny, tmp_path, clip_stride=8)
     video, total = videos[1], live.num_snippets(videos[1])
     frames = live.fetch(video, 0, total)["frames"]
-    whole, last = taps(live.backbone, frames, live.recipe.layers, clip_stride=8, chunk=100)
+    whole, last = extract_taps(live.backbone, frames, live.recipe.layers, clip_stride=8, chunk=100)
     got, got_last = live.features(live.fetch(video, 13, 31))
     torch.testing.assert_close(got, whole[:, :, 13:31], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(got_last, last[:, 13:31], rtol=1e-4, atol=1e-5)

@@ -33,8 +33,8 @@ def test_a_config_gets_a_cache_or_live_taps_with_equal_recipe(tiny, videos, tmp_
 def test_an_open_cache_completes_itself_and_loads_the_backbone_only_for_that(tiny, videos, tmp_path, monkeypatch):
     config = PRESETS["tiny"](tiny, cache=str(tmp_path), frame_stride=8)
     source = open_features(config, videos[:1], quiet=True)
-    loads, load = [], open_module.backbones.load_backbone
-    monkeypatch.setattr(open_module.backbones, "load_backbone", lambda *a, **k: loads.append(a) or load(*a, **k))
+    loads, load = [], open_module.load_backbone
+    monkeypatch.setattr(open_module, "load_backbone", lambda *a, **k: loads.append(a) or load(*a, **k))
     assert [source.has(video) for video in videos[:2]] == [True, False] and not loads
     source.ensure(videos[:2])
     assert source.has(videos[1]) and len(loads) == 1

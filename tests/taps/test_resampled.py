@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from helpers.clock import clock_video
 from helpers.made_sources import Numbers, whole
 from losa.segments import Grid
-from losa.taps.recipe import TapRecipe
+from losa.taps.cache_key import TapRecipe
 from losa.taps.resampled import Resampled
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from losa.backbones.vit import WEIGHTS, load_backbone, load_video_vit
+from losa.backbones.load import WEIGHTS, load_backbone, load_video_vit
 from losa.world import pretrain as P
 from losa.world import render as world
 from losa.world.motions import PRESETS

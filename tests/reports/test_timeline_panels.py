@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from helpers.page_data import HOSTILE, Tree, own_video, video
-from losa.reports.timelines import (
+from losa.reports.timeline_panels import (
     LEAST_SCORE,
     Timelines,
     choose_strongest,

@@ -15,11 +15,11 @@ from PIL import Image
 
 from losa.annotations.dataset import Video
 from losa.errors import RunError, VideoError
+from losa.evaluation.ap_by_score import ap_table, counted
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.diagnose import diagnose
 from losa.evaluation.protocols import find_protocol
 from losa.evaluation.records import Records
-from losa.evaluation.thresholds import ap_table, counted
 from losa.inference.postprocess import suppress
 from losa.inference.video_classifier import fuse, read_scores
 from losa.inspection.run_data import RunData

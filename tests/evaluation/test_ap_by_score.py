@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from losa.evaluation.ap_by_score import ap_table
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_ground_truth, read_predictions
-from losa.evaluation.thresholds import ap_table
 
 TIOU = (0.3, 0.5, 0.7)
 

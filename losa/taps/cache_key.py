@@ -15,7 +15,8 @@ from pathlib import Path
 from torch import nn
 
 from losa.annotations.dataset import Video
-from losa.backbones import vit as backbones
+from losa.backbones.clips import tap_layers
+from losa.backbones.load import weights_id
 from losa.config import Config
 from losa.errors import AnnotationError, ConfigError
 from losa.files import content_id
@@ -54,9 +55,9 @@ class TapRecipe:
         if stride > length or stride % tubelet:
             raise ConfigError(f"clip_stride={stride} must be a multiple of the tubelet {tubelet} and at most the "
                               f"clip's {length} frames")
-        layers = () if config.tapped == "none" else backbones.tap_layers(config.tapped, backbone.depth)
+        layers = () if config.tapped == "none" else tap_layers(config.tapped, backbone.depth)
         grid = backbone.input_size // backbone.patch if config.mode == "side_tokens" else config.grid
-        return cls(backbones.weights_id(backbone), backbone.dim, layers, grid, length, tubelet, stride,
+        return cls(weights_id(backbone), backbone.dim, layers, grid, length, tubelet, stride,
                    config.sample_fps, config.frame_stride, config.frames_per_video, backbone.input_size,
                    config.resize, backbone.mean, backbone.std, config.compute_dtype)
 

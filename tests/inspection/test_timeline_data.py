@@ -13,12 +13,12 @@ from PIL import Image
 from helpers.made_runs import made_run, made_world
 from helpers.made_sources import a_video
 from helpers.video_files import read_number, write_video
+from losa.evaluation.ap_by_score import ap_table, counted
 from losa.evaluation.average_precision import evaluate
-from losa.evaluation.thresholds import ap_table, counted
 from losa.inference.candidates import Raw, load_raw, save_raw
 from losa.inference.postprocess import suppress
 from losa.inspection.run_folder import open_run
-from losa.inspection.timeline import frames, make_pictures, make_rescore, timeline_view, video_table
+from losa.inspection.timeline_data import frames, make_pictures, make_rescore, timeline_view, video_table
 
 
 @pytest.mark.filterwarnings("ignore:a. average mAP")
