@@ -14,6 +14,9 @@ cell.metadata.execution metadata.widgets metadata.language_info.codemirror_mode 
 metadata.language_info.mimetype metadata.language_info.nbconvert_exporter metadata.language_info.pygments_lexer \
 metadata.language_info.version"
 
+FAST = tests/test_repo.py tests/test_face.py tests/test_config.py tests/test_segments.py tests/model tests/inference \
+    tests/evaluation
+
 RUN_NOTEBOOK = $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book"
 
 export UV_HTTP_TIMEOUT ?= 300
@@ -35,11 +38,12 @@ setup: $(READY)  ## make .venv with everything in it (demo and test do this them
 demo: $(READY)  ## the main job: world, taps, training, predictions, a page of segments in runs/demo
 	@$(BIN)/losa demo
 
-check: $(READY)  ## lint, types and the fast tests: under a minute, before every commit
+check: $(READY)  ## lint, types and the fast tests, before every commit
 	@$(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m pytest -n $(WORKERS) -x $(FAST)
 
-test: $(READY)  ## lint and all tests
-	@$(BIN)/ruff check .; lint=$$?; $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs && exit $$lint
+test: $(READY)  ## lint, types and all tests
+	@$(BIN)/ruff check . && $(BIN)/mypy; lint=$$?; \
+	    $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs && exit $$lint
 
 notebooks: demo  ## run the quick notebooks with their own defaults; the results are in runs/notebooks
 	@mkdir -p runs/notebooks
@@ -54,12 +58,13 @@ pictures: demo  ## screenshots of every widget and notebook, in runs/pictures an
 
 measure: $(READY)  ## the tables of the README, measured again (long)
 	@$(BIN)/losa bench memory
-	@$(BIN)/losa bench train
-	@$(BIN)/losa bench sweep
+	@$(BIN)/losa bench train --epochs 2
+	@$(BIN)/losa bench sweep --runs 2 --epochs 4
+	@$(BIN)/losa bench speed
 	@$(BIN)/python tests/browser/speed.py
 	@$(BIN)/losa study ablations --pictures notebooks/pictures
 
-lint: $(READY)  ## ruff only
+lint: $(READY)  ## ruff alone
 	@$(BIN)/ruff check .
 
 clean:  ## remove the set-up and caches; runs/ stays

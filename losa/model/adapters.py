@@ -1,13 +1,17 @@
 """The temporal adapter of LoSA (arXiv 2404.01282): one class, two ranges, run beside the frozen backbone.
 
-B windows, C backbone width, T snippets, g x g positions of a tap in space, d adapter width. Contract of every adapter:
+A tap is the pooled output of one block of the backbone. B training windows, C backbone width, T snippets, g x g
+positions of a tap in space, d adapter width. Contract of every adapter:
 
     forward(tap (B, C, T, g, g), last (B, C, T), mask (B, T)) -> (B, C, T)
 
-where values beyond the mask change nothing. From the paper: a short-range and a long-range adapter at each tapped
-layer, space reduced by a convolution, then attention over time. Ours: sliding windows, averaged long-range keys, the
-convolutions on q, k and v, and all sizes. A new adapter is a class here and an entry of ADAPTERS, or the user's own
-FILE.py:NAME; `losa.model.contract.check_adapter` tries it out.
+where mask is True for real snippets, and what lies beyond it changes nothing. From the paper: a short-range and a
+long-range adapter at each tapped layer, space reduced by a convolution, then attention over time. Ours: the sliding
+window, averaged long-range keys, the convolutions on q, k and v, and all widths and numbers. A new adapter is a class
+here and an entry of ADAPTERS, or the user's own FILE.py:NAME; `losa.model.contract.check_adapter` tries it out.
+
+Read `TemporalAdapter.forward` to understand the model. When a model runs, `batched.py` computes the same for all of its
+adapters at once, calling `pool_keys` and `attend_heads` of this class; tests show that both are equal.
 """
 
 from typing import Literal
@@ -31,8 +35,9 @@ class TemporalAdapter(nn.Module):
     """Down-projection, a small convolution over the tap's spatial grid, attention over time, up-projection.
 
     span: "short" attends to `window` snippets on either side (scope "sliding") or to its own clip of `clip_snippets`
-    (scope "clip"); with the width-3 convolutions on q, k and v its reach is window + 1. "long" attends to the whole
-    window through keys and values averaged over `long_stride` snippets, at most `long_keys` of them.
+    (scope "clip"); the width-3 convolutions on q, k and v reach one snippet further. "long" attends to everything in
+    the training window, through keys and values averaged over `long_stride` snippets, or over more where there would
+    be more than `long_keys` of them.
     query: "self" takes the queries from the tap, "last" from the down-projected last layer (cross-attention).
     """
 
@@ -43,7 +48,7 @@ class TemporalAdapter(nn.Module):
         super().__init__()
         self.span, self.num_heads, self.window, self.scope = span, num_heads, window, scope
         self.clip_snippets, self.long_stride, self.long_keys = clip_snippets, long_stride, long_keys
-        # the names of the layers are those of the parameters in saved checkpoints
+        # Do not rename the layers: saved checkpoints hold their parameters by these names.
         self.norm, self.down = nn.LayerNorm(dim), nn.Linear(dim, adapter_dim)
         self.space = SpaceConv(adapter_dim) if grid > 1 else None
         self.ask = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, adapter_dim)) if query == "last" else None
@@ -62,8 +67,8 @@ class TemporalAdapter(nn.Module):
                 mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B C T"]:
         x = self.reduce(tap, mask)
         y = self.attention_norm(x)
-        source = y if self.ask is None else self.ask(zero_masked(last.transpose(1, 2), mask))
-        q, k, v = (conv(z, mask) for conv, z in zip(self.convs, (source, y, y), strict=True))
+        asking = y if self.ask is None else self.ask(zero_masked(last.transpose(1, 2), mask))
+        q, k, v = (conv(z, mask) for conv, z in zip(self.convs, (asking, y, y), strict=True))
         x = x + self.to_out(self.attend(q, k, v, mask))
         x = x + self.mlp(x)
         return zero_masked(self.up(x), mask).transpose(1, 2)

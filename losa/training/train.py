@@ -1,7 +1,8 @@
 """The training loop: `train` is one visible function, the same for every way of adapting, with exact resume.
 
 Each batch goes through `train_step`, each epoch ends in `end_of_epoch`. Several processes (`distributed`) each take
-their share of every batch; positives, losses and gradients are summed over all, so that their number changes nothing.
+their share of every batch; positives, losses and gradients are summed over all of them, so that the result does not
+depend on how many there are.
 """
 
 import math
@@ -29,6 +30,7 @@ from losa.model.losa import build
 from losa.model.points import Targets, assign_batch, count_positives, losses, points, update_normaliser
 from losa.taps.batch import Batch, rounded, stack
 from losa.taps.open import open_features
+from losa.taps.source import FeatureSource
 from losa.training.distributed import (
     anywhere,
     launched,
@@ -56,7 +58,7 @@ class Training:
     accelerator: Accelerator
     labelled: Annotations
     validation_sets: dict  # name in the log -> (videos, ground truth)
-    source: object  # of features, see `losa.taps.open`
+    source: FeatureSource  # of features, see `losa.taps.open`
     windows: Windows
     num_classes: int
     learnt: nn.ModuleDict  # all that learns: "model", and "tuned" where parts of the backbone do
@@ -81,8 +83,9 @@ class Training:
 def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     """Train a model and return the path of its model.safetensors; continue where `out` was interrupted.
 
-    Writes config.json, log.jsonl (one line per epoch) and state.pt beside it. The result is the last epoch's
-    EMA weights; val mAP is for choosing between configs and never picks an epoch, nor does test mAP (`track_test`).
+    Writes run.json, config.json, log.jsonl (a line per epoch, with the losses of its last batch) and state.pt beside
+    it. The result is always the EMA weights of the last epoch: val mAP serves to choose between configs, never between
+    epochs, and test mAP (`track_test`) serves for neither.
     Raises TrainingError for a loss that is not finite, KeyboardInterrupt after saving when interrupted.
     """
     # --- set-up ---
@@ -95,7 +98,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     labelled = load_annotations(config.annotations)
     annotations, validation_sets = seen_by(config, labelled), choose_validation_sets(config, labelled)
     train_videos = annotations.subset(config.train_subset)
-    with processes.main_process_first():  # it fills the cache, if there is one
+    with processes.main_process_first():  # the main process fills the cache, if there is one
         source = open_features(config, train_videos + sum((videos for videos, _ in validation_sets.values()), ()),
                              device=str(device), quiet=quiet)
     recipe, clip_snippets = source.recipe, source.recipe.clip_length // source.recipe.tubelet
@@ -163,7 +166,7 @@ def train_step(training: Training, state: dict, batch: list[tuple[int, int]],
     device, processes = accelerator.device, launched()
     parameters = [p for p in learnt.parameters() if p.requires_grad]
     seed = config.seed * 1_000_003 + state["step"] + 1_000_000_007 * processes.process_index
-    torch.manual_seed(seed)  # drop path depends on the step alone
+    torch.manual_seed(seed)  # so drop path is the same after an interruption
     for group in training.optimiser.param_groups:
         group["lr"] = group["scale"] * learning_rate(config, state["step"], training.steps_per_epoch)
 
