@@ -320,7 +320,7 @@ class Config(BaseModel):
                               f"({getattr(error, 'strerror', None) or error}); give FILE.py:NAME, the file as seen "
                               "from the current folder") from None
 
-    def kept_in(self, run: str | Path) -> "Config":
+    def with_kept_adapter(self, run: str | Path) -> "Config":
         """Return the config with `adapter` naming the copy that the run's folder keeps, if it keeps one."""
         copy = Path(run) / "adapter.py"
         kept = self.adapter_file and copy.is_file()

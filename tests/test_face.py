@@ -1,7 +1,6 @@
 """The public face: what `import losa` offers, what it costs, and that editors are told the same."""
 
 import ast
-import os
 import subprocess
 import sys
 
@@ -33,12 +32,3 @@ def test_an_unknown_name_is_an_attribute_error_that_lists_the_known_ones():
 def test_importing_loads_nothing_heavy():
     code = "import sys, losa; losa.Config; assert not {'torch', 'numpy', 'pandas', 'av'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-def test_at_repository_goes_to_the_root_from_anywhere_inside(monkeypatch, tmp_path):
-    monkeypatch.chdir(ROOT / "tests" / "golden")
-    assert losa.at_repository() == ROOT and os.getcwd() == str(ROOT)
-    monkeypatch.chdir(tmp_path)
-    assert losa.at_repository() == tmp_path and os.getcwd() == str(tmp_path)
-    with pytest.raises(FileNotFoundError, match="result.json is missing: run `make demo`"):
-        losa.at_repository("runs/demo/result.json")

@@ -177,6 +177,27 @@ def test_make_without_a_fitting_python_says_so_and_makes_nothing(tmp_path):
     assert all(f"\n  {target} " in told for target in ("setup", "demo", "test", "notebooks", "measure", "clean"))
 
 
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+TESTED_ELSEWHERE = {  # module: the file that tests it
+    "losa/cli/__main__.py": "tests/training/test_distributed.py",
+    **{f"losa/cli/{name}_commands.py": "tests/cli/test_commands.py" for name in ("data", "run", "sweep", "world")},
+    "losa/cli/study_commands.py": "tests/cli/test_main.py",
+    **{f"losa/backbones/{name}.py": "tests/backbones/test_vit.py" for name in ("load", "clips")},
+}
+
+
+def test_every_module_has_a_test_file_of_its_name():
+    modules = [path.relative_to(ROOT) for path in (*MODULES, *sorted((ROOT / "widgets").rglob("*.py")))
+               if path.stem != "__init__"]  # fmt: skip
+    wanted = {path.as_posix(): Path("tests", *path.parts[path.parts[0] == "losa":-1], f"test_{path.name}").as_posix()
+              for path in modules} | TESTED_ELSEWHERE  # fmt: skip
+    assert set(wanted) == {path.as_posix() for path in modules}, "an exception for a module that is gone"
+    assert [test for test in wanted.values() if not (ROOT / test).is_file()] == []
+    assert not [module for module in TESTED_ELSEWHERE if (ROOT / "tests" / module[5:]).with_name(
+        f"test_{Path(module).name}").is_file()], "no exception needed any more"  # fmt: skip
+
+
 # --- imports --------------------------------------------------------------------------------------------------------
 
 

@@ -79,33 +79,6 @@ def test_a_sweep_is_collected(old):
     assert row["average_map"] == json.loads((old / "sweep" / "c890db3974ef" / "result.json").read_text())["average_map"]
 
 
-@pytest.mark.parametrize("words, new", [
-    (["prepare", "out", "--world", "tiny", "--seed", "3"], ["world", "render", "out", "--size", "tiny", "--seed", "3"]),
-    (["prepare", "out", "--world=tiny"], ["world", "render", "out", "--size=tiny"]),
-    (["prepare", "out", "--videos", "v"], ["data", "prepare", "out", "--videos", "v"]),
-    (["check", "labels.csv"], ["data", "check", "labels.csv"]),
-    (["extract", "--preset", "demo"], ["data", "extract", "--preset", "demo"]),
-    (["playable", "a", "b.mp4"], ["data", "playable", "a", "b.mp4"]),
-    (["sweep", "n.ipynb", "--grid", "g", "--out", "o"], ["sweep", "run", "n.ipynb", "--grid", "g", "--out", "o"]),
-    (["report", "runs"], ["sweep", "report", "runs"]),
-    (["predict", "runs/x", "--subset", "val"], ["test", "runs/x", "--subset", "val"]),
-    (["sheet"], ["world", "sheet"]), (["pretrain", "gap"], ["world", "pretrain", "gap"]),
-])
-def test_old_spellings_work_and_name_the_new_one(words, new, capsys):
-    assert cli.translate(words) == new
-    (line,) = capsys.readouterr().err.splitlines()
-    spelt = " ".join(["losa", *new[:2 if new[0] != "test" else 1]])
-    assert f"is now `{spelt}`; the old spelling works until losa 0.3" in line
-
-
-@pytest.mark.parametrize("words", [
-    ["predict", "v", "--run", "r"], ["predict", "v", "--run=r"], ["sweep", "run", "n"], ["sweep", "report", "r"],
-    ["sweep", "--help"], ["predict", "--help"], ["data", "check", "x"], ["test", "r"], ["demo"], [],
-])
-def test_new_spellings_pass_as_they_are(words, capsys):
-    assert cli.translate(words) == words and capsys.readouterr().err == ""
-
-
 def test_the_old_command_predicts_a_subset(old, monkeypatch, capsys, nothing_is_computed):
     monkeypatch.setattr(sys, "argv", ["losa", "predict", "run", "--subset", "test"])
     with pytest.raises(SystemExit) as end:

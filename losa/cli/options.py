@@ -29,7 +29,8 @@ def interruptible(function, *words, **named):
     try:
         return function(*words, **named)
     except KeyboardInterrupt as stop:
-        raise SystemExit(f"stopped {stop or '; the same command continues there'}") from None
+        words = str(stop)
+        raise SystemExit(f"stopped {words}" if words else "stopped; the same command continues there") from None
 
 
 def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:

@@ -8,6 +8,7 @@ import typer
 
 from losa.cli.options import Set, interruptible, parse_fields
 from losa.config import Config
+from losa.errors import ConfigError
 
 Notebook = Annotated[Path, typer.Option(help="The training notebook that every run executes.")]
 TRAINING = Path("notebooks/02_train.ipynb")
@@ -61,8 +62,16 @@ def folds(out: Annotated[Path, typer.Argument(help="Folder with the annotations.
     config = Config.make(**{"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
                             "backbone": backbone, "weights": weights,
                             **parse_fields(fields, taken=("seed", "backbone", "weights"))})
-    print(interruptible(leave_one_out, config, out / "folds", seeds=tuple(map(int, seeds.split(","))),
+    print(interruptible(leave_one_out, config, out / "folds", seeds=parse_seeds(seeds),
                         modes=tuple(filter(None, modes.split(","))) or tuple(MODES), num_processes=num_processes))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return (0, 1, 2) for "0,1,2". Raises ConfigError for other text."""
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError:
+        raise ConfigError(f"--seeds {text}: expected whole numbers with commas, such as 0,1,2") from None
 
 
 @bench_app.command()

@@ -79,7 +79,7 @@ def make_card(
 POST, SAMPLING, METHOD = map(list_fields, (Role.POST, Role.INPUT, Role.METHOD))
 
 
-def method_of(config: dict, decode: dict | str = UNKNOWN) -> dict:
+def describe_method(config: dict, decode: dict | str = UNKNOWN) -> dict:
     """Return what `make_card` takes of a run, from its config's plain values: post, classifier, input, method, seed.
 
     decode: how many videos each decoder read.

@@ -12,35 +12,35 @@ from losa.evaluation.records import Records, read_ground_truth
 from losa.evaluation.test_sets import choose_test_set, compare_counts, leave_out, read_block_list, select_test_set
 
 
-def seen_by(config: Config, annotations: Annotations) -> Annotations:
+def as_learnt(config: Config, annotations: Annotations) -> Annotations:
     """Return the annotations as the model learns them: with `config.class_agnostic` every label is "action"."""
     if not config.class_agnostic:
         return annotations
     return Annotations(("action",), tuple(replace(v, labels=np.zeros_like(v.labels)) for v in annotations.videos))
 
 
-def judged_by(config: Config, annotations: Annotations) -> Annotations:
+def as_judged(config: Config, annotations: Annotations) -> Annotations:
     """Return the annotations that predictions are compared with: with all classes where a classifier names them."""
-    return annotations if config.classifier else seen_by(config, annotations)
+    return annotations if config.classifier else as_learnt(config, annotations)
 
 
-def truth_of(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, list[dict]]:
+def make_truth(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, list[dict]]:
     """Return the videos' ground truth as records, {video id: [{"segment", "label"}]}, as `evaluate` takes them."""
     return {video.id: video.records(classes) for video in videos}
 
 
-def truth_for(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:
+def choose_truth(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:
     """Return the ground truth of a subset, and the ids of the videos that its test set leaves out.
 
     Raises ConfigError where a published test set is asked for and the annotations, cleaned, are not all of it.
     """
-    judged = judged_by(config, labelled)
+    judged = as_judged(config, labelled)
     if config.ground_truth:
         truth = read_ground_truth(config.ground_truth, subset)
         if config.class_agnostic and not config.classifier:
             truth = {v: [{**item, "label": "action"} for item in items] for v, items in truth.items()}
     else:
-        truth = truth_of(judged.subset(subset), judged.classes)
+        truth = make_truth(judged.subset(subset), judged.classes)
     if subset != config.test_subset:
         return truth, set()
     chosen = leave_out(truth, read_block_list(config.block_list) if config.block_list else ())

@@ -67,7 +67,7 @@ def predict(model: LoSA, source: FeatureSource, videos: Sequence[Video], config:
     """
     candidates, waiting = {video.id: [] for video in videos}, {}  # waiting: windows by padded length
     for video in tqdm(videos, desc="predict", unit="video", leave=False, disable=quiet):
-        for window in windows_of(source, video, config):
+        for window in read_windows(source, video, config):
             batch = waiting.setdefault(rounded(window.features[1].shape[1]), [])
             batch.append(window)
             size = max(1, BATCH_NUMBERS // sum(x.numel() for x in window.features))
@@ -79,7 +79,7 @@ def predict(model: LoSA, source: FeatureSource, videos: Sequence[Video], config:
 
 
 @torch.no_grad()
-def windows_of(source: FeatureSource, video: Video, config: Config) -> Iterator[Window]:
+def read_windows(source: FeatureSource, video: Video, config: Config) -> Iterator[Window]:
     """Yield the windows of a video with their features, one after the other."""
     align = source.recipe.clip_length // source.recipe.tubelet if config.short_scope == "clip" else 1
     for start, stop, first, last in window_spans(source.num_snippets(video), config.window, config.window_overlap,

@@ -10,7 +10,7 @@ from torch import Tensor
 from losa.annotations.dataset import Video
 from losa.evaluation.ap_by_score import counted
 from losa.evaluation.average_precision import LENGTHS
-from losa.inference.predict import Window, video_gates, windows_of
+from losa.inference.predict import Window, read_windows, video_gates
 from losa.inspection.run_data import RunData
 from losa.machine import best_device
 from losa.model.adapt_and_fuse import run_adapters
@@ -26,7 +26,7 @@ def look_inside(run: RunData, video: Video) -> Iterator[dict]:
     (K, R, C, n), the output of the adapters; gates (K, R, n) or None; fused (C, n). Tensors without gradient.
     """
     source = run.source(video)
-    for window in windows_of(source, video, run.config):
+    for window in read_windows(source, video, run.config):
         at = window.start + torch.arange(window.features[1].shape[1])
         inner = ((at >= window.first) & (at < window.last)).nonzero()[:, 0]
         yield {"times": window.grid.to_seconds(at[inner].double())} | {

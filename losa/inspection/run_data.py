@@ -12,7 +12,7 @@ from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
 from losa.errors import RunError
 from losa.evaluation.ap_by_score import ap_table
-from losa.evaluation.ground_truth import seen_by
+from losa.evaluation.ground_truth import as_learnt
 from losa.evaluation.records import Records
 from losa.inference.candidates import Raw, load_raw
 from losa.machine import best_device
@@ -64,7 +64,7 @@ class RunData:
     @cached_property
     def model(self) -> LoSA:
         """The trained model in eval mode, on the best device."""
-        classes = seen_by(self.config, self.labelled).classes
+        classes = as_learnt(self.config, self.labelled).classes
         return load_model(self.path, classes=classes)[0].to(best_device())
 
     @cached_property

@@ -12,7 +12,7 @@ from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config, Mark, list_fields
 from losa.errors import AnnotationError, ConfigError, RunError
 from losa.evaluation.ap_by_score import counted
-from losa.evaluation.ground_truth import judged_by, truth_for
+from losa.evaluation.ground_truth import as_judged, choose_truth
 from losa.evaluation.records import read_predictions
 from losa.files import read_object
 from losa.inspection.error_table import diagnose_run, list_errors
@@ -157,7 +157,7 @@ def open_run(path: str | Path, name: str = "") -> Run:
     config = find_files(config, path)
     try:
         labelled = read_annotations(config.annotations, Path(config.annotations).stat().st_mtime_ns)
-        truth, left_out = truth_for(config, labelled, config.test_subset)
+        truth, left_out = choose_truth(config, labelled, config.test_subset)
     except (AnnotationError, ConfigError, FileNotFoundError) as error:
         raise RunError(f"the data of the run at {path} are not as they were: {error}") from error
     videos = {v.id: v for v in labelled.subset(config.test_subset) if v.id not in left_out}
@@ -165,7 +165,7 @@ def open_run(path: str | Path, name: str = "") -> Run:
         first = counted(records, config.protocol)
         counts = set(map(id, first))
         truth[video_id] = first + [r for r in records if id(r) not in counts]
-    return Run(name or path.resolve().name, path, config, labelled, judged_by(config, labelled).classes, videos, truth,
+    return Run(name or path.resolve().name, path, config, labelled, as_judged(config, labelled).classes, videos, truth,
                read_predictions(path / "predictions.json"), read_object(path / "result.json"))
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from losa.adapter_file import load_adapter_class
+from losa.errors import ConfigError
 from losa.model.layers import (
     DepthwiseConv3,
     attend,
@@ -122,9 +123,14 @@ ADAPTERS = {"temporal": TemporalAdapter}  # named here and in `Config.check`; co
 def find_adapter(name: str) -> type[nn.Module]:
     """Return the class that a config's `adapter` names: one of ADAPTERS, or a class of the user's FILE.py:NAME.
 
-    Raises FileNotFoundError where there is no such file, ConfigError where it does not run or has no such module.
+    Raises FileNotFoundError where there is no such file, ConfigError where it does not run or has no such module, and
+    for an unknown name.
     """
-    return load_adapter_class(name, nn.Module) if ":" in name else ADAPTERS[name]
+    if ":" in name:
+        return load_adapter_class(name, nn.Module)
+    if name not in ADAPTERS:
+        raise ConfigError(f"adapter={name!r} must be {' or '.join(map(repr, ADAPTERS))}, or FILE.py:NAME")
+    return ADAPTERS[name]
 
 
 def spans(ranges: Literal["short", "long", "both"]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def save_model(model: LoSA, path: Path, config: Config, classes: tuple[str, ...]
     tuned: what was trained inside the backbone, if anything (`backbones.tuning`).
     """
     metadata = {"config": config.to_dict(), "classes": classes, "backbone": backbone,
-                 "adapter": config.kept_in(path.parent).adapter_text(), "losa": losa_version()}
+                 "adapter": config.with_kept_adapter(path.parent).adapter_text(), "losa": losa_version()}
     path.parent.mkdir(parents=True, exist_ok=True)
     state = model.state_dict() | ({TUNED + k: v for k, v in tuned.state_dict().items()} if tuned is not None else {})
     with replacing(path) as temporary:
@@ -74,7 +74,7 @@ def load_model(path: str | Path, *, classes: tuple[str, ...] | None = None,
         if differ:
             raise CheckpointError(f"{path} was trained on other taps: {differ} (model's, given); "
                                   f"use the backbone and sampling it was trained with")
-    kept, code = config.kept_in(path.parent), metadata.get("adapter", "")
+    kept, code = config.with_kept_adapter(path.parent), metadata.get("adapter", "")
     if code and Path(kept.adapter_file).is_file() and strip_comments(kept.adapter_text()) != strip_comments(code):
         raise CheckpointError(f"{path} was trained with other code than {kept.adapter_file} holds now; put that back, "
                               "or train anew")

@@ -18,7 +18,7 @@ from losa.annotations.dataset import Annotations, load_annotations, save_annotat
 from losa.config import Config
 from losa.errors import AnnotationError, StudyError
 from losa.evaluation.average_precision import evaluate
-from losa.evaluation.ground_truth import truth_of
+from losa.evaluation.ground_truth import make_truth
 from losa.evaluation.records import read_predictions
 from losa.files import write_json, write_text
 from losa.machine import best_device
@@ -99,7 +99,7 @@ def evaluate_pooled(annotations: Annotations, out: Path, mode: str, seed: int, c
     records = {}
     for k in range(len(annotations.videos)):
         records |= read_predictions(out / f"{mode}_{seed}_{k}" / "predictions.json")
-    result = evaluate(truth_of(annotations.videos, annotations.classes), records, tuple(config.tiou))
+    result = evaluate(make_truth(annotations.videos, annotations.classes), records, tuple(config.tiou))
     return {"average_map": result.average_map, "map": result.map, "num_ground_truth": result.num_ground_truth}
 
 

@@ -16,7 +16,7 @@ from losa.annotations.dataset import load_annotations
 from losa.config import Config, Role, list_fields
 from losa.errors import SweepError
 from losa.evaluation.average_precision import LENGTHS
-from losa.evaluation.ground_truth import truth_for
+from losa.evaluation.ground_truth import choose_truth
 from losa.evaluation.records import Records, read_predictions
 from losa.files import read_object, replacing, write_text
 
@@ -194,6 +194,6 @@ def _one_type(column: pd.Series) -> pd.Series:
 
 @lru_cache(maxsize=16)
 def _load_truth(config: str) -> tuple[Records, set[str]]:
-    """Return `truth_for` of a config with these fields, given as JSON: many runs of a sweep share it."""
+    """Return `choose_truth` of a config with these fields, given as JSON: many runs of a sweep share it."""
     config = Config.make(**json.loads(config))
-    return truth_for(config, load_annotations(config.annotations), config.test_subset)
+    return choose_truth(config, load_annotations(config.annotations), config.test_subset)

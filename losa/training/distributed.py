@@ -73,7 +73,7 @@ def summed(values: Tensor) -> Tensor:
     return values
 
 
-def anywhere(flag: bool) -> bool:
+def in_any_process(flag: bool) -> bool:
     """Return whether the flag is up in any process."""
     return flag if alone() else bool(summed(torch.tensor(float(flag), device=launched().device)) > 0)
 
@@ -103,7 +103,7 @@ def buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
         yield bucket
 
 
-def same_weights(*modules: nn.Module | None) -> None:
+def broadcast_weights(*modules: nn.Module | None) -> None:
     """Copy the main process's parameters and buffers of every module to all processes."""
     for module in () if alone() else modules:
         for value in module.state_dict().values() if module is not None else ():

@@ -66,7 +66,7 @@ def save_state(out: Path, parts: dict, state: dict) -> None:
         torch.save({**{name: part.state_dict() for name, part in parts.items()}, "loop": state}, temporary)
 
 
-def load_state(out: Path, parts: dict) -> dict | None:
+def restore_state(out: Path, parts: dict) -> dict | None:
     """Restore all parts and return the loop's state; None for a fresh run, whose log starts empty.
 
     Raises TrainingError where state.pt is damaged or does not fit, which names the version of losa that began the run.
@@ -159,7 +159,7 @@ def exchange(one: nn.Module | None, other: nn.Module | None) -> None:
         value.data, values[name].data = values[name].data, value.data
 
 
-def first_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows,
+def begin_state(config: Config, learnt: nn.ModuleDict, ema: nn.ModuleDict, windows: Windows,
                 source: FeatureSource, quiet: bool) -> dict:
     """Set the model's statistics, copy a warm start's weights, set the EMA; return the loop's state before step 0."""
     learnt["model"].set_statistics(*on_main(lambda: [x.cpu() for x in compute_tap_statistics(windows, source)]))

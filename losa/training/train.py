@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
 from losa.errors import ConfigError, TrainingError
-from losa.evaluation.ground_truth import seen_by
+from losa.evaluation.ground_truth import as_learnt
 from losa.machine import memory_gb, peak_memory_mb
 from losa.model.adapters import find_adapter
 from losa.model.checkpoint import model_file, save_model
@@ -32,11 +32,11 @@ from losa.taps.batch import Batch, rounded, stack
 from losa.taps.open import open_features
 from losa.taps.source import FeatureSource
 from losa.training.distributed import (
-    anywhere,
+    broadcast_weights,
+    in_any_process,
     launched,
     make_accelerator,
     on_main,
-    same_weights,
     share,
     sum_gradients,
     summed,
@@ -44,7 +44,7 @@ from losa.training.distributed import (
 )
 from losa.training.interrupts import stop_between_steps
 from losa.training.optimiser import learning_rate, make_optimiser
-from losa.training.state import append_log, first_state, load_state, save_state, start_run, swapped
+from losa.training.state import append_log, begin_state, restore_state, save_state, start_run, swapped
 from losa.training.validation import average_map, choose_validation_sets
 from losa.training.windows import Windows, batch_indices, loader
 
@@ -96,7 +96,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
 
     # --- data ---
     labelled = load_annotations(config.annotations)
-    annotations, validation_sets = seen_by(config, labelled), choose_validation_sets(config, labelled)
+    annotations, validation_sets = as_learnt(config, labelled), choose_validation_sets(config, labelled)
     train_videos = annotations.subset(config.train_subset)
     with processes.main_process_first():  # the main process fills the cache, if there is one
         source = open_features(config, train_videos + sum((videos for videos, _ in validation_sets.values()), ()),
@@ -108,7 +108,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
 
     # --- model, optimiser, moving average ---
     torch.manual_seed(config.seed)
-    model = build(config.kept_in(out), dim=recipe.dim, num_taps=len(recipe.layers),
+    model = build(config.with_kept_adapter(out), dim=recipe.dim, num_taps=len(recipe.layers),
                   num_classes=len(annotations.classes), clip_snippets=clip_snippets).to(device)
     optimiser = accelerator.prepare_optimizer(make_optimiser(model, config, source.tuned))
     model = accelerator.prepare_model(model, evaluation_mode=True)  # mixed precision alone, no wrapper
@@ -118,8 +118,8 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                         learnt, ema, optimiser)
 
     # --- state: of the interrupted run, or a new one ---
-    state = load_state(out, training.parts) or first_state(config, learnt, ema.module, windows, source, quiet)
-    same_weights(learnt)
+    state = restore_state(out, training.parts) or begin_state(config, learnt, ema.module, windows, source, quiet)
+    broadcast_weights(learnt)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)  # from here on it is training's
 
@@ -140,7 +140,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                 accelerator.log({"loss": loss}, state["step"])
                 bar.set_postfix(bar_texts, refresh=False)
                 bar.update()
-                state["seconds"], stop = time.monotonic() - began, anywhere(bool(stop_requests))
+                state["seconds"], stop = time.monotonic() - began, in_any_process(bool(stop_requests))
                 if state["step"] % per_epoch:  # the last step of an epoch is saved with its log row, below
                     if stop or state["step"] % config.save_every == 0:
                         save_state(out, training.parts, state)
@@ -148,11 +148,11 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
                         raise KeyboardInterrupt(f"at step {state['step']}; the same command continues there")
             maps = end_of_epoch(training, state, epoch, cls_loss, reg_loss, began)
             bar_texts |= {name.removesuffix("_map"): f"{100 * value:.1f}" for name, value in maps.items()}
-            if anywhere(bool(stop_requests)):
+            if in_any_process(bool(stop_requests)):
                 raise KeyboardInterrupt(f"after epoch {epoch + 1}; the same command continues there")
 
     on_main(lambda: save_model(ema.module["model"], out / "model.safetensors", config, annotations.classes,
-                               recipe.describe(), tuned_of(ema.module)))
+                               recipe.describe(), get_tuned(ema.module)))
     return out / "model.safetensors"
 
 
@@ -221,7 +221,7 @@ def end_of_epoch(training: Training, state: dict, epoch: int, cls_loss: Tensor, 
 def validate(training: Training) -> dict[str, float]:
     """Return average mAP of the moving average, by name in the log."""
     ema = training.ema.module
-    with swapped(training.source.tuned, tuned_of(ema)):
+    with swapped(training.source.tuned, get_tuned(ema)):
         return {name: average_map(ema["model"], training.source, videos, truth, training.config, training.labelled)
                 for name, (videos, truth) in training.validation_sets.items()}
 
@@ -250,7 +250,7 @@ def batch_losses(model: nn.Module, batch: Batch, targets: Targets, config: Confi
     return cls, config.reg_weight * reg
 
 
-def tuned_of(learnt: nn.ModuleDict) -> nn.Module | None:
+def get_tuned(learnt: nn.ModuleDict) -> nn.Module | None:
     """Return the part of `learnt` that lies inside the backbone, None where nothing does."""
     return dict(learnt).get("tuned")
 

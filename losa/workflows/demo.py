@@ -5,7 +5,7 @@ from pathlib import Path
 
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.evaluation.ground_truth import truth_of
+from losa.evaluation.ground_truth import make_truth
 from losa.evaluation.records import read_predictions
 from losa.files import replacing, write_json
 from losa.machine import peak_memory_mb
@@ -72,7 +72,7 @@ def choose_videos(config: Config, out: Path, num: int = 3) -> list[dict]:
     videos = sorted(truth, key=lambda v: (-len(set(v.labels.tolist())), v.id))[:num]
     tracks = {name: read_predictions(out / folder / "predictions.json")
               for name, folder in (("head only", "head_only"), ("LoSA", "losa"))}
-    known = truth_of(videos, annotations.classes)
+    known = make_truth(videos, annotations.classes)
     return [{"id": v.id, "path": v.path, "duration": v.duration,
              "tracks": {"truth": known[v.id], **{name: records[v.id] for name, records in tracks.items()}}}
             for v in videos]

@@ -7,8 +7,8 @@ from pathlib import Path
 from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config, replace_late
 from losa.evaluation.average_precision import evaluate
-from losa.evaluation.card import make_card, method_of
-from losa.evaluation.ground_truth import seen_by, truth_for
+from losa.evaluation.card import describe_method, make_card
+from losa.evaluation.ground_truth import as_learnt, choose_truth
 from losa.inference.candidates import save_raw
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict
@@ -37,9 +37,9 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
         config = config.replace(annotations=annotations)
     config = replace_late(postprocess(config, post) if post else config, fields or {})
     labelled = load_annotations(config.annotations)
-    data = seen_by(config, labelled)
+    data = as_learnt(config, labelled)
     load_model(out, classes=data.classes)  # before the taps, which may take long
-    truth, left_out = truth_for(config, labelled, subset)
+    truth, left_out = choose_truth(config, labelled, subset)
     videos = tuple(v for v in data.subset(subset) if v.id not in left_out)
     source = open_features(config, videos, device=best_device(), quiet=quiet, run=out)
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
@@ -60,7 +60,7 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
 def run_card(config: Config, found: dict, source: FeatureSource, videos: tuple[Video, ...], left_out: set[str],
              subset: str) -> dict:
     """Return the protocol card of a run's result."""
-    known = method_of(config.to_dict(), decode=source.decode_counts(videos))
+    known = describe_method(config.to_dict(), decode=source.decode_counts(videos))
     known["input"]["weights_sha256"] = source.recipe.describe().get("weights", "unknown")
     return make_card(found, subset=subset, test_set=config.test_set,
                      annotations=config.ground_truth or config.annotations, left_out=left_out,

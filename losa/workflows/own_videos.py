@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Annotations, load_annotations
 from losa.config import Config
-from losa.evaluation.ground_truth import truth_of
+from losa.evaluation.ground_truth import make_truth
 from losa.evaluation.records import read_predictions
 from losa.files import at_repository
 from losa.reports.data_figures import durations
@@ -58,7 +58,7 @@ def make_example(out: Path, size: str | Sequence[int]) -> tuple[Path, Path]:
     The last video is cut off, as if it had not been copied completely.
     """
     world = load_annotations(make_world(out / "world", size))
-    truth = truth_of(world.videos, world.classes)
+    truth = make_truth(world.videos, world.classes)
     rows = [[video.path.name, *record["segment"], record["label"]] for video in world.videos
             for record in truth[video.id]]
     table = out / "world" / "labels.csv"
@@ -95,7 +95,7 @@ def list_lanes(found: dict, folder: Path, labelled: Annotations, most: int = 4) 
 
     found: what `predict_videos` returned; folder: where it wrote. "what happens" is there where labels are.
     """
-    truth = truth_of(labelled.videos, labelled.classes)
+    truth = make_truth(labelled.videos, labelled.classes)
     tested = {video.id for video in labelled.videos if video.subset == "test"}
     records = read_predictions(folder / "predictions.json")
     shown = sorted(found["videos"], key=lambda name: name not in tested)[:most]

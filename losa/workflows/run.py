@@ -13,7 +13,7 @@ from losa.annotations.dataset import Annotations, load_annotations
 from losa.backbones.load import WEIGHTS
 from losa.config import Config, Mark, list_fields
 from losa.errors import ConfigError
-from losa.evaluation.ground_truth import truth_for
+from losa.evaluation.ground_truth import choose_truth
 from losa.evaluation.protocols import PROTOCOLS
 from losa.files import content_id, file_id, read_object, write_json
 from losa.inference.video_classifier import read_scores
@@ -109,7 +109,7 @@ def check_before_training(config: Config, labelled: Annotations) -> None:
     """
     if config.protocol not in PROTOCOLS:
         raise ConfigError(f"protocol={config.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
-    truth_for(config, labelled, config.test_subset)
+    choose_truth(config, labelled, config.test_subset)
     check_beginning(config)
     if config.classifier:
         read_scores(config.classifier, labelled.classes)

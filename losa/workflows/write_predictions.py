@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from losa.evaluation.card import method_of, versions
+from losa.evaluation.card import describe_method, versions
 from losa.evaluation.published import UNKNOWN
 from losa.files import write_text
 from losa.reports.subtitles import srt, vtt
@@ -50,7 +50,8 @@ def write_all(out: Path, finished: Mapping[str, dict], failed: Mapping[str, str]
 
 def own_card(detector: Detector, finished: Mapping[str, dict]) -> dict:
     """Return the protocol card of predictions that were not evaluated; `losa evaluate` adds what it finds out."""
-    known = method_of(detector.config.to_dict(), decode=dict(Counter(video["decode"] for video in finished.values())))
+    decoders = dict(Counter(video["decode"] for video in finished.values()))
+    known = describe_method(detector.config.to_dict(), decode=decoders)
     known["input"]["weights_sha256"] = detector.live.recipe.weights
     return {"test_set": {"name": "none", "subset": "own", "num_videos": len(finished), "num_instances": UNKNOWN,
                          "left_out": [], "annotations": UNKNOWN, "sha256": UNKNOWN},

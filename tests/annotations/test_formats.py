@@ -1,37 +1,13 @@
 import json
-from collections import Counter
 
 import numpy as np
 import pytest
 
-from losa.annotations.cells import seconds
+from helpers.annotation_files import instances
+from helpers.annotation_files import write_text as write
 from losa.annotations.dataset import load_annotations
 from losa.annotations.formats import read_classes, read_layout, scan
 from losa.errors import AnnotationError
-
-
-def write(path, text, encoding="utf-8"):
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-def instances(entries):
-    return {entry.id: entry.instances for entry in entries}
-
-
-# --- times ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("text", "value"), [
-    ("83.5", 83.5), ("83,5", 83.5), (" 7 ", 7), ("1e2", 100), ("-3", -3), (".5", 0.5), ("1:23.5", 83.5), ("0:05", 5),
-    ("1:02:03,25", 3723.25), ("90:00", 5400), (12, 12), (1.5, 1.5),
-    ("1:60", None), ("1:60:00", None), ("1:2:3:4", None), ("nan", None), ("inf", None), ("1e400", None), ("", None),
-    ("5 s", None), ("1.234,5", None), ("1,234.5", None), (float("nan"), None), (10**400, None), (1e9, None),
-    (True, None), (None, None), ([1], None), ("-1:00", None), ("٣", None),
-])  # fmt: skip
-def test_times_are_seconds_or_clock_times_and_nothing_else(text, value):
-    assert seconds(text) == value
-
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
@@ -102,97 +78,7 @@ def test_only_our_own_files_name_videos_above_them(tmp_path):
             read_layout(write(tmp_path / "a.json", json.dumps(content)))
 
 
-def test_instances_under_a_repeated_key_are_not_lost(tmp_path):
-    one, two = (json.dumps(labelled(("a", start, start + 1, 0))) for start in (0, 5))
-    sheet = scan(write(tmp_path / "a.json", f'{{"database": {{"v": {one}, "v": {two}}}}}'))
-    assert instances(sheet.entries) == {"v": [("a", 0, 1), ("a", 5, 6)]}
-    assert sheet.findings["ids are there more than once"].count == 1
-
-
-# --- THUMOS' text files ---------------------------------------------------------------------------------------------
-
-
-def test_thumos_text_files_become_entries_with_ambiguous_apart(tmp_path):
-    write(tmp_path / "Jump_test.txt", "video_test_2  1.5 2.0\nvideo_test_1  3 4\n")
-    write(tmp_path / "Dive_test.txt", "video_test_2  0.5 1\n\n")
-    write(tmp_path / "Dive_val.txt", "video_validation_9  0.5 1\n")
-    write(tmp_path / "Ambiguous_test.txt", "video_test_2  7 8\nvideo_test_7  1 2\n")
-    write(tmp_path / "readme.txt", "something else")
-    sheet = scan(tmp_path)
-    assert instances(sheet.entries) == {"video_test_1": [("Jump", 3, 4)], "video_validation_9": [("Dive", 0.5, 1)],
-                                        "video_test_2": [("Dive", 0.5, 1), ("Jump", 1.5, 2)]}
-    assert {entry.id: entry.subset for entry in sheet.entries}["video_validation_9"] == "val"
-    assert sheet.ambiguous == {"video_test_2": [(7, 8)], "video_test_7": [(1, 2)]} and sheet.classes == ["Dive", "Jump"]
-    write(tmp_path / "detclasslist.txt", "3 Jump\n8 Dive\n")
-    assert scan(tmp_path).classes == ["Jump", "Dive"]
-    write(tmp_path / "Run_test.txt", "video_test_1  3\n../video  1 2\n")
-    with pytest.raises(AnnotationError, match=r"Run_test.txt line 1: video_test_1  3(.|\n)*Run_test.txt line 2"):
-        read_layout(tmp_path)
-
-
-def test_a_folder_without_such_files_says_what_is_expected(tmp_path):
-    with pytest.raises(AnnotationError, match="without files like BaseballPitch_test.txt"):
-        read_layout(tmp_path)
-
-
-# --- CSV ------------------------------------------------------------------------------------------------------------
-
-ROWS = "video,label,start,end,subset\none.mp4,jump,0.5,1.5,train\ntwo,sit,3,83.5,test\nthree,,,,test\n"
-
-
-@pytest.mark.parametrize("text", [
-    ROWS, "\ufeff" + ROWS, ROWS.replace("\n", "\r\n"), ROWS.replace("\n", "\r"), ROWS.replace("\n", "\n\n"),
-    "\n\n" + ROWS, ROWS.replace(",", ";"), ROWS.replace(",", "\t"), "sep=;\n" + ROWS.replace(",", ";"),
-    ROWS.replace(",", ";").replace(".5", ",5"), ROWS.replace("83.5", "1:23.5"), ROWS.replace("83.5", "00:01:23.5"),
-    ROWS.replace(",", " , "), ROWS.replace("video", "Video").replace("end", "END"), ROWS.replace("\n", ",,\n"),
-    ROWS.replace("three,,,,test", "three"), ROWS.replace(",,,,test", ",,,,"), ROWS.replace("0.5", '"0,5"'),
-    ROWS + ",,,,\n",
-])  # fmt: skip
-def test_csv_is_read_however_it_was_saved(tmp_path, text):
-    expected = {"one": [("jump", 0.5, 1.5)], "two": [("sit", 3, 83.5)], "three": []}
-    for name, encoding in (("a.csv", "utf-8"), ("a.txt", "utf-8"), ("b.csv", "utf-16")):
-        entries, classes = read_layout(write(tmp_path / name, text.removeprefix("\ufeff" * (encoding == "utf-16")),
-                                             encoding))
-        assert instances(entries) == expected and classes is None
-    assert [entry.name for entry in entries] == ["one.mp4", "two", "three"]
-
-
-@pytest.mark.parametrize(("text", "expected"), [
-    ("", "no column video, label, start, end; the first line is ''"),
-    ("a,b\n1,2\n", "no column video"),
-    ("video,label,start,end\n\"one,a,1,2\n", "1 rows do not have"),
-    ("video,label,start,end\n\"" + "x" * 200_000, "line .* cannot be read as CSV .*never closed"),
-    ("video,label,start,end\na.mp4,x,1,2\na.avi,x,3,4\n", "a: a.mp4, a.avi would be one video"),
-    ("video,label,start,end\n../a.mp4,x,1,2\n", r"lead out of the folder:\n  line 2: '../a.mp4'"),
-    ("video,label,start,end\nC:\\x\\a.mp4,x,1,2\n", "lead out of the folder"),
-    ("video,label,start,end\na,x,1,5,2,5\n", r"6 instead of 4: a,x,1,5,2,5\nWrite a decimal point"),
-])  # fmt: skip
-def test_csv_that_says_too_little_stops(tmp_path, text, expected):
-    with pytest.raises(AnnotationError, match=expected):
-        read_layout(write(tmp_path / "a.csv", text))
-
-
-def test_other_encodings_are_told_with_their_line(tmp_path):
-    path = write(tmp_path / "a.csv", "video,label,start,end\na,x,1,2\nb,tür,1,2\n", "cp1252")
-    with pytest.raises(AnnotationError, match=r'1 bytes are not UTF-8:\n  a.csv line 3: .*\n.*CSV UTF-8'):
-        read_layout(path)
-    assert scan(path).entries[1].instances == [("tür", 1, 2)]
-    (tmp_path / "b.csv").write_bytes(b"PK\3\4\0\0\0\0" * 99)
-    with pytest.raises(AnnotationError, match="is no text file; expected a CSV or JSON"):
-        read_layout(tmp_path / "b.csv")
-
-
 # --- real files -----------------------------------------------------------------------------------------------------
-
-
-def test_the_official_text_and_the_json_of_thumos_agree(shared_data):
-    text, classes = read_layout(shared_data / "thumos14" / "official_txt")
-    table, names = read_layout(shared_data / "thumos14" / "thumos14.json")
-    assert classes == names and len(text) == 212 and len(scan(shared_data / "thumos14/official_txt").ambiguous) == 37
-    table = [entry for entry in table if entry.subset == "Test"]
-    ours, theirs = ({e.id: Counter((label, round(s, 1), round(t, 1)) for label, s, t in e.instances) for e in entries}
-                    for entries in (text, table))
-    assert ours == theirs and {entry.fps for entry in table} == {24.0, 25.0, 29.97, 30.0}
 
 
 def test_multithumos_reads_as_its_file_says(shared_data):

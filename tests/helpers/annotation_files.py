@@ -54,3 +54,8 @@ def make_mixed_videos(folder: Path) -> Path:
         write_video(folder / name, length)
     (folder / "broken.mp4").write_bytes((folder / "one.mp4").read_bytes()[:900])
     return folder
+
+
+def instances(entries) -> dict:
+    """Return {video id: its instances} of entries."""
+    return {entry.id: entry.instances for entry in entries}

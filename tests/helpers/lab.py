@@ -16,7 +16,7 @@ from helpers.browser import clip, slowed
 from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
 from losa.evaluation.average_precision import evaluate
-from losa.evaluation.ground_truth import truth_of
+from losa.evaluation.ground_truth import make_truth
 from losa.presets import PRESETS
 from losa.workflows.run import run
 
@@ -141,7 +141,7 @@ def barcoded_demo(out):
         config = PRESETS["tiny"](out, mode=mode, epochs=1, warmup_epochs=0)
         with warnings.catch_warnings(action="ignore"):  # these videos are not what the backbone was made for
             result = run(config, out / name, quiet=True)
-        truth = truth_of(load_annotations(annotations).subset("test"), labels)
+        truth = make_truth(load_annotations(annotations).subset("test"), labels)
         predictions = {video: [{"segment": [r["segment"][0] + shift, r["segment"][1] + shift * (k % 2)],
                                 "label": labels[(k + (k == 2)) % 2], "score": round(0.9 - 0.2 * k, 2)}
                                for k, r in enumerate(rows)] for video, rows in truth.items()}

@@ -8,7 +8,7 @@ import numpy as np
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
 from losa.evaluation.average_precision import evaluate
-from losa.evaluation.ground_truth import truth_of
+from losa.evaluation.ground_truth import make_truth
 
 TIOU = (0.3, 0.5)
 
@@ -30,7 +30,7 @@ def made_run(folder: Path, annotations: Path, noise: float, *, seconds: float = 
     """The result of a finished run whose predictions are the truth moved by `noise` seconds at most."""
     config = Config.make(annotations=str(annotations), tiou=list(TIOU), **fields)
     labelled = load_annotations(annotations)
-    truth = truth_of(labelled.subset("test"), labelled.classes)
+    truth = make_truth(labelled.subset("test"), labelled.classes)
     rng = np.random.default_rng([config.seed, round(100 * noise)])
     predictions = {video: [{"segment": [a + shift, b + shift], "label": r["label"], "score": rng.uniform()}
                            for r in rows for a, b in [r["segment"]] for shift in rng.uniform(-noise, noise, 3)]

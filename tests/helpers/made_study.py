@@ -4,7 +4,7 @@ import json
 
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.evaluation.ground_truth import truth_of
+from losa.evaluation.ground_truth import make_truth
 from losa.world.motions import CLASSES
 
 
@@ -20,7 +20,7 @@ def pretend(out, runs, score):
         config = Config.make(**run.parameters)
         if config.annotations not in truth:
             labelled = load_annotations(config.annotations)
-            truth[config.annotations] = truth_of(labelled.subset("test"), labelled.classes)
+            truth[config.annotations] = make_truth(labelled.subset("test"), labelled.classes)
         found = {v: [{**r, "score": 0.9} for r in rows] for v, rows in truth[config.annotations].items()}
         folder, value = out / "runs" / f"{run.part}_{run.label}_{run.data_seed}_{run.backbone}", score(run) / 100
         result = {"average_map": value, "late_gain": 0.1, "seconds": {"train": 60.0}, "trainable_parameters": 1000,

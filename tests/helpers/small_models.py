@@ -7,6 +7,9 @@ from losa.model.head import Head, Residual
 from losa.model.losa import build
 
 CLASSES = ("a", "b", "c", "d")
+SMALL_PRESET = dict(weights="random", input_size=32, epochs=1, warmup_epochs=0, head_dim=32, adapter_dim=16,
+                    taps=[5, 11], num_workers=0, compute_dtype="float32", train_subset="train", test_subset="test",
+                    test_set="")  # of a real data set, on the tiny world
 FACTS = dict(dim=24, layers=[0, 1, 2], clip_length=16, tubelet=2)  # of the backbone, as a checkpoint names it
 
 

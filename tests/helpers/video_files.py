@@ -11,6 +11,8 @@ import numpy as np
 
 from losa.video.probe import VideoInfo
 
+NASTY = "quotes \"x\" 'y' <b>&amp; ü #1?"  # a file may be called so
+
 BITS, BLOCK, ROWS = 12, 16, 2
 HEIGHT, WIDTH = ROWS * BLOCK, BITS // ROWS * BLOCK
 

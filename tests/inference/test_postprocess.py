@@ -6,7 +6,7 @@ import torch
 
 from helpers.made_sources import a_video
 from losa.config import Config
-from losa.evaluation.ground_truth import truth_of
+from losa.evaluation.ground_truth import make_truth
 from losa.inference.candidates import Raw
 from losa.inference.postprocess import suppress
 
@@ -16,7 +16,7 @@ def test_suppress_and_truth_give_records():
     first, second = suppress(raw, Config(nms_sigma=0.5), ("x", "y"))["v"]
     assert first == {"segment": [0.0, 2.0], "label": "y", "score": pytest.approx(0.9)}
     assert second["score"] == pytest.approx(0.8 * np.exp(-1 / 0.5))
-    assert truth_of([a_video()], ("x", "y"))["a"][1] == {"segment": [30.0, 31.0], "label": "y"}
+    assert make_truth([a_video()], ("x", "y"))["a"][1] == {"segment": [30.0, 31.0], "label": "y"}
 
 
 @pytest.mark.parametrize("weight, class_wise, expected", [

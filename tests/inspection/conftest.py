@@ -10,8 +10,10 @@ from losa.config import Config
 from losa.inspection.run_folder import Run, open_run
 from losa.model.checkpoint import save_model
 from losa.model.losa import build
+from losa.presets import PRESETS
 from losa.taps.open import open_features
 from losa.workflows.evaluate_run import test as predict_and_evaluate
+from losa.workflows.run import run as run_config
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +33,12 @@ def untrained(tiny) -> Run:
     (out / "config.json").write_text(json.dumps(config.to_dict()))
     result = predict_and_evaluate(out, "test", quiet=True)
     (out / "result.json").write_text(json.dumps(result))
+    return open_run(out)
+
+
+@pytest.fixture(scope="session")
+def run(tiny, tmp_path_factory):
+    """A finished run at size tiny."""
+    out = tmp_path_factory.mktemp("runs") / "losa"
+    run_config(PRESETS["tiny"](tiny).replace(epochs=1), out, quiet=True)
     return open_run(out)

@@ -6,18 +6,7 @@ import torch
 
 from losa.inspection import lesson
 from losa.inspection.lesson import by_hand, colours, sight, training_step
-from losa.inspection.run_folder import open_run
 from losa.inspection.timeline_data import make_rescore
-from losa.presets import PRESETS
-from losa.workflows.run import run as run_config
-
-
-@pytest.fixture(scope="module")
-def run(tiny, tmp_path_factory):
-    """A finished run at size tiny."""
-    out = tmp_path_factory.mktemp("runs") / "losa"
-    run_config(PRESETS["tiny"](tiny).replace(epochs=1), out, quiet=True)
-    return open_run(out)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from helpers.made_sources import Waves, a_video
 from losa.annotations.dataset import Annotations
 from losa.config import Config
 from losa.evaluation.average_precision import LENGTHS
-from losa.evaluation.ground_truth import truth_of
-from losa.inference.predict import video_gates, windows_of
+from losa.evaluation.ground_truth import make_truth
+from losa.inference.predict import read_windows, video_gates
 from losa.inspection.model_internals import features_view, gate_profile, gates_view, look_inside
 from losa.inspection.run_folder import Run
 from losa.model.losa import build
@@ -22,7 +22,7 @@ from losa.model.losa import build
 def test_the_model_is_looked_into_as_it_predicts(untrained):
     video = untrained.video(list(untrained.videos)[0])
     found = list(look_inside(untrained, video))
-    windows = list(windows_of(untrained.source(video), video, untrained.config))
+    windows = list(read_windows(untrained.source(video), video, untrained.config))
     assert len(found) == len(windows) > 2
     for window, seen in zip(windows, found, strict=True):
         taps, last = (x[None] for x in window.features)
@@ -75,7 +75,7 @@ def inside(gate: str, adapters: bool = True) -> Run:
         torch.nn.init.normal_(model.fusion.gate)
     video, classes = a_video(segments=((4.0, 9.0), (30.0, 31.0))), ("x", "y", "z")
     run = Run("made", Path("none"), config, Annotations(classes, (video,)), classes, {"a": video},
-              truth_of([video], classes), {}, {})
+              make_truth([video], classes), {}, {})
     run.__dict__.update(model=model, _features=Tapped(390) if adapters else Untapped(390))
     return run
 

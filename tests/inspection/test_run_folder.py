@@ -9,7 +9,6 @@ import pytest
 from helpers.made_runs import failed_run, made_run, made_world
 from losa.errors import RunError
 from losa.inspection.run_folder import find_folder, find_runs, open_run
-from losa.inspection.timeline_data import timeline_view
 
 
 def test_only_finished_runs_are_found_and_opened(tmp_path, monkeypatch):
@@ -47,20 +46,6 @@ def test_paths_of_a_config_are_looked_for_above_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "other")
     run = open_run("../project/runs/a")
     assert Path(run.config.annotations).is_absolute() and len(run.truth) == 8
-
-
-def test_a_run_says_what_is_wrong_with_its_files_and_little_else(tmp_path):
-    annotations = made_world(tmp_path / "world", 0)
-    made_run(tmp_path / "a", annotations, 0.3)
-    run = open_run(tmp_path / "a")
-    assert len(repr(run)) < 300 and "name='a'" in repr(run)
-    (tmp_path / "a" / "raw_predictions.npz").write_bytes(b"PK cut short")
-    with pytest.raises(RunError, match="raw_predictions.npz is damaged.*losa test"):
-        timeline_view({"a": run}, "test_0")
-    run = open_run(tmp_path / "a")
-    run.predictions["test_0"] = []
-    with pytest.warns(UserWarning, match="a: average mAP is .*result.json says"):
-        assert run.table["average"]
 
 
 def test_a_relative_folder_is_found_from_below(tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ import torch
 from helpers.made_sources import live_and_cache
 from losa.annotations.dataset import load_annotations
 from losa.errors import CacheError
-from losa.files import content_id
 from losa.taps import live as taps_module
 from losa.taps.cache_files import map_rows, verify
 from losa.taps.cached import CachedTaps
@@ -83,9 +82,6 @@ def test_size_is_said_before_and_true_afterwards(tiny, videos, tmp_path, capsys)
     assert capsys.readouterr().out == "" and stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "c").iterdir()}
 
 
-# --- time -----------------------------------------------------------------------------------------------------------
-
-
 # --- files and processes --------------------------------------------------------------------------------------------
 
 
@@ -103,20 +99,3 @@ def test_few_files_are_open_however_many_are_cached(tmp_path):
 def open_files():
     folder = Path("/proc/self/fd")
     return folder.iterdir() if folder.is_dir() else ()
-
-
-def test_content_of_large_files_is_told_by_pieces(tmp_path):
-    data = bytearray(np.random.default_rng(0).bytes(3_000_000))
-    names = []
-    for i, change in enumerate([None, 0, 1_499_000, len(data) - 1]):
-        if change is not None:
-            data[change] ^= 1
-        (tmp_path / f"{i}").write_bytes(data)
-        names.append(content_id(str(tmp_path / f"{i}")))
-    (tmp_path / "longer").write_bytes(data + b"x")
-    small = [tmp_path / "small", tmp_path / "empty"]
-    small[0].write_bytes(b"abc"), small[1].write_bytes(b"")
-    names += [content_id(str(p)) for p in (tmp_path / "longer", *small)]
-    assert names[0] != names[1] and names[2] != names[3] and len(set(names)) >= 6
-    (tmp_path / "copy").write_bytes((tmp_path / "2").read_bytes())
-    assert content_id(str(tmp_path / "copy")) == names[2]

@@ -103,7 +103,7 @@ def sum_by_hand(folder: Path) -> None:
     processes.sum_gradients(weights)
     layer = torch.nn.Linear(2, 1, bias=False)
     torch.nn.init.constant_(layer.weight, 5.0 + rank)
-    processes.same_weights(layer, None)
+    processes.broadcast_weights(layer, None)
 
     def fail():
         raise ValueError("no")
@@ -113,6 +113,6 @@ def sum_by_hand(folder: Path) -> None:
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
     torch.save({"gradients": [p.grad for p in weights], "shares": processes.share([0, 1, 2]), "error": error,
-                "anywhere": [processes.anywhere(rank == 1), processes.anywhere(False)],
+                "anywhere": [processes.in_any_process(rank == 1), processes.in_any_process(False)],
                 "told": processes.on_main(lambda: f"from {rank}"), "weights": layer.weight.flatten().tolist()},
                folder / str(rank))

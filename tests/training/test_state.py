@@ -11,7 +11,7 @@ from losa.config import Config
 from losa.errors import ConfigError, TrainingError
 from losa.model.checkpoint import losa_version
 from losa.presets import PRESETS
-from losa.training.state import load_state, save_state, start_run, warm_start
+from losa.training.state import restore_state, save_state, start_run, warm_start
 from losa.workflows.run import run
 
 
@@ -70,12 +70,12 @@ def test_run_json_names_the_version_that_began_the_run_which_is_not_compared(tmp
 
 def test_a_state_that_cannot_be_read_says_what_to_do(tmp_path):
     parts = {"learnt": nn.Linear(2, 2)}
-    assert load_state(tmp_path, parts) is None
+    assert restore_state(tmp_path, parts) is None
     save_state(tmp_path, parts, {"step": 3})
-    assert load_state(tmp_path, parts) == {"step": 3}
+    assert restore_state(tmp_path, parts) == {"step": 3}
     (tmp_path / "run.json").write_text('{"config": {}, "losa": "0.0.1"}')
     with pytest.raises(TrainingError, match="does not fit .* it was written by losa 0.0.1.*deleting state.pt"):
-        load_state(tmp_path, {"learnt": nn.Linear(3, 2)})
+        restore_state(tmp_path, {"learnt": nn.Linear(3, 2)})
     (tmp_path / "state.pt").write_bytes(b"half")
     with pytest.raises(TrainingError, match="state.pt is damaged .*; delete it to train from the start"):
-        load_state(tmp_path, parts)
+        restore_state(tmp_path, parts)

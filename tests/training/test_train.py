@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from losa.errors import TrainingError
-from losa.presets import PRESETS, head_only
+from losa.presets import PRESETS
 from losa.training import train as training
 from losa.training.train import train
 from losa.workflows.run import run
@@ -85,29 +85,6 @@ def test_overfitting_the_training_videos_finds_their_actions(tiny, tmp_path):
     config = tiny_config(tiny, epochs=60, warmup_epochs=2, val_subset="", test_subset="train", drop_path=0.0,
                          learning_rate=3e-3, ema_decay=0.9, batch_size=3)
     assert run(config, tmp_path / "fit", quiet=True)["average_map"] > 0.5
-
-
-def test_a_finished_run_is_read_back_and_another_config_is_refused(tiny, tmp_path):
-    config = head_only(tiny_config(tiny))
-    first = run(config, tmp_path / "run", quiet=True)
-    stamp = (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns
-    assert run(config, tmp_path / "run", quiet=True) == first
-    assert (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns == stamp
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["config"] == config.to_dict()
-    with pytest.raises(TrainingError, match=r"holds a run with other settings \(seed was 0, now 9\)"):
-        run(config.replace(seed=9), tmp_path / "run", quiet=True)
-
-
-def test_changed_annotations_are_not_answered_with_the_old_result(tiny, tmp_path):
-    annotations = json.loads((tiny / "world" / "annotations.json").read_text())
-    path = tiny / "world" / f"{tmp_path.name}.json"  # beside the videos' folder
-    path.write_text(json.dumps(annotations))
-    config = head_only(tiny_config(tiny, annotations=str(path)))
-    run(config, tmp_path / "run", quiet=True)
-    del annotations["database"]["test_0000"]
-    path.write_text(json.dumps(annotations))
-    with pytest.raises(TrainingError, match="other settings of annotations or backbone"):
-        run(config, tmp_path / "run", quiet=True)
 
 
 def test_precision_may_change_between_runs_of_one_process(tiny, tmp_path):

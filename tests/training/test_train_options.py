@@ -4,14 +4,13 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from losa.config import Config
 from losa.errors import ConfigError, TrainingError
 from losa.presets import PRESETS
 from losa.training import train as training
 from losa.training.train import train
-from losa.workflows.run import compute_late_gain, read_seeds, run
+from losa.workflows.run import run
 
 
 def tiny_config(tiny, **fields):
@@ -94,44 +93,3 @@ def test_trackers_by_name(tiny, tmp_path, monkeypatch):
         with pytest.raises(ConfigError, match=message):
             run(tiny_config(tiny, log_with=name, cache=str(tmp_path / "taps")), tmp_path / "other", quiet=True)
     assert not (tmp_path / "taps").exists() and not (tmp_path / "other").exists()
-
-
-def test_tracked_test_map_is_logged_and_never_chooses(tiny, tmp_path):
-    config = tiny_config(tiny, mode="head_only", val_subset="val", epochs=2, val_every=1)
-    plain = run(config, tmp_path / "plain", quiet=True)
-    result = run(config.replace(track_test=True), tmp_path / "tracked", quiet=True)
-    assert result["test_map"].keys() == result["val_map"].keys() == {"1", "2", "3"} and plain["test_map"] == {}
-    assert result["test_map"]["3"] == result["average_map"] == plain["average_map"]
-    assert [row["test_map"] for row in rows_of(tmp_path / "tracked")] == list(result["test_map"].values())
-    assert result["seeds"] == {"data": 0, "backbone": 0, "training": 0} and result["epochs"] == 3
-    assert result["peak_memory_mb"] == max(row["peak_memory_mb"] for row in rows_of(tmp_path / "tracked"))
-    assert json.loads((tmp_path / "tracked" / "result.json").read_text()) == result
-
-
-def test_gain_of_the_last_quarter():
-    assert compute_late_gain({"5": 0.1, "10": 0.40, "15": 0.50, "20": 0.51}) == pytest.approx(1.0)
-    assert compute_late_gain({}) is None and compute_late_gain({"4": 0.3}) is None
-
-
-def test_seeds_come_from_the_world_and_from_the_weights(tmp_path):
-    config = Config.make(annotations=str(tmp_path / "annotations.json"), seed=7)
-    assert read_seeds(config) == {"data": None, "backbone": 0, "training": 7}
-    (tmp_path / "world.json").write_text('{"seed": 103}')
-    weights = tmp_path / "w.safetensors"
-    save_file({"a": torch.zeros(1)}, weights, {"card": '{"seed": 5}'})
-    assert read_seeds(config.replace(weights=str(weights))) == {"data": 103, "backbone": 5, "training": 7}
-    save_file({"a": torch.zeros(1)}, weights)
-    assert read_seeds(config.replace(weights=str(weights)))["backbone"] is None
-    weights.with_suffix(".json").write_text('{"seed": 6}')
-    assert read_seeds(config.replace(weights=str(weights)))["backbone"] == 6
-    assert read_seeds(config.replace(backbone="videomae_b", weights="random"))["backbone"] is None
-    assert read_seeds(config.replace(features=str(tmp_path), taps="none", mode="head_only"))["backbone"] is None
-
-
-def test_whether_a_run_is_finished_is_for_the_main_process_to_say(tmp_path, monkeypatch):
-    """Another one might see other times of files, train, and wait for ever for those that did not."""
-    config = Config.make(annotations=str(tmp_path / "not_seen_from_here.json"))
-    known = {"config": config.to_dict(), "inputs": {"annotations": "as the main process sees it"}}
-    told = iter([known["inputs"], known])
-    monkeypatch.setattr("losa.workflows.run.on_main", lambda work: next(told))
-    assert run(config, tmp_path / "run", quiet=True) == known

@@ -1,10 +1,7 @@
 """The names of the kinds of error, as they are shown and stored, and that no widget lacks one."""
 
 import json
-from pathlib import Path
 
-import widgets
-from widgets.diagnosis import KINDS
 from widgets.error_kinds import COUNTED, WRONG, ErrorKind, name_error
 
 
@@ -19,9 +16,3 @@ def test_every_border_between_kinds():
              for same in (True, False)]
     assert named == [["double detection", "localisation", "localisation", "background"],
                      ["wrong label", "confusion", "confusion", "background"]]
-
-
-def test_every_kind_is_explained_by_the_widgets():
-    assert set(KINDS) == {*COUNTED, "missed"}
-    timeline = Path(widgets.__file__).with_name("timeline.js").read_text(encoding="utf8")
-    assert all(kind.value in timeline for kind in ErrorKind)

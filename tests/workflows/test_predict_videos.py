@@ -9,62 +9,21 @@ import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import unquote
 
 import numpy as np
 import pytest
 import torch
 
-from helpers.page_data import page_states
-from helpers.video_files import write_video
-from losa.errors import CheckpointError, ConfigError, OwnVideoError
-from losa.evaluation.card import read_card
+from helpers.video_files import NASTY, write_video
+from losa.errors import OwnVideoError
 from losa.files import hold
 from losa.model.checkpoint import load_model, save_model
-from losa.presets import PRESETS, postprocess
 from losa.taps import decoding, extract
 from losa.taps import live as taps
 from losa.taps.cached import CachedTaps
 from losa.taps.open import open_features
-from losa.video.folder import find_videos
 from losa.workflows import predict_videos as own
 from losa.workflows.predict_videos import predict_videos
-from losa.workflows.run import run as train_and_test
-from losa.workflows.write_predictions import as_csv, subtitle_path
-
-NASTY = "quotes \"x\" 'y' <b>&amp; ü #1?"
-
-
-@pytest.fixture(scope="module")
-def run(tiny, tmp_path_factory) -> Path:
-    """A run on the tiny world, with its own predictions of the test subset."""
-    out = tmp_path_factory.mktemp("own") / "run"
-    train_and_test(PRESETS["tiny"](tiny, epochs=1, warmup_epochs=0), out, quiet=True)
-    return out
-
-
-@pytest.fixture(scope="module")
-def world(tiny) -> list[Path]:
-    return sorted((tiny / "world" / "videos").glob("*.mp4"))
-
-
-@pytest.fixture(scope="module")
-def made(run, world, tmp_path_factory):
-    """(folder of videos, result); predicted into a folder inside, with broken files among the good ones."""
-    folder = tmp_path_factory.mktemp("phone") / "my videos"
-    for source, name in zip(world, ("day 1/IMG_1.mp4", "day 2/IMG_1.MP4", f"{NASTY}.mp4"), strict=False):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, folder / name)
-    shutil.copy(folder / "day 1/IMG_1.mp4", folder / "copy.mp4")
-    write_video(folder / "one frame.mp4", num_frames=1)
-    (folder / "empty.mov").write_bytes(b"")
-    (folder / "text.mp4").write_text("no video")
-    (folder / "._text.mp4").write_text("what another system leaves behind")
-    (folder / "notes.txt").write_text("no video")
-    with pytest.warns(UserWarning, match="2 of 7 videos could not be used") as told:
-        result = predict_videos(folder, run, folder / "out", quiet=True)
-    assert "text.mp4" in str(told[0].message) and "is empty (0 bytes)" in str(told[0].message)
-    return folder, result
 
 
 def test_same_segments_as_the_annotated_way(made, run):
@@ -85,35 +44,6 @@ def test_every_good_video_is_there_and_every_bad_one_listed(made):
     assert {row["path"]: row["why"] for row in rows} == result["failed"]
     assert result["videos"]["copy"] == {**result["videos"]["day 1/IMG_1"], "path": str(folder / "copy.mp4")}
     assert json.dumps(result)
-
-
-def test_json_and_csv_say_the_same(made):
-    folder, result = made
-    content = json.loads((folder / "out" / "predictions.json").read_text())
-    rows = list(csv.DictReader((folder / "out" / "predictions.csv").open(encoding="utf-8", newline="")))
-    assert list(rows[0]) == ["video", "start", "end", "label", "score"]
-    flat = [(name, *r["segment"], r["label"], r["score"]) for name, rs in content["results"].items() for r in rs]
-    assert [(r["video"], r["label"]) for r in rows] == [(f[0], f[3]) for f in flat]
-    np.testing.assert_allclose([[float(r[k]) for k in ("start", "end", "score")] for r in rows],
-                               [[f[1], f[2], f[4]] for f in flat], atol=6e-4)
-    assert {name: len(rs) for name, rs in content["results"].items()} == {
-        name: video["num_segments"] for name, video in result["videos"].items()}
-    card = read_card(folder / "out" / "predictions.json")
-    assert card["post"]["nms_sigma"] == 0.5 and card["classifier"] is None
-    assert card["test_set"]["num_videos"] == 5 and sum(card["input"]["decode"].values()) == 5
-
-
-def test_subtitles_lie_as_the_videos_do_and_the_page_finds_the_files(made):
-    folder, result = made
-    for name in result["videos"]:
-        assert (folder / "out" / "subtitles" / f"{name}.srt").is_file()
-        assert (folder / "out" / "subtitles" / f"{name}.vtt").read_text().startswith("WEBVTT\n")
-    page = (folder / "out" / "index.html").read_text(encoding="utf-8")
-    assert page.count('class="video one-of-many"') == 5 and "is empty (0 bytes)" in page
-    sources = [state["source"]["path"] for state in page_states(page)]
-    assert len(sources) == 5 and all(sources)
-    for source in sources:
-        assert source.startswith("data:video/mp4;base64,") or (folder / "out" / unquote(source)).is_file()
 
 
 def test_nothing_is_left_behind_and_nothing_done_twice(made, run, monkeypatch):
@@ -238,25 +168,6 @@ def test_taps_of_a_killed_process_are_removed_and_of_a_living_one_kept(tmp_path)
     assert not folders[0].exists() and all(folder.exists() for folder in folders[1:]) and not ours.exists()
 
 
-def test_predictions_may_be_made_otherwise_than_the_run_did(run, world, tmp_path):
-    config, kept = load_model(run)[1], tmp_path / "out" / ".finished"
-
-    def predicted(**how):
-        found = predict_videos(world[0], run, tmp_path / "out", quiet=True, **how)["videos"]["test_0000"]
-        return found["num_segments"], json.loads((tmp_path / "out" / "predictions.json").read_text())
-
-    as_trained, _ = predicted()
-    few, written = predicted(fields={"max_segments": 3})
-    assert few == 3 < as_trained and written["external_data"]["config"]["max_segments"] == 3
-    _, written = predicted(post="opentad", fields={"tiou": [0.5]})
-    expected = postprocess(config, "opentad").replace(tiou=[0.5], cache="")
-    assert written["external_data"]["config"] == expected.to_dict()
-    assert len(list(kept.iterdir())) == 3
-    assert predicted(fields={"tiou": [0.4], "num_workers": 1})[0] == as_trained and len(list(kept.iterdir())) == 3
-    with pytest.raises(ConfigError, match="head_dim: fixed when the run was trained"):
-        predicted(fields={"head_dim": 8})
-
-
 def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
     import av
 
@@ -271,24 +182,6 @@ def test_segments_of_a_long_video_reach_its_end(made, run, world, tmp_path):
 
 
 # --- what cannot work -----------------------------------------------------------------------------------------------
-
-
-def test_a_run_on_features_of_others_says_so(run, world, tmp_path):
-    model, config, classes = load_model(run)
-    config = config.replace(features="feats", feature_stride=4, taps="none")
-    recipe = open_features(load_model(run)[1].replace(cache=""), ()).recipe
-    save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
-    with pytest.raises(OwnVideoError, match="trained on features that others computed"):
-        predict_videos(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
-    assert not (tmp_path / "out").exists()
-
-
-def test_other_weights_of_the_backbone_are_refused(run, world, tmp_path):
-    from losa.backbones import vit as backbone
-
-    other = next(Path(backbone.__file__).parent.joinpath("weights").glob("*covered*.safetensors"))
-    with pytest.raises(CheckpointError, match="trained on other taps"):
-        predict_videos(world[0], run, tmp_path / "out", weights=str(other), quiet=True)
 
 
 def test_no_video_no_run_no_folder(run, world, tmp_path):
@@ -314,33 +207,7 @@ def test_a_disk_too_small_is_said_before_it_is_full(run, world, tmp_path, monkey
         predict_videos(world[0], run, tmp_path / "out", quiet=True)
 
 
-def test_a_model_without_classes_works_without_the_classifier_it_was_tested_with(run, world, tmp_path):
-    model, config, classes = load_model(run)
-    recipe = open_features(config.replace(cache=""), ()).recipe
-    config = config.replace(class_agnostic=True, classifier="scores.json")
-    save_model(model, tmp_path / "run" / "model.safetensors", config, classes, recipe.describe())
-    with pytest.warns(UserWarning, match="scores.json, which knows nothing of these videos"):
-        found = predict_videos(world[0], tmp_path / "run", tmp_path / "out", quiet=True)
-    assert found["videos"]["test_0000"]["num_segments"] > 0
-
-
 # --- names ----------------------------------------------------------------------------------------------------------
-
-
-def test_names_that_are_no_utf8_still_make_valid_files(tmp_path):
-    raw = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
-    try:
-        os.close(os.open(raw, os.O_CREAT))
-    except OSError:
-        pytest.skip("this disk takes UTF-8 names only")
-    (name,) = find_videos(tmp_path)
-    assert name == "caf\ufffd" and as_csv([(name, "x")]).encode("utf-8")
-
-
-def test_subtitle_names_stay_short_and_inside(tmp_path):
-    long = [subtitle_path(tmp_path, f"day/{'字' * 80}{i}", ".srt") for i in range(2)]
-    assert all(len(path.name.encode()) < 230 and path.parent == tmp_path / "subtitles" / "day" for path in long)
-    assert long[0] != long[1] and subtitle_path(tmp_path, "a.b", ".vtt").name == "a.b.vtt"
 
 
 def test_a_good_video_needs_no_words(run, world, tmp_path, capfd):

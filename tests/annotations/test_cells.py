@@ -1,0 +1,64 @@
+"""Single values of annotation files: times, names, and text of any encoding."""
+
+import pytest
+
+from helpers.annotation_files import write_text as write
+from losa.annotations.cells import is_safe, is_text, read_text, seconds, short, without_suffix
+from losa.annotations.formats import read_layout, scan
+from losa.annotations.sheet import KINDS, Findings
+from losa.errors import AnnotationError
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("83.5", 83.5), ("83,5", 83.5), (" 7 ", 7), ("1e2", 100), ("-3", -3), (".5", 0.5), ("1:23.5", 83.5), ("0:05", 5),
+    ("1:02:03,25", 3723.25), ("90:00", 5400), (12, 12), (1.5, 1.5),
+    ("1:60", None), ("1:60:00", None), ("1:2:3:4", None), ("nan", None), ("inf", None), ("1e400", None), ("", None),
+    ("5 s", None), ("1.234,5", None), ("1,234.5", None), (float("nan"), None), (10**400, None), (1e9, None),
+    (True, None), (None, None), ([1], None), ("-1:00", None), ("٣", None),
+])  # fmt: skip
+def test_times_are_seconds_or_clock_times_and_nothing_else(text, value):
+    assert seconds(text) == value
+
+
+def test_other_encodings_are_told_with_their_line(tmp_path):
+    path = write(tmp_path / "a.csv", "video,label,start,end\na,x,1,2\nb,tür,1,2\n", "cp1252")
+    with pytest.raises(AnnotationError, match=r'1 bytes are not UTF-8:\n  a.csv line 3: .*\n.*CSV UTF-8'):
+        read_layout(path)
+    assert scan(path).entries[1].instances == [("tür", 1, 2)]
+    (tmp_path / "b.csv").write_bytes(b"PK\3\4\0\0\0\0" * 99)
+    with pytest.raises(AnnotationError, match="is no text file; expected a CSV or JSON"):
+        read_layout(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize(("name", "safe"), [
+    ("a.mp4", True), ("day 1/ü.mp4", True), ("a..b", True), (".hidden", True), ("C:x", True), ("a/b/c" * 100, True),
+    ("", False), ("/a", False), ("\\\\host\\a", False), ("C:\\a", False), ("c:/a", False), ("a/../b", False),
+    ("..", False), ("a\\..\\b", False), ("./a", False), ("a\nb", False), ("a\0", False), ("\ud800", False),
+    ("a" * 201, False), ("a/" * 501, False),
+])  # fmt: skip
+def test_names_are_safe_that_stay_in_their_folder(name, safe):
+    findings = Findings(KINDS)
+    assert is_safe(name, f"line 3: {name}", findings) is safe
+    assert [found.count for found in findings.values()] == [1] * (not safe)
+    assert is_text(name) is (name != "\ud800") and not is_text(3)
+
+
+def test_endings_of_videos_are_taken_off_and_no_others():
+    names = {"a.mp4": "a", "a.b.MKV": "a.b", "day/a.avi": "day/a", "a.txt": "a.txt", "a": "a", "v1.5": "v1.5"}
+    assert {name: without_suffix(name) for name in names} == names
+
+
+def test_values_in_messages_are_short_and_can_be_written():
+    assert short([1, "a"]) == "[1, 'a']" and short({str(i): 0 for i in range(9)}) == "['0', '1', '2', '3', '4']"
+    assert short("x" * 200) == "'" + "x" * 96 + "..." and short("\ud800").encode()
+
+
+def test_text_is_read_in_every_encoding_of_a_spreadsheet_and_folders_are_none(tmp_path):
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
+        findings = Findings(KINDS)
+        assert read_text(write(tmp_path / "a.csv", "tür,1", encoding), findings) == "tür,1"
+        assert list(findings) == ["bytes are not UTF-8"] * (encoding == "cp1252")
+    with pytest.raises(AnnotationError, match="cannot be read"):
+        read_text(tmp_path, Findings(KINDS))
+    with pytest.raises(AnnotationError, match="none.csv: there is no such file"):
+        read_text(tmp_path / "none.csv", Findings(KINDS))

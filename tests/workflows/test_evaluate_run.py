@@ -1,0 +1,111 @@
+"""A trained run predicts and is judged: the data sets' presets, smaller but with all that sets them apart."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from helpers.small_models import SMALL_PRESET
+from losa.annotations.dataset import load_annotations
+from losa.config import Config
+from losa.errors import ConfigError
+from losa.evaluation.card import METHOD, POST, SAMPLING, compare, read_card
+from losa.evaluation.records import read_predictions
+from losa.presets import PRESETS
+from losa.workflows.evaluate_run import test as predict_subset
+from losa.workflows.run import run
+
+
+@pytest.fixture(scope="module")
+def thumos(tiny, tmp_path_factory):
+    """A finished run of thumos14_s on the tiny world: (folder, config, result)."""
+    out = tmp_path_factory.mktemp("thumos")
+    config = PRESETS["thumos14_s"](out, **SMALL_PRESET, annotations=f"{tiny}/world/annotations.json")
+    return out / "run", config, run(config, out / "run", quiet=True)
+
+
+def test_thumos_runs_with_interpolated_snippets_and_its_card_names_the_protocol(thumos):
+    out, config, result = thumos
+    card = read_card(out)
+    assert card == result["card"] == read_card(out / "predictions.json")
+    assert card["ap"]["style"] == "activitynet-dedup" and card["ap"]["tiou"] == [0.3, 0.4, 0.5, 0.6, 0.7]
+    assert card["test_set"]["num_videos"] == result["num_videos"] and card["classifier"] is None
+    assert card["input"]["sampling"]["snippet_frames"] == 1 and sum(card["input"]["decode"].values()) > 0
+    assert card["post"]["topk_per_level"] and card["selection"].startswith("last epoch")
+
+
+def test_another_post_processing_needs_no_training_and_leaves_the_runs_predictions(thumos):
+    out, config, result = thumos
+    before = (out / "predictions.json").read_bytes()
+    other = predict_subset(out, "test", post="opentad", fields={"nms_sigma": 0.9}, quiet=True)
+    assert (out / "predictions.json").read_bytes() == before
+    assert other["predictions"].endswith("predictions_test_opentad_nms_sigma=0.9.json")
+    assert other["card"]["post"]["nms_sigma"] == 0.9 and other["card"]["post"]["max_segments"] == 2000
+    comparison = compare(result["card"], other["card"])
+    assert comparison.comparable and any("nms_sigma" in item for item in comparison.other_differences)
+    with pytest.raises(ConfigError, match="head_dim: fixed when the run was trained"):
+        predict_subset(out, "test", fields={"head_dim": 16}, quiet=True)
+
+
+def test_ground_truth_of_its_own_is_what_the_result_is_measured_against(thumos, tiny, tmp_path):
+    """One instance more than the cleaned annotations hold: outside its video, as 30 of THUMOS."""
+    out, config, result = thumos
+    official = json.loads((tiny / "world" / "annotations.json").read_text())
+    video = next(v for v in official["database"].values() if v["subset"] == "test")
+    label = video["annotations"][0]["label"]
+    video["annotations"].append({"label": label, "segment": [video["duration"] + 5, video["duration"] + 6]})
+    (tmp_path / "official.json").write_text(json.dumps(official))
+    other = predict_subset(out, "test", fields={"ground_truth": str(tmp_path / "official.json")}, quiet=True)
+    assert other["num_ground_truth"] == result["num_ground_truth"] + 1
+    assert not compare(result["card"], other["card"]).comparable
+
+
+def test_a_finished_run_may_be_judged_otherwise_without_training_again(thumos, tiny, tmp_path):
+    """The same folder with another protocol and a list of videos left out: weights stay, the result is another."""
+    out, config, result = thumos
+    left = result["card"]["test_set"]["num_videos"] - 1
+    gone = next(v.id for v in load_annotations(tiny / "world" / "annotations.json").subset("test"))
+    (tmp_path / "blocked.txt").write_text(gone)
+    before = load_file(out / "model.safetensors")
+    other = run(config.replace(protocol="activitynet", block_list=str(tmp_path / "blocked.txt")), out, quiet=True)
+    assert other["card"]["test_set"]["num_videos"] == left and other["card"]["test_set"]["left_out"] == [gone]
+    after = load_file(out / "model.safetensors")
+    assert other["protocol"] == "activitynet" and all(after[name].equal(value) for name, value in before.items())
+    (tmp_path / "blocked.txt").write_text("nobody")
+    again = run(config.replace(protocol="activitynet", block_list=str(tmp_path / "blocked.txt")), out, quiet=True)
+    assert again["card"]["test_set"]["num_videos"] == left + 1, "the list's content counts, not its name"
+
+
+def test_activitynet_learns_one_class_and_a_classifier_names_the_segments(tiny, tmp_path):
+    """192 snippets of every video; each of at most 100 segments becomes one of each of the 2 likeliest classes."""
+    world = load_annotations(tiny / "world" / "annotations.json")
+    scores = {v.id: [0.9 - 0.05 * i for i in range(len(world.classes))] for v in world.videos}
+    (tmp_path / "scores.json").write_text(json.dumps({"class": list(world.classes), "results": scores}))
+    config = PRESETS["activitynet_s"](tmp_path, **{**SMALL_PRESET, "epochs": 2, "batch_size": 2},
+                                      annotations=f"{tiny}/world/annotations.json", frames_per_video=256)
+    plain = run(config.replace(snippet_frames=None, snippets_per_video=192), tmp_path / "run", quiet=True)
+    assert set(plain["per_class"]) == {"action"} and plain["card"]["classifier"] is None
+    named = predict_subset(tmp_path / "run", "test", fields={"classifier": str(tmp_path / "scores.json")}, quiet=True)
+    records = read_predictions(named["predictions"])
+    assert {r["label"] for items in records.values() for r in items} == set(world.classes[:2])
+    assert max(len(items) for items in records.values()) <= 200
+    assert "action" not in named["per_class"] and named["card"]["classifier"]["fusion"] == "sqrt"
+    before = read_predictions(plain["predictions"])
+    video, best = next((v, items[0]) for v, items in before.items() if items)
+    assert [r["score"] for r in records[video] if r["segment"] == best["segment"]] == pytest.approx(
+        [(best["score"] * 0.9) ** 0.5, (best["score"] * 0.85) ** 0.5])
+    assert not compare(plain["card"], named["card"]).comparable
+
+
+def test_comparing_two_trainings_names_what_was_trained_otherwise(thumos, tiny, tmp_path):
+    """Every field of the config is on the card, or is said to be where the data lie and how fast they are read."""
+    out, config, result = thumos
+    other = run(config.replace(ranges="short", learning_rate=2e-4), tmp_path / "run", quiet=True)
+    said = compare(result["card"], other["card"])
+    assert said.comparable and {"method.ranges: both | short", "method.learning_rate: 0.0001 | 0.0002"} <= {
+        *said.other_differences}
+    elsewhere = {"annotations", "cache", "features", "weights", "backbone", "ground_truth", "block_list", "test_set",
+                 "test_subset", "val_subset", "classifier", "classifier_topk", "classifier_fusion", "protocol", "tiou",
+                 "seed", "num_workers", "val_every", "save_every", "micro_batch", "checkpointing", "track_test",
+                 "log_with"}
+    assert {*POST, *SAMPLING, *METHOD, *elsewhere} == set(Config.model_fields)

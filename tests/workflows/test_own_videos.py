@@ -1,0 +1,168 @@
+"""What the notebook about videos of one's own does beside its story: the files it takes, and what it makes of them."""
+
+import csv
+import os
+import shutil
+import warnings
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+
+from losa.annotations.check import check
+from losa.annotations.dataset import Annotations, Video, load_annotations
+from losa.config import Config
+from losa.errors import OwnVideoError, VideoError
+from losa.segments import write_predictions
+from losa.video.probe import probe
+from losa.workflows.own_videos import (
+    Inputs,
+    choose_new_videos,
+    draw_durations,
+    find_inputs,
+    link_to,
+    list_lanes,
+    make_example,
+    name_run,
+    print_warnings,
+)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """Where an example lies, its folder of videos and its CSV."""
+    out = tmp_path_factory.mktemp("own") / "example"
+    return out, *make_example(out, [3, 0, 0])
+
+
+def a_video(name, subset, rows, classes=("jump", "wave")):
+    segments = np.array([row[1:] for row in rows], float).reshape(-1, 2)
+    return Video(name, subset, None, 0.0, 40.0, segments, np.array([classes.index(row[0]) for row in rows], int))
+
+
+# --- the files ------------------------------------------------------------------------------------------------------
+
+
+def test_given_files_are_found_from_the_notebook_and_results_go_to_a_folder_of_their_labels(tmp_path, monkeypatch):
+    (tmp_path / "notebooks" / "clips").mkdir(parents=True)
+    (tmp_path / "notebooks" / "my labels.csv").touch()
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    given = find_inputs(videos="clips", labels="my labels.csv", new_videos=str(tmp_path / "new"), out="runs/own")
+    here = tmp_path / "notebooks"
+    assert given == Inputs(here / "clips", here / "my labels.csv", tmp_path / "new", Path("runs/own/my labels"), here,
+                           False)
+    other = find_inputs(videos="clips", labels="my labels.csv", new_videos="", out="~/own")
+    assert other.new_videos is None and other.out == Path.home() / "own" / "my labels"
+
+
+def test_from_inside_a_clone_results_go_to_its_root(tmp_path, monkeypatch):
+    (tmp_path / "losa").mkdir()
+    (tmp_path / "losa" / "config.py").touch()
+    (tmp_path / "notebooks" / "clips").mkdir(parents=True)
+    (tmp_path / "labels.csv").touch()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    given = find_inputs(videos="clips", labels="labels.csv", new_videos="", out="runs")
+    assert Path.cwd() == tmp_path and given.videos.resolve() == tmp_path / "notebooks" / "clips"
+    assert given.labels.resolve() == tmp_path / "labels.csv" and given.notebook_folder == tmp_path / "notebooks"
+
+
+def test_half_of_the_files_or_what_is_nowhere_stops(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.csv").touch()
+    for files, error, message in (
+            ({"labels": "labels.csv"}, OwnVideoError, "set the parameter `videos`, too"),
+            ({"videos": "clips"}, OwnVideoError, "set the parameter `labels`, too"),
+            ({"videos": "clips", "labels": "labels.csv"}, FileNotFoundError, "^clips: neither in"),
+            ({"new_videos": "gone"}, FileNotFoundError, "^gone: neither in")):
+        with pytest.raises(error, match=message):
+            find_inputs(**{"videos": "", "labels": "", "new_videos": "", "out": "runs"} | files)
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_the_example_has_every_mistake_that_the_check_is_to_find(example):
+    out, folder, table = example
+    world = load_annotations(out / "world" / "annotations.json")
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(len(video.labels) for video in world.videos) + 3
+    kinds = {found.kind for found in check(table, folder).findings}
+    assert kinds >= {"segments end before they start", "segments pass the end of their video",
+                     "times are written as minutes:seconds", "instances are there more than once",
+                     "instances have zero length", "video files are missing", "video files cannot be used",
+                     "labels differ only in case, spaces or signs"}
+    with pytest.raises(VideoError):
+        probe(world.videos[-1].path)
+    assert all(probe(video.path).duration > 1 for video in world.videos[:-1])
+
+
+def test_without_files_the_example_is_taken(example, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(example[0], tmp_path / "runs" / "example")
+    given = find_inputs(videos="", labels="", new_videos="", out="runs", size=[3, 0, 0])
+    assert given == Inputs(Path("runs/example/world/videos"), Path("runs/example/world/labels.csv"), None,
+                           Path("runs/example"), tmp_path, True)
+    assert given.labels.read_bytes() == example[2].read_bytes()  # a second time it is the same
+
+
+# --- what is predicted, and how it is shown -------------------------------------------------------------------------
+
+
+def test_new_videos_are_the_users_or_rendered_for_the_example(tmp_path):
+    data = Annotations(("jump", "wave"), (a_video("a", "test", [("jump", 1, 2)]),))
+    given = Inputs(tmp_path / "clips", tmp_path / "labels.csv", tmp_path / "new", tmp_path / "out", tmp_path, False)
+    folder, labels = choose_new_videos(given, data, "tiny")
+    assert folder == tmp_path / "new" and labels.classes == data.classes and labels.videos == ()
+    folder, labels = choose_new_videos(given._replace(new_videos=None), data, "tiny")
+    assert folder == tmp_path / "clips" and labels is data
+    folder, labels = choose_new_videos(given._replace(new_videos=None, is_example=True), data, [9, 9, 9])
+    assert sorted(path.stem for path in folder.glob("*.mp4")) == sorted(video.id for video in labels.videos)
+    assert len(labels.videos) == 3 and {video.path.parent for video in labels.videos} == {folder}
+
+
+def test_lanes_are_of_test_videos_first_and_have_the_truth_where_it_is_known(tmp_path):
+    labelled = Annotations(("jump", "wave"), (a_video("b", "train", [("jump", 1, 2)]),
+                                              a_video("c", "test", [("wave", 3, 5), ("jump", 7, 8)])))
+    found = {name: [{"segment": [float(i), i + 1.0], "label": "jump", "score": 0.5}] for i, name in enumerate("abc")}
+    write_predictions(tmp_path / "predictions.json", found)
+    lanes = list_lanes({"videos": found}, tmp_path, labelled)
+    assert list(lanes) == ["c", "a", "b"] and [list(lane) for lane in lanes.values()] == [
+        ["what happens", "found"], ["found"], ["what happens", "found"]]
+    assert {name: lane["found"] for name, lane in lanes.items()} == found
+    assert lanes["c"]["what happens"] == [{"segment": [3.0, 5.0], "label": "wave"},
+                                          {"segment": [7.0, 8.0], "label": "jump"}]
+    assert list(list_lanes({"videos": found}, tmp_path, labelled, most=2)) == ["c", "a"]
+
+
+def test_durations_are_those_of_each_class():
+    data = Annotations(("jump", "wave"), (a_video("a", "train", [("wave", 1, 2), ("jump", 1, 4)]),
+                                          a_video("b", "test", [("wave", 3, 5.5)])))
+    (ax,) = draw_durations(data).axes
+    assert [dots.get_offsets()[:, 0].tolist() for dots in ax.collections if len(dots.get_offsets())
+            and hasattr(dots, "get_sizes") and len(dots.get_sizes())] == [[3.0], [1.0, 2.5]]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["jump  (1)", "wave  (2)"]
+
+
+def test_a_run_s_folder_follows_config_and_files(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    config = Config.make(annotations=str(tmp_path / "a.json"))
+    first = name_run(tmp_path, config)
+    assert name_run(tmp_path, config) == first and first.parent == tmp_path and not first.exists()
+    assert name_run(tmp_path, config.replace(epochs=7)) != first
+    (tmp_path / "a.json").write_text("{ }")
+    assert name_run(tmp_path, config) != first
+
+
+def test_warnings_become_one_plain_line_and_links_lead_to_their_page(tmp_path, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        print_warnings()
+        warnings.warn("3 videos left out", stacklevel=1)
+    assert capsys.readouterr() == ("note: 3 videos left out\n", "")
+    page = tmp_path / "runs" / "my \"own\" & ü#1" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    (tmp_path / "notebooks").mkdir()
+    address = link_to(page, tmp_path / "notebooks").data.split('href="')[1].split('"')[0]
+    assert os.path.samefile(tmp_path / "notebooks" / unquote(address), page)
