@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
 from losa.config import Config
-from losa.errors import CacheError, LosaError, OwnVideoError
+from losa.errors import CacheError, OwnVideoError
 from losa.files import content_id, hold, is_left, write_text
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict_video
@@ -78,8 +78,7 @@ def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weight
                     kept = predict_one(detector, job, folder / "taps", quiet)
                     write_text(job.kept, json.dumps(kept, allow_nan=False))
                 except (ValueError, RuntimeError, OSError) as error:  # whatever it is, the other videos go on
-                    kind = "" if isinstance(error, LosaError | OSError) else f"{type(error).__name__}: "
-                    failed[str(job.path)] = " ".join(f"{kind}{getattr(error, 'why', error)}".split())[:500]
+                    failed[str(job.path)] = " ".join(str(getattr(error, "why", error)).split())[:500]
     except KeyboardInterrupt:
         finished = read_finished(jobs)
         if finished:
