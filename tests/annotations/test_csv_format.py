@@ -1,27 +1,16 @@
 """CSV as people write it: every way to save it says the same, and what says too little stops."""
 
-import warnings
 
 import pytest
 
-from helpers.annotation_files import by_id, instances, make_three_videos, write_csv
+from helpers.annotation_files import by_id, instances, write_csv
 from helpers.annotation_files import write_text as write
 from losa.annotations.csv_format import read_ranges
 from losa.annotations.dataset import load_annotations
 from losa.annotations.formats import read_layout
 from losa.errors import AnnotationError
 
-
-@pytest.fixture
-def folder(tmp_path):
-    return make_three_videos(tmp_path / "videos")
-
-
-@pytest.fixture(autouse=True)
-def no_unexpected_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+pytestmark = pytest.mark.usefixtures("no_unexpected_warning")
 
 
 ROWS = "video,label,start,end,subset\none.mp4,jump,0.5,1.5,train\ntwo,sit,3,83.5,test\nthree,,,,test\n"

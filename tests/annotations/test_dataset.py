@@ -1,25 +1,14 @@
 import json
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from helpers.annotation_files import by_id, make_three_videos, record, write_json
+from helpers.annotation_files import by_id, record, write_json
 from losa.annotations.dataset import load_annotations, save_annotations
 from losa.errors import AnnotationError
 
-
-@pytest.fixture
-def folder(tmp_path):
-    return make_three_videos(tmp_path / "videos")
-
-
-@pytest.fixture(autouse=True)
-def no_unexpected_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+pytestmark = pytest.mark.usefixtures("no_unexpected_warning")
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
 """Datasets made of a folder of videos and a file of labels."""
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers.annotation_files import by_id, make_three_videos, record, write_csv, write_json
+from helpers.annotation_files import by_id, record, write_csv, write_json
 from helpers.video_files import OPEN_GOP, read_number, write_audio, write_video
 from losa.annotations.dataset import load_annotations
 from losa.annotations.prepare import prepare
@@ -15,17 +14,7 @@ from losa.errors import AnnotationError
 from losa.video.probe import probe
 from losa.video.reader import Reader
 
-
-@pytest.fixture
-def folder(tmp_path):
-    return make_three_videos(tmp_path / "videos")
-
-
-@pytest.fixture(autouse=True)
-def no_unexpected_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+pytestmark = pytest.mark.usefixtures("no_unexpected_warning")
 
 
 def test_prepare_finishes_the_good_and_lists_the_broken(folder, tmp_path):

@@ -1,29 +1,18 @@
 """Rows of annotation files beside classes and video files: labels exist, files are there, times fit."""
 
 import re
-import warnings
 from pathlib import Path
 
 import pytest
 
-from helpers.annotation_files import by_id, make_three_videos, record, write_json
+from helpers.annotation_files import by_id, record, write_json
 from helpers.video_files import write_video
 from losa.annotations.dataset import load_annotations
 from losa.annotations.resolve import clip, durations_differ, index_folder, nearest, rates_differ, shortened
 from losa.annotations.sheet import Entry
 from losa.errors import AnnotationError
 
-
-@pytest.fixture
-def folder(tmp_path):
-    return make_three_videos(tmp_path / "videos")
-
-
-@pytest.fixture(autouse=True)
-def no_unexpected_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+pytestmark = pytest.mark.usefixtures("no_unexpected_warning")
 
 
 def test_all_wrong_instances_come_in_one_error(tmp_path):

@@ -85,3 +85,5 @@ def check_frames(reader, numbers):
     assert reader.num_frames == len(numbers) == len(reader.timestamps)
     for indices in asked_for(len(numbers)):
         assert [read_number(frame) for frame in reader.read(indices)] == [numbers[i] for i in indices]
+
+VARIABLE_MS = [40 * i + 15 * (i % 3) + 3000 * (i > 30) for i in range(50)]  # jitter, and frame 30 held for 3 s

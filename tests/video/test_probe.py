@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import losa.video.probe
-from helpers.video_files import copy_packets, edit, mutate, write_video
+from helpers.video_files import edit, mutate, write_video
 from losa.errors import VideoError
 from losa.video.probe import probe
 from losa.video.reader import Reader
@@ -19,16 +19,6 @@ PLAYLISTS = {
     "session.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
                    "a=rtpmap:96 H264/90000\n",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    write_video(folder / "small.mp4", 12)
-    write_video(folder / "small.mkv", 12)
-    write_video(folder / "small.avi", 12, codec="mpeg4", options={})
-    copy_packets(folder / "small.mp4", folder / "small.ts")
-    return folder
 
 
 def test_a_file_is_opened_once_until_it_changes(small, tmp_path, monkeypatch):

@@ -4,19 +4,9 @@ import os
 
 import pytest
 
-from helpers.video_files import copy_packets, sign_on_long, sleep_on_slow, write_audio, write_video
+from helpers.video_files import sign_on_long, sleep_on_slow, write_audio
 from losa.video.probe import VideoInfo, probe
 from losa.video.probe_pool import probe_many
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("small")
-    write_video(folder / "small.mp4", 12)
-    write_video(folder / "small.mkv", 12)
-    write_video(folder / "small.avi", 12, codec="mpeg4", options={})
-    copy_packets(folder / "small.mp4", folder / "small.ts")
-    return folder
 
 
 def test_many_files_broken_ones_listed(small, tmp_path):

@@ -20,23 +20,11 @@ from helpers.video_files import (
     write_late,
     write_video,
 )
+from helpers.video_kinds import VARIABLE_MS
 from losa.errors import VideoError
 from losa.video.probe import probe
 from losa.video.probe_pool import probe_many
 from losa.video.reader import Reader, read_through
-
-VARIABLE_MS = [40 * i + 15 * (i % 3) + 3000 * (i > 30) for i in range(50)]  # jitter, and frame 30 held for 3 s
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    write_video(folder / "constant.mp4", 50, fps=25)
-    write_video(folder / "variable.mp4", 50, times_ms=VARIABLE_MS)
-    write_video(folder / "long.mp4", 200, faststart=True)
-    write_video(folder / "long.mkv", 200)
-    write_video(folder / "long.avi", 200, codec="mpeg4", options={})
-    return folder
 
 
 def cut(path, keep):

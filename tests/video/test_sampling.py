@@ -3,24 +3,9 @@
 import numpy as np
 import pytest
 
-from helpers.video_files import (
-    write_video,
-)
+from helpers.video_kinds import VARIABLE_MS
 from losa.video.reader import Reader
 from losa.video.sampling import sample_indices
-
-VARIABLE_MS = [40 * i + 15 * (i % 3) + 3000 * (i > 30) for i in range(50)]  # jitter, and frame 30 held for 3 s
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    write_video(folder / "constant.mp4", 50, fps=25)
-    write_video(folder / "variable.mp4", 50, times_ms=VARIABLE_MS)
-    write_video(folder / "long.mp4", 200, faststart=True)
-    write_video(folder / "long.mkv", 200)
-    write_video(folder / "long.avi", 200, codec="mpeg4", options={})
-    return folder
 
 
 def test_samples_are_uniform_in_time_whatever_the_frame_rate(folder):
