@@ -4,6 +4,7 @@ import ast
 import html
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
+from losa.cli.output import describe_fields
 from losa.config import Config
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.records import read_ground_truth, read_predictions
@@ -67,6 +69,21 @@ def test_every_parameter_is_a_literal_with_help_that_papermill_reads(path):
     seen = papermill.inspect_notebook(str(path))
     assert list(seen) == list(parameters(path))
     assert all(entry["help"] for entry in seen.values())
+
+
+@each
+def test_import_cells_are_short(path):
+    """What a notebook would rebuild by hand comes from the package."""
+    code = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code" and not c.source.startswith("%%")]
+    lines = [line for source in code for line in source.splitlines() if re.match(r"(import|from) ", line)]
+    assert len(lines) <= 5, lines
+    assert sum("losa.at_repository(" in source or "find_inputs(" in source for source in code) == 1
+
+
+def test_training_parameters_are_printed_by_the_config():
+    (cell,) = [c for c in nbformat.read(ROOT / "notebooks" / "02_train.ipynb", 4).cells
+               if "parameters" in c.metadata.get("tags", [])]  # fmt: skip
+    assert cell.source.split("\n", 1)[1] == describe_fields(Config(), as_cell=True)
 
 
 def test_training_parameters_are_the_config():
