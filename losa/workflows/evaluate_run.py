@@ -30,8 +30,8 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     """
     out, began = Path(out), time.monotonic()
     if not (out / "config.json").exists():
-        raise FileNotFoundError(f"no run at {out}; train one with `losa train {out}`, or to find actions in videos add "
-                                f"--run RUN --out DIR")
+        raise FileNotFoundError(f"no run at {out}; train one with `losa train {out}`. To find actions in "
+                                f"videos: losa predict VIDEOS --run RUN --out DIR")
     config = trained = Config.load(out / "config.json")
     if annotations:
         config = config.replace(annotations=annotations)
