@@ -48,7 +48,7 @@ def write_json(path: str | Path, content: dict | list) -> Path:
 
 
 def read_object(path: str | Path) -> dict:
-    """The object a JSON file holds; empty where there is none, or none that can be read."""
+    """Read the object in a JSON file; empty if there is none, or none that can be read."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -57,13 +57,14 @@ def read_object(path: str | Path) -> dict:
 
 
 def content_id(path: str) -> str:
-    """sha256 of the file's size and of pieces of it from begin to end: quick for thousands of large videos."""
+    """Return a sha256 of a file's size and of pieces of it from begin to end: quick for thousands of large videos."""
     state = os.stat(path)
     return sampled_digest(path, state.st_size, state.st_mtime_ns)
 
 
 @cache
 def sampled_digest(path: str, size: int, changed: int) -> str:
+    """Return `content_id` of a file; `changed`, its time of change in ns, is part of the cache's key."""
     digest = hashlib.sha256(str(size).encode())
     with open(path, "rb") as file:
         for i in range(ID_PIECES):
@@ -73,7 +74,7 @@ def sampled_digest(path: str, size: int, changed: int) -> str:
 
 
 def file_id(path: str) -> str:
-    """sha256 of the file's content, computed again only if its size or time of change differ."""
+    """Return a sha256 of a file's content, computed again only if its size or time of change differ."""
     state = os.stat(path)
     return digest(path, state.st_size, state.st_mtime_ns)
 
@@ -85,16 +86,16 @@ def digest(path: str, size: int, changed: int) -> str:
 
 
 def hold(file: IO) -> None:
-    """Marks an open file as in use until it is closed or its process ends; nothing where the disk knows no locks."""
+    """Mark an open file as in use until it is closed or its process ends; does nothing on a disk without locks."""
     if fcntl is not None:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_left(path: str | Path, pid: int) -> bool:
-    """Whether nobody uses the file that process `pid` held: it has ended, and none elsewhere holds it.
+    """Return whether a file that process `pid` held is left over: the process has ended, and no other holds it.
 
-    Elsewhere is another machine or container with the same disk, which counts its processes by itself.
+    The other may be on another machine or in a container with the same disk, whose process ids are its own.
     """
     mine = pid == os.getpid()  # or was that of another container's process
     if not mine and psutil.pid_exists(pid):

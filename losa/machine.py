@@ -7,21 +7,21 @@ import torch
 
 
 def best_device() -> str:
-    """"cuda" where there is one, else "cpu"."""
+    """Return "cuda" if there is a GPU, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def memory_gb(device: torch.device) -> float:
-    """Peak memory of the GPU, or resident memory of this process on CPU."""
+    """Return the peak memory of the GPU in GB; on CPU the resident memory of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     return psutil.Process().memory_info().rss / 1e9
 
 
 def peak_memory_mb() -> float:
-    """The most memory in use so far, in MB: on the GPU by training; else of this process, filling a cache included.
+    """Return the most memory in use so far, in MB: on the GPU by training; else by this process, caching included.
 
-    On Windows what the process has now.
+    On Windows it is what the process uses now.
     """
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 1e6, 1)
@@ -34,5 +34,5 @@ def peak_memory_mb() -> float:
 
 
 def device_name() -> str:
-    """The GPU's name, or cpu."""
+    """Return the GPU's name, or "cpu"."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

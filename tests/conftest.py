@@ -26,10 +26,9 @@ settings.register_profile("losa", deadline=None, derandomize=True)
 settings.load_profile("losa")
 
 
-
 @pytest.fixture(autouse=True)
 def seeds() -> None:
-    """Nothing; Python, numpy and torch start every test from the same seed."""
+    """Start Python, numpy and torch from the same seed in every test."""
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
