@@ -14,8 +14,7 @@ cell.metadata.execution metadata.widgets metadata.language_info.codemirror_mode 
 metadata.language_info.mimetype metadata.language_info.nbconvert_exporter metadata.language_info.pygments_lexer \
 metadata.language_info.version"
 
-FAST = tests/test_repo.py tests/test_face.py tests/test_config.py tests/test_segments.py tests/model tests/inference \
-    tests/evaluation
+FAST = tests/test_repo.py tests/test_face.py tests/test_config.py tests/test_segments.py tests/model tests/inference
 
 RUN_NOTEBOOK = $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book"
 
