@@ -1,27 +1,12 @@
-"""Read single values of annotation files: times, names, and text of any encoding."""
+"""Read single values of label files: names of videos, and text of any encoding. Times are in `times`."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from losa.annotations.sheet import Findings
+from losa.annotations.sheet import KINDS, Findings
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
-
-MAX_SECONDS = 1e7  # 115 days: a larger time is no time in seconds
-
-
-def seconds(value: object) -> float | None:
-    """Return the seconds of a number or of text like "83.5", "83,5", "1:23.5", "0:01:23.5"; None if it is no time."""
-    if isinstance(value, str):
-        clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d*)?)", value.strip(), re.ASCII)
-        if clock:
-            hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in clock.groups())
-            value = hours * 3600 + minutes * 60 + rest if rest < 60 and (minutes < 60 or not clock[1]) else None
-        elif re.fullmatch(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?", value.strip(), re.ASCII):
-            value = float(value.strip().replace(",", "."))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if -MAX_SECONDS <= value <= MAX_SECONDS else None
 
 
 def without_suffix(name: str) -> str:
@@ -64,6 +49,12 @@ def read_text(path: Path, findings: Findings) -> str:
         raise AnnotationError(f"{path}: cannot be read ({error})") from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
         return content.decode("utf-16", errors="replace")
+    if content[:2] == b"PK" or path.suffix.lower() in (".xls", ".xlsx", ".ods"):
+        raise AnnotationError(f'{path}: is no text file but a spreadsheet; save its sheet as "CSV UTF-8" (in Excel: '
+                              f"File, Save As) and give that")
+    if content[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle"):
+        raise AnnotationError(f"{path}: is a pickle, which is never opened, as that could run anything; write JSON or "
+                              f"CSV with the tool that made it")
     if b"\0" in content[:4096]:
         raise AnnotationError(f"{path}: is no text file; expected a CSV or JSON (in Excel: save as \"CSV UTF-8\")")
     try:
@@ -72,3 +63,20 @@ def read_text(path: Path, findings: Findings) -> str:
         line = content[: error.start].count(b"\n") + 1
         findings.add("bytes are not UTF-8", f"{path.name} line {line}: {content[error.start : error.start + 20]!r}")
         return content.decode("cp1252", errors="replace")
+
+
+def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
+    """Return {number: name} of a list of names, or of a file with one name a line, from 1; "7 Diving" gives its number.
+
+    Raises AnnotationError where the file is not UTF-8 text of that kind.
+    """
+    if classes is None:
+        return {}
+    if not isinstance(classes, str | Path):
+        return dict(enumerate(classes, 1))
+    findings = Findings(KINDS)
+    lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
+    rows = [re.fullmatch(r"(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
+    if findings or not lines or lines[0][0] in "[{":
+        raise AnnotationError(f'{classes}: expected UTF-8 text with one class a line, "Jump" or "7 Jump"')
+    return {int(row[1]): row[2] for row in rows} if all(rows) else dict(enumerate(lines, 1))

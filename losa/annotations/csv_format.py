@@ -1,59 +1,214 @@
-"""Read CSV as people write it: with or without a header, from Excel, with commas or semicolons, seconds or minutes."""
+"""Read CSV as people write it: with or without a header, from Excel, with commas or semicolons, in any unit.
 
-import csv
-import io
+Columns are found by their names (`table.ALIASES`) or given (`Reading.columns`). Times are in the unit that the name
+of their column states, "Start (ms)" or "start_frame", else seconds.
+"""
+
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from losa.annotations.cells import is_safe, read_text, seconds, without_suffix
-from losa.annotations.sheet import KINDS, Entry, Findings, Sheet, check_one_subset, stop
+from losa.annotations.cells import is_safe, read_text
+from losa.annotations.rows import Row, collect
+from losa.annotations.sheet import KINDS, Findings, Sheet, stop
+from losa.annotations.source import Reading, Source
+from losa.annotations.table import ALIASES, HEADER, UNIT, Table, find_table, plain
+from losa.annotations.times import WORDS, Frames, Time, convert, parse_time, seconds
 from losa.errors import AnnotationError
 
 COLUMNS = ("video", "label", "start", "end")
-ALIASES = {
-    "video": ("filename", "file", "file_name", "video_id", "videoid", "video_name", "videoname", "clip", "id", "path"),
-    "label": ("class", "action", "activity", "category", "event", "name", "labels"),
-    "start": ("begin", "from", "t_start", "start_time", "starttime", "start_s", "onset", "t-start"),
-    "end": ("stop", "to", "t_end", "end_time", "endtime", "end_s", "offset", "t-end"),
-    "subset": ("split", "set", "fold"),
-}  # fmt: skip
+OPTIONAL = ("subset",)
+FEW = 0.5  # of the rows: a text column with fewer different values than this looks like labels
 
 
-def read_csv_sheet(path: Path, text: str, findings: Findings) -> Sheet:
-    """Read the rows of a CSV with columns video, label, start, end and, if it has one, subset; one entry per video."""
-    names, instances, subsets, unread = defaultdict(dict), defaultdict(list), defaultdict(Counter), Counter()
-    for line, row in _rows(path, text, COLUMNS, ("subset",), findings):
-        unread.update(column for column, cell in row.items() if cell and column not in (*COLUMNS, "subset"))
-        name, start, end = row["video"].replace("\\", "/"), seconds(row["start"]), seconds(row["end"])
-        whole = name and row["label"] and start is not None and end is not None
-        if not whole and (not name or row["label"] or row["start"] or row["end"]):
-            findings.add("rows cannot be understood", f"line {line}: {','.join(row.values())}")
-            continue
-        if not is_safe(name, f"line {line}: {name!r}", findings):
-            name = re.split("[/:]", name)[-1][:200]
-            if not is_safe(name):
-                continue
-        key = without_suffix(name)
-        names[key].setdefault(name)
-        subsets[key][row["subset"] or "all"] += 1
-        if whole:
-            for time in (row["start"], row["end"]):
-                if ":" in time:
-                    findings.add("times are written as minutes:seconds", f"line {line}: {time} is {seconds(time):g} s")
-                if "," in time:
-                    findings.add("times have a decimal comma", f"line {line}: {time}")
-            instances[key].append((row["label"], start, end))
-    for key, spellings in names.items():
-        if len({Path(name).suffix for name in spellings} - {Path(key).suffix}) > 1:
-            findings.add("ids are there more than once", f"{key}: {', '.join(spellings)} would be one video")
-    check_one_subset(subsets, findings)
-    entries = [Entry(key, max(subsets[key], key=subsets[key].get), instances[key], max(spellings, key=len))
-               for key, spellings in names.items()]
-    return Sheet("CSV", entries, None, findings, unread=unread)
+class Column(NamedTuple):
+    """A column of the table: its name as `plain` has it, its name as written, and the unit that this states."""
+
+    key: str
+    written: str
+    unit: str = ""
+
+
+def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Sheet:
+    """Read a table with columns video, label, start, end (or duration) and, if it has one, subset.
+
+    Raises AnnotationError where columns are missing.
+    """
+    table = with_header(source.table, reading, findings)
+    columns = find_columns(source.path, table, reading, findings)
+    if "video" not in columns:
+        findings.add("videos are named by their files", f"{source.path.name} is of {source.path.stem!r}")
+    used = {column.key for column in columns.values()}
+    unread, seen = Counter[str](), defaultdict(Counter)
+
+    def rows() -> Iterator[Row]:
+        for line, cells in table.records(findings, (*ALIASES["subset"], "subset")):
+            for name, cell in cells.items():
+                if cell and name not in used:
+                    unread[name] += 1
+                    seen[name][cell] += 1
+            yield _row(f"line {line}", cells, columns, source.path.stem)
+
+    sheet = collect("CSV", rows(), findings, unread=unread)
+    if table.error:
+        raise AnnotationError(f"{source.path}: {table.error}")
+    mention_unread(seen, {written: name for name, written in zip(table.plain, table.header, strict=True)}, findings)
+    return sheet
+
+
+def _row(place: str, cells: Mapping[str, str], columns: Mapping[str, Column], file: str) -> Row:
+    """Return the row of a line's cells; `file` names the video where no column does."""
+    found = {ours: cells.get(column.key, "") for ours, column in columns.items()}
+    start, end = (_time(found.get(name, ""), columns.get(name)) for name in ("start", "end"))
+    if "duration" in columns and "end" not in columns:
+        end = _later(start, _time(found["duration"], columns["duration"]))
+    return Row(place, found.get("video", file), found["label"], start, end, found.get("subset", ""))
+
+
+def _time(cell: str, column: Column | None) -> object:
+    """Return the cell as it is, or as a time in the unit of its column where that states one."""
+    number = seconds(cell) if column and column.unit not in ("", "seconds") and ":" not in cell else None
+    return cell if number is None or column is None else convert(number, column.unit)
+
+
+def _later(start: object, duration: object) -> Time | str:
+    """Return the end of what begins at `start`; "" where one of both is no time."""
+    first, length = parse_time(start), parse_time(duration)
+    if isinstance(first, float) and isinstance(length, float):
+        return first + length
+    if isinstance(first, Frames) and isinstance(length, Frames) and not length.seconds:
+        return Frames(first.number + length.number, first.seconds, first.drop)
+    return ""
+
+
+# --- which column is which ------------------------------------------------------------------------------------------
+
+
+def with_header(table: Table, reading: Reading, findings: Findings) -> Table:
+    """Return the table, with a header where its first line is a row; a finding says which, if none was given.
+
+    A first line is a row where two of its four or five cells are times and the user gives columns by number, or where
+    they stand in an order that people use.
+    """
+    row = (table.header_line, table.header)
+    numbers = {name: int(at) for name, at in reading.columns.items() if re.fullmatch(r"[1-9]\d?", at)}
+    if {"start", "end"} <= numbers.keys() and max(numbers.values()) <= len(table.header):
+        if None not in [parse_time(table.header[numbers[name] - 1]) for name in ("start", "end")]:
+            names = [f"column {at}" for at in range(1, len(table.header) + 1)]
+            return replace(table, header=names, rows=[row, *table.rows])
+        return table
+    for order in (("video", "start", "end", "label", "subset"), ("video", "label", "start", "end", "subset")):
+        if reading.columns or len(table.header) not in (4, 5) or set(table.plain) & set(HEADER):
+            break
+        if None not in [parse_time(table.header[order.index(name)]) for name in ("start", "end")]:
+            names = list(order[:len(table.header)])
+            findings.add("header line missing", f"the first line is {table.separator.join(table.header)!r}, read as "
+                         f"{','.join(names)}; to say so: --columns "
+                         + ",".join(f"{name}={at}" for at, name in enumerate(names, 1)))
+            return replace(table, header=names, rows=[row, *table.rows])
+    return table
+
+
+def find_columns(path: Path, table: Table, reading: Reading, findings: Findings) -> dict[str, Column]:
+    """Return {ours: column of the table} for video, label, start, end or duration, and subset.
+
+    Raises AnnotationError where one of the first four is missing, there twice, or given and not there.
+    """
+    given = dict(reading.columns) | ({"label": reading.label_column} if reading.label_column else {})
+    found = {ours: _given(path, table, ours, name) for ours, name in given.items()}
+    taken = {column.key for column in found.values()}
+    for ours in ("video", "label", "start", "end", "duration", "subset"):
+        named = None if ours in found or (ours == "end" and "duration" in found) else _named(table, ours, taken)
+        if named is not None:
+            found[ours] = named
+            taken.add(named.key)
+            if named.key != ours:
+                findings.add("columns have another name", f"{named.written!r} is {ours}"
+                             + (f", in {named.unit}" if named.unit not in ("", "seconds") else ""))
+    if "end" in found and "duration" not in given:
+        found.pop("duration", None)
+    lacking = [ours for ours in COLUMNS if ours not in found and not (ours == "end" and "duration" in found)]
+    lacking = [] if lacking == ["video"] else lacking  # one file a video
+    twice = sorted(name for name, times in Counter(table.plain).items() if times > 1 and name in taken)
+    if lacking or twice:
+        raise AnnotationError(_complaint(path, table, lacking, twice))
+    if table.separator != ",":
+        findings.add("separators are no commas", f"{table.separator!r} in the first line: "
+                     f"{table.separator.join(table.header)}")
+    for line in table.above:
+        if line:
+            findings.add("lines above the header", line)
+    return found
+
+
+def _given(path: Path, table: Table, ours: str, name: str) -> Column:
+    """Return the column that the user named, by its name or its number from 1."""
+    if ours not in (*COLUMNS, "duration", "subset"):
+        raise AnnotationError(f"{path}: --columns {ours}={name}: expected video, label, start, end, duration or subset "
+                              f"before the sign")
+    for key, written in zip(table.plain, table.header, strict=True):
+        if name in (written, key) or plain(name) == key:
+            return Column(key, written, unit_of(written) if ours in ("start", "end", "duration") else "")
+    if re.fullmatch(r"[1-9]\d?", name) and int(name) <= len(table.header):
+        at = int(name) - 1
+        return Column(table.plain[at], table.header[at])
+    raise AnnotationError(f"{path}: there is no column {name!r} (for {ours}); there are "
+                          f"{', '.join(map(repr, table.header))}")
+
+
+def _named(table: Table, ours: str, taken: set[str]) -> Column | None:
+    """Return the column that has our name or one of its aliases, in seconds rather than in another unit."""
+    choices = []
+    for at, (key, written) in enumerate(zip(table.plain, table.header, strict=True)):
+        unit = unit_of(written) if ours in ("start", "end", "duration") else ""
+        base = " ".join(key.split(" ")[:-1]) if unit and key.split(" ")[-1] in WORDS and " " in key else key
+        names = (ours, *ALIASES[ours])
+        if base in names and key not in taken:
+            choices.append((unit not in ("", "seconds"), names.index(base), at, Column(key, written, unit)))
+    return min(choices)[-1] if choices else None
+
+
+def unit_of(written: str) -> str:
+    """Return the unit that a column's name states, one of `times.UNITS`; "" where it states none."""
+    bracket = re.search(UNIT + r"\s*$", written)
+    word = bracket[1].lower() if bracket else plain(written).rpartition(" ")[2]
+    return WORDS.get(word, "") if bracket or " " in plain(written) else ""
+
+
+def _complaint(path: Path, table: Table, lacking: list[str], twice: list[str]) -> str:
+    """Return why a table cannot be read, and which option would help."""
+    first = table.separator.join(table.header)[:200]
+    if twice:
+        return f"{path}: a column is there more than once: {', '.join(twice)}; the first line is {first!r}"
+    if set(lacking) == set(COLUMNS):
+        return (f"{path}: no column {', '.join(lacking)}; the first line is {first!r}, expected {','.join(COLUMNS)} "
+                f"(and subset, if you like). `losa data check --formats` lists the files of tools that are read")
+    return (f"{path}: no column {', '.join(lacking)}; the columns are {', '.join(map(repr, table.header))[:300]}. Say "
+            f"which are meant: --columns {','.join(f'{ours}=NAME' for ours in lacking)}")
+
+
+def mention_unread(seen: Mapping[str, Counter], written: Mapping[str, str], findings: Findings) -> None:
+    """Add a finding for each column {name: {cell: times}} that is not read and looks as if it held labels."""
+    for name, cells in seen.items():
+        texts = [cell for cell in cells if seconds(cell) is None and not looks_like_path(cell)]
+        total = sum(cells.values())
+        if len(texts) > 0.5 * len(cells) and len(cells) <= max(FEW * total, 1) and len(cells) > 1:
+            examples = ", ".join(cell for cell, _ in cells.most_common(3))
+            findings.add("columns are not read that may be labels", f"{name!r} ({len(cells)} different: {examples}): "
+                         f"--label-column {name!r} takes it")
+
+
+def looks_like_path(cell: str) -> bool:
+    """Return whether a cell is rather a file or an address than a label."""
+    return "/" in cell or "\\" in cell or bool(re.search(r"\.[A-Za-z0-9]{2,4}$", cell))
+
+
+# --- ranges of files ------------------------------------------------------------------------------------------------
 
 
 def read_ranges(path: Path) -> list[dict]:
@@ -61,8 +216,15 @@ def read_ranges(path: Path) -> list[dict]:
 
     Each has the number of its "line" as well. Raises AnnotationError for rows that make no range.
     """
-    rows, wrong, findings = [], [], Findings(KINDS)
-    for line, row in _rows(path, read_text(path, findings), ("id", "file", "start", "end"), ("subset",), findings):
+    rows: list[dict] = []
+    wrong, findings = [], Findings(KINDS)
+    table = find_table(read_text(path, findings))
+    lacking = [name for name in ("id", "file", "start", "end") if name not in table.plain]
+    if lacking:
+        raise AnnotationError(f"{path}: no column {', '.join(lacking)}; the first line is "
+                              f"{table.separator.join(table.header)[:200]!r}, expected id,file,start,end (and subset)")
+    for line, row in table.records(findings, OPTIONAL):
+        row = {"subset": ""} | row
         start, end = seconds(row["start"] or 0), seconds(row["end"]) if row["end"] else np.inf
         safe = is_safe(row["id"], row["id"], findings) and is_safe(row["file"], row["file"], findings)
         if not safe or start is None or end is None or not 0 <= start < end:
@@ -72,69 +234,3 @@ def read_ranges(path: Path) -> list[dict]:
     if wrong:
         stop(path, wrong, "ranges cannot be understood", "Expected id, file, and 0 <= start < end in seconds.")
     return rows
-
-
-def _rows(path: Path, text: str, needed: Sequence[str], optional: Sequence[str],
-          findings: Findings) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line number and cells of every row that is not empty, without the spaces around them."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if separator_line := re.match(r"\s*sep=(.)\n", text):  # Excel's own way to name its separator
-        text = text[: separator_line.start(1) - 4] + text[separator_line.end(1) :]
-    first = text.lstrip().split("\n", 1)[0]
-    separator = max(",;\t|", key=first.count)
-    if separator != ",":
-        findings.add("separators are no commas", f"{separator!r} in the first line: {first}")
-    lines = csv.reader(io.StringIO(text), delimiter=separator)
-    try:
-        rows = ((lines.line_num, row) for row in lines if any(cell.strip() for cell in row))
-        line, cells = next(rows, (1, []))
-        header = _header(path, cells, needed, optional, findings)
-        if "header line missing" in findings:
-            rows = iter([(line, cells), *rows])
-        for line, row in rows:
-            if any(cell != cell.strip() for cell in row):
-                findings.add("cells have spaces around them", f"line {line}: {separator.join(row)}")
-            row = _evened([cell.strip() for cell in row], header, optional)
-            if len(row) != len(header):
-                findings.add("rows do not have as many cells as the first line",
-                             f"line {line}: {len(row)} instead of {len(header)}: {separator.join(row)}")
-                continue
-            cells = dict(zip(header, row, strict=True))
-            yield line, cells | {name: "" for name in optional if name not in cells}
-    except csv.Error as error:
-        raise AnnotationError(f"{path}: line {lines.line_num} cannot be read as CSV ({error}); is a quote opened and "
-                              f"never closed?") from error
-
-
-def _evened(row: list[str], header: list[str], optional: Sequence[str]) -> list[str]:
-    """Return the row without empty cells beyond the header's, and with those that may be left out."""
-    while len(row) > len(header) and not row[-1]:
-        row = row[:-1]
-    only_name = len(row) == 1 and not set(row[0]) & set(",;\t\n")
-    short = only_name or (len(row) == len(header) - 1 and header[-1] in optional)
-    return row + [""] * (len(header) - len(row)) if short else row
-
-
-def _header(path: Path, cells: list[str], needed: Sequence[str], optional: Sequence[str],
-            findings: Findings) -> list[str]:
-    """Return the names of the columns, ours for their aliases; without a header line by their order."""
-    header = [cell.strip().lower() for cell in cells]
-    while header and not header[-1]:  # empty columns of a table's edge
-        header.pop()
-    for name in (*needed, *optional):
-        other = next((alias for alias in ALIASES.get(name, ()) if alias in header), None)
-        if name not in header and other and needed == COLUMNS:
-            findings.add("columns have another name", f"{cells[header.index(other)].strip()!r} instead of {name!r}")
-            header[header.index(other)] = name
-    lacking = [name for name in needed if name not in header]
-    if len(lacking) == len(needed) == 4 and len(header) in (4, 5) and needed == COLUMNS:
-        for order in (("video", "start", "end", "label", "subset"), ("video", "label", "start", "end", "subset")):
-            if None not in (seconds(header[order.index("start")]), seconds(header[order.index("end")])):
-                findings.add("header line missing", f"the first line is {','.join(cells)!r}, read as "
-                             f"{','.join(order[: len(header)])}")
-                return list(order[: len(header)])
-    if lacking or len(set(header)) < len(header):
-        what = f"no column {', '.join(lacking)}" if lacking else "a column is there more than once"
-        raise AnnotationError(f"{path}: {what}; the first line is {','.join(cells)[:200]!r}, expected "
-                              f"{','.join(needed)} (and {', '.join(optional)}, if you like)")
-    return header

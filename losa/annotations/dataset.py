@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from losa.annotations.formats import read_classes, read_layout
+from losa.annotations.cells import read_classes
+from losa.annotations.formats import read_layout
 from losa.annotations.resolve import check_instances, clip, locate, nearest, with_durations
 from losa.annotations.sheet import Entry, announce, stop
 from losa.errors import AnnotationError

@@ -1,40 +1,71 @@
-"""Read annotation files in any of the field's layouts, without looking at videos.
+"""Read label files of any known format, recognised by their content, without looking at videos.
 
-`scan` reads whatever can be read and lists the rest as findings, for `check`; `read_layout` stops at them. A new
-layout is one more function from a file to a `Sheet`. `resolve` checks what was read against classes and videos.
+`scan` reads whatever can be read and lists the rest as findings, for `check`; `read_layout` stops at them. A new format
+is a function from a `Source` to a `Sheet`, and a line in FORMATS. `resolve` checks what was read against classes and
+videos.
 """
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
-from losa.annotations.activitynet import parse_instance, parse_json
-from losa.annotations.cells import is_safe, is_text, read_text, seconds, short
+from losa.annotations.activitynet import is_activitynet, read_activitynet
+from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
-from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, check_one_subset, listing
-from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
+from losa.annotations.settle import settle
+from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
+from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
+from losa.annotations.thumos import is_multithumos, is_thumos, read_multithumos, read_thumos
 from losa.errors import AnnotationError
-from losa.video.folder import VIDEO_SUFFIXES
 
-VIDEO_KEYS = {"subset", "duration", "fps", "path", "start", "end", "annotations"}  # that are read
+AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text")  # layouts whose repeated instances are kept
 
 
-def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = None
+class Format(NamedTuple):
+    """A kind of label file: its name for --from, what it is, how it is recognised and how it is read."""
+
+    name: str
+    what: str
+    matches: Callable[[Source], bool]
+    read: Callable[[Source, Reading, Findings], Sheet]
+
+
+def _is_table(source: Source) -> bool:
+    return source.xml is None and not source.path.is_dir() and (source.content is None or bool(source.columns))
+
+
+FORMATS = (  # the first that matches is taken
+    Format("thumos", "THUMOS-14's folder of CLASS_test.txt and CLASS_val.txt", is_thumos, read_thumos),
+    Format("activitynet", 'ActivityNet\'s JSON with a "database"; ActionFormer, OpenTAD, HACS, FineAction, G-TAD',
+           is_activitynet, read_activitynet),
+    Format("multithumos", "MultiTHUMOS' JSON, {video: {subset, duration, actions}}", is_multithumos, read_multithumos),
+    Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
+           _is_table, read_csv_sheet),
+)
+
+
+def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = None,
+                reading: Reading = AS_RECOGNISED, videos: str | Path | None = None
                 ) -> tuple[list[Entry], list[str] | None]:
-    """Return the videos of a file in any known layout, and its list of classes if it has one.
+    """Return the videos of a label file in any known format, and its list of classes if it has one.
 
-    ActivityNet's JSON, which ActionFormer's, HACS', FineAction's and EPIC's in that shape are too; MultiTHUMOS' JSON;
-    a folder of THUMOS-14's official text files; a CSV with columns video, label, start, end and, if it has one, subset
-    (else "all"). classes: names, or a file of them, for the class numbers of MultiTHUMOS (without: "class_12").
-    Raises AnnotationError, with the first examples of everything that is wrong.
+    classes: names, or a file of them, for class numbers; instead of `reading.classes`. videos: folder in which files
+    are looked up whose frame rate is needed. Warns of what is set aside. Raises AnnotationError, with the first
+    examples of everything that is wrong.
     """
-    sheet = scan(path, classes)
+    sheet = scan(path, classes, reading, videos)
     errors = [finding for finding in sheet.findings.values() if finding.level == "error"]
     if errors:
         lines = [f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}" for e in errors]
         raise AnnotationError("\n".join([*lines, "`losa data check` lists everything, `--fix` repairs a copy."]))
-    if sheet.layout == "CSV":
+    aside = [sheet.findings[kind] for kind in sheet.set_aside]
+    if aside:
+        announce(path, [f"{finding.kind}: {finding.examples[0]}" for finding in aside],
+                 f"kinds of instances set aside; {sheet.counts}")
+    if sheet.layout not in AS_PUBLISHED:
         repeated = [f"{entry.id}: {item}" for entry in sheet.entries
                     for item, times in Counter(entry.instances).items() if times > 1]
         if repeated:
@@ -44,173 +75,101 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
     return sheet.entries, sheet.classes
 
 
-def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None) -> Sheet:
-    """Read all that can be read of a file in any known layout. Raises AnnotationError only where that is nothing."""
-    path, findings = Path(path), Findings(KINDS)
-    if path.is_dir():
-        return _thumos_texts(path, findings)
-    text = read_text(path, findings)
-    if path.suffix.lower() != ".json" and (path.suffix.lower() in (".csv", ".tsv") or text.lstrip()[:1] not in "{["):
-        return read_csv_sheet(path, text, findings)
-    repeated: list[str] = []
-    try:
-        content = parse_json(text, repeated)
-    except (ValueError, RecursionError) as error:
-        raise AnnotationError(f"{path}: cannot be read as JSON: {error}") from error
-    for key in repeated:
-        findings.add("ids are there more than once", repr(key))
-    videos = list(content.values()) if isinstance(content, dict) and "database" not in content else []
-    if videos and all(isinstance(video, dict) and "actions" in video for video in videos):
-        return _multithumos(content, read_classes(classes), findings)
-    if isinstance(content, dict) and "results" in content and "database" not in content:
-        raise AnnotationError(f"{path}: holds predictions, expected annotations: {KINDS[NOT_LAYOUT][1]}")
-    if not isinstance(content, dict) or not isinstance(content.get("database"), dict):
-        raise AnnotationError(f'{path}: has no "database" but {short(content)}. {KINDS[NOT_LAYOUT][1]}')
-    return _activitynet(content, findings)
+def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None,
+         reading: Reading = AS_RECOGNISED, videos: str | Path | None = None) -> Sheet:
+    """Read all that can be read of a file in any known format, every time in seconds.
 
-
-# --- JSON -----------------------------------------------------------------------------------------------------------
-
-
-def _activitynet(content: dict, findings: Findings) -> Sheet:
-    numbers: dict[str, set] = defaultdict(set)  # of each label, as ActionFormer's files give them
-    entries, own = [], str(content.get("version")) == "losa"  # ours may lie outside the folder of its videos
-    unread = Counter(content.keys() - {"database", "classes", "version"})
-    for key, video in content["database"].items():
-        if not isinstance(video, dict):
-            findings.add(NOT_LAYOUT, f"database.{key}: expected an object, got {short(video)}")
-        elif is_safe(key, f"{key!r}", findings):
-            entries.append(_json_video(key, video, numbers, own, findings))
-            unread.update(video.keys() - VIDEO_KEYS)
-            items = video.get("annotations")
-            for item in items if isinstance(items, list) else []:
-                unread.update(item.keys() - {"label", "segment"} if isinstance(item, dict) else ())
-    listed = content.get("classes")
-    if listed is not None and not (isinstance(listed, list) and all(map(is_text, listed))):
-        findings.add(NOT_LAYOUT, f"classes: expected a list of names, got {short(listed)}")
-        listed = None
-    if listed is None and numbers and all(isinstance(n, int) for ids in numbers.values() for n in ids):
-        unclear = [label for label, ids in numbers.items() if len(ids) > 1]
-        for label in unclear:
-            findings.add("labels have two numbers", f"{label!r}: label_id {sorted(numbers[label])}")
-        if not unclear and len(set.union(*numbers.values())) == len(numbers):
-            listed = sorted(numbers, key=lambda label: max(numbers[label]))
-    return Sheet("ActivityNet", entries, listed, findings, unread=unread)
-
-
-def _json_video(key: str, video: dict, numbers: dict[str, set], own: bool, findings: Findings) -> Entry:
-    subset, name = video.get("subset"), video.get("path")
-    if not is_text(subset):
-        findings.add(NOT_LAYOUT, f"database.{key}.subset: expected a text, got {short(subset)}")
-        subset = ""
-    if name is not None and not is_text(name):
-        findings.add(NOT_LAYOUT, f"database.{key}.path: expected a text, got {short(name)}")
-        name = None
-    elif name is not None:
-        above = own and Path(name).suffix.lower() in VIDEO_SUFFIXES
-        inside = re.sub(r"^(\.\./)+", "", name) if above else name
-        name = name if is_safe(inside, f"{key}: path {name!r}", findings) else None
-    duration, fps, start, end = (_number(key, video, name, findings) for name in ("duration", "fps", "start", "end"))
-    start = start or 0.0
-    stretch = duration if end is None else end - start
-    if end is not None and (stretch <= 0 or abs((duration or stretch) - stretch) > 0.01):
-        findings.add("videos contradict themselves", f"{key}: start {start}, end {end}, duration {duration}")
-    instances = _json_instances(key, video.get("annotations"), numbers, findings)
-    return Entry(key, subset, instances, name, None, start, duration or (stretch if stretch and stretch > 0 else None),
-                 not start and end is None, fps)
-
-
-def _number(key: str, video: dict, name: str, findings: Findings) -> float | None:
-    given = video.get(name)
-    number = seconds(given)
-    if given is not None and (number is None or number < 0 or (number == 0 and name != "start")):
-        findings.add(NOT_LAYOUT, f"database.{key}.{name}: expected a number above 0, got {short(given)}")
-        return None
-    return number
-
-
-def _json_instances(key: str, items: object, numbers: dict[str, set], findings: Findings) -> list:
-    if items is not None and not isinstance(items, list):
-        findings.add(NOT_LAYOUT, f"database.{key}.annotations: expected a list, got {short(items)}")
-    instances = []
-    for index, item in enumerate(items if isinstance(items, list) else []):
-        instance = parse_instance(item, seconds)
-        if instance is None or not is_text(instance[0]):
-            findings.add(NOT_LAYOUT, f"database.{key}.annotations.{index}: expected a label and a segment of two times "
-                         f"in seconds, got {short(item)}")
-            continue
-        number = item.get("label_id")
-        numbers[instance[0]].add(number if isinstance(number, int) else None)
-        instances.append(instance)
-    return instances
-
-
-def _multithumos(content: dict, names: dict[int, str], findings: Findings) -> Sheet:
-    entries, used, unread = [], set(), Counter()
-    for key, video in content.items():
-        unread.update(video.keys() - {"subset", "duration", "actions"})
-        if not is_safe(key, f"{key!r}", findings):
-            continue
-        instances = []
-        for item in video["actions"] if isinstance(video["actions"], list) else [video["actions"]]:
-            number, *times = [*item, None] if isinstance(item, list) and len(item) == 3 else [None, None, None, None]
-            start, end = map(seconds, times[:2])
-            if not isinstance(number, int) or number < 0 or (names and number not in names) or None in (start, end):
-                choices = f", one of {min(names)} to {max(names)}" if names else ""
-                findings.add(NOT_LAYOUT, f"{key}.actions: expected [class number{choices}, start, end] in seconds, "
-                             f"got {short(item)}")
-                continue
-            used.add(number)
-            instances.append((names.get(number, f"class_{number}"), start, end))
-        duration, subset = seconds(video.get("duration")), video.get("subset")
-        if not is_text(subset) or (video.get("duration") is not None and not (duration or 0) > 0):
-            findings.add(NOT_LAYOUT, f"{key}: expected a subset and a duration above 0, got {short(subset)}, "
-                         f"{short(video.get('duration'))}")
-        entries.append(Entry(key, subset if is_text(subset) else "", instances, duration=duration or None))
-    listed = list(names.values()) or [f"class_{number}" for number in sorted(used)]
-    return Sheet("MultiTHUMOS", entries, listed, findings, unread=unread)
-
-
-# --- THUMOS-14 ------------------------------------------------------------------------------------------------------
-
-
-def _thumos_texts(folder: Path, findings: Findings) -> Sheet:
-    """Read the official text files; ambiguous stretches go apart, as they belong to no class."""
-    instances, subsets, ambiguous = defaultdict(list), defaultdict(set), defaultdict(list)
-    files = find_thumos_files(folder)
-    if not files:
-        raise AnnotationError(f"{folder}: a folder without files like BaseballPitch_test.txt; expected THUMOS-14's "
-                              f"official text files, or one JSON or CSV file")
-    for path, label, subset in files:
-        for number, line, video, start, end in parse_thumos_text(read_text(path, findings), seconds):
-            if video is None:
-                findings.add("rows cannot be understood", f"{path.name} line {number}: {line}")
-            elif is_safe(video, f"{path.name} line {number}: {video!r}", findings):
-                if label == AMBIGUOUS:
-                    ambiguous[video].append((start, end))
-                else:
-                    instances[video].append((label, start, end))
-                    subsets[video].add(subset)
-    check_one_subset(subsets, findings)
-    classes = {file.label for file in files} - {AMBIGUOUS}
-    numbered = read_classes(folder / "detclasslist.txt") if (folder / "detclasslist.txt").is_file() else {}
-    listed = [numbered[n] for n in sorted(numbered)] if classes <= set(numbered.values()) else sorted(classes)
-    return Sheet("THUMOS text", [Entry(key, min(subsets[key]), rows) for key, rows in sorted(instances.items())],
-                 listed, findings, dict(ambiguous))
-
-
-def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
-    """Return {number: name} of a list of names, or of a file with one name a line, from 1; "7 Diving" gives its number.
-
-    Raises AnnotationError where the file is not UTF-8 text of that kind.
+    Parameters as of `read_layout`. Raises AnnotationError only where nothing can be read.
     """
-    if classes is None:
-        return {}
-    if not isinstance(classes, str | Path):
-        return dict(enumerate(classes, 1))
-    findings = Findings(KINDS)
-    lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
-    rows = [re.fullmatch(r"(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
-    if findings or not lines or lines[0][0] in "[{":
-        raise AnnotationError(f'{classes}: expected UTF-8 text with one class a line, "Jump" or "7 Jump"')
-    return {int(row[1]): row[2] for row in rows} if all(rows) else dict(enumerate(lines, 1))
+    path, findings = Path(path), Findings(KINDS)
+    reading = reading if classes is None else replace(reading, classes=classes)
+    chosen = _named_format(reading.format) if reading.format else None
+    source = open_source(path, findings)
+    chosen = chosen or recognise(source)
+    if chosen is not None:
+        sheet = chosen.read(source, reading, findings)
+    elif path.is_dir():
+        sheet = _read_files(source, reading, findings)
+    else:
+        raise AnnotationError(_unknown(source))
+    return settle(sheet, reading, path, None if videos is None else Path(videos))
+
+
+def recognise(source: Source) -> Format | None:
+    """Return the first format of FORMATS that a file or folder is; None for none."""
+    return next((known for known in FORMATS if known.matches(source)), None)
+
+
+def describe_formats() -> str:
+    """Return the names of all formats and what they are, a line each."""
+    width = max(len(known.name) for known in FORMATS)
+    return "\n".join(f"{known.name:{width}}  {known.what}" for known in FORMATS)
+
+
+def _named_format(name: str) -> Format:
+    known = {item.name: item for item in FORMATS}
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        raise AnnotationError(f"--from {name}: no such format" + (f"; did you mean {near[0]}?" if near else "")
+                              + f" There are: {', '.join(known)}")
+    return known[name]
+
+
+def _read_files(folder: Source, reading: Reading, findings: Findings) -> Sheet:
+    """Read a folder of label files, all of one format: the one that most of its files have."""
+    sources, unread = {}, []
+    for path in folder.files:
+        try:
+            sources[path] = open_source(path, findings)
+        except AnnotationError as error:
+            unread.append(str(error))
+    formats = {path: recognise(source) for path, source in sources.items()}
+    counts = Counter(known for known in formats.values() if known is not None)
+    if not counts:
+        raise AnnotationError(f"{folder.path}: a folder with {len(folder.files)} text files, none of a known format; "
+                              f"expected label files of one tool, files like BaseballPitch_test.txt (THUMOS-14), or "
+                              f"one JSON or CSV file. `losa data check --formats` lists what is read")
+    chosen = counts.most_common(1)[0][0]
+    sheets = []
+    for path, source in sources.items():
+        try:
+            if formats[path] != chosen:
+                raise AnnotationError(f"{path}: is {formats[path].name if formats[path] else 'of no known format'}")
+            sheets.append(chosen.read(source, reading, findings))
+        except AnnotationError as error:
+            unread.append(str(error))
+    if not sheets:
+        raise AnnotationError("\n".join(unread[:5]))
+    for why in unread:
+        findings.add("files are not read", why)
+    return _joined(sheets, findings)
+
+
+def _joined(sheets: Sequence[Sheet], findings: Findings) -> Sheet:
+    """Return one sheet of several; entries of one id are put together."""
+    entries: dict[str, Entry] = {}
+    for sheet in sheets:
+        for entry in sheet.entries:
+            if entry.id in entries:
+                entries[entry.id].instances.extend(entry.instances)
+            else:
+                entries[entry.id] = entry
+    listed = [sheet.classes for sheet in sheets]
+    classes = list(dict.fromkeys(name for names in listed for name in names or ())) if all(listed) else None
+    return Sheet(sheets[0].layout, list(entries.values()), classes, findings,
+                 {key: value for sheet in sheets for key, value in sheet.ambiguous.items()},
+                 sum((sheet.unread for sheet in sheets), Counter()))
+
+
+def _unknown(source: Source) -> str:
+    """Return what a file is that no reader knows, and what would be read instead."""
+    content = source.content
+    if isinstance(content, dict) and "results" in content:
+        return f"{source.path}: holds predictions, expected annotations: {KINDS[NOT_LAYOUT][1]}"
+    if source.xml is not None:
+        return (f"{source.path}: is XML with <{source.xml.tag}>, of no known tool; `losa data check --formats` lists "
+                f"what is read")
+    if source.path.is_dir():
+        return f"{source.path}: a folder without label files; `losa data check --formats` lists what is read"
+    return (f'{source.path}: has no "database" but {short(content)}. {KINDS[NOT_LAYOUT][1]} `losa data check '
+            f"--formats` lists the files of tools that are read")

@@ -12,11 +12,21 @@ from losa.errors import AnnotationError
 NOT_LAYOUT = "places are not in the layout"
 KINDS = {  # what a reader can find: how bad it is, and what to do
     "header line missing": ("error", "Make the first line video,label,start,end (and ,subset if you like)."),
-    "columns have another name": ("error", "Rename them: expected video, label, start, end and, if you like, subset."),
+    "columns have another name": ("note", "Understood as said here; --columns ours=NAME takes others."),
+    "lines above the header": ("note", "They are not read."),
+    "columns are not read that may be labels": ("note", "One column holds the labels, here another one."),
     "rows cannot be understood": ("error", "Expected a video, a label, and start and end as seconds (83.5) or as "
                                   "m:ss (1:23.5); a video without any action is a row with only its name."),
     "rows do not have as many cells as the first line": (
         "error", 'Write a decimal point (1.5, not 1,5), and "quotes" around a cell with a comma in it.'),
+    "instances have no end": ("error", "Write the end of each, in seconds; a table of starts and durations needs a "
+                              "column duration."),
+    "times are dates": ("error", "A spreadsheet made dates of numbers such as 14.5: format the columns as text, write "
+                        "the times again and save."),
+    "timecodes do not fit the frame rate": ("error", "They count more frames than a second has: --fps gives the rate "
+                                            "that they were written with."),
+    "times are frames, and the frame rate is not known": ("error", "Give the folder of the videos (--videos), or the "
+                                                          "rate (--fps 25)."),
     "bytes are not UTF-8": ("error", 'Save the file as UTF-8 (in Excel: "CSV UTF-8").'),
     NOT_LAYOUT: ("error", 'Expected {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": '
                           "[start, end]}]}}}, times in seconds."),
@@ -28,12 +38,32 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
                                             "slash, no '..', no control character, no part beyond 200 characters. "
                                             "Where losa wrote the file, '../' may lead to a video file (.mp4, .mkv, "
                                             "...), and to no other."),
+    "names of videos are paths or addresses": ("note", "Only the file's name is used."),
+    "times are timecodes": ("note", "Understood as hours:minutes:seconds:frames, at the frame rate of the video."),
+    "times are frames": ("note", "Divided by the frame rate of the video."),
+    "videos have no subset": ("note", "They are all in the subset 'all'."),
+    "videos are named by their files": ("note", "No column or key names a video: each label file is of the video that "
+                                        "has its name."),
+    "files are not read": ("note", "They are of no known format, or of another than most in this folder."),
     "separators are no commas": ("note", "Understood as written."),
     "times are written as minutes:seconds": ("note", "Understood as minutes:seconds or hours:minutes:seconds."),
     "times have a decimal comma": ("note", "Understood as a decimal point."),
     "cells have spaces around them": ("note", "They do not count."),
     "labels have two numbers": ("note", "The numbers are not used, classes are in alphabetical order."),
 }
+
+ASIDE = {  # what a reader leaves out, an instance for each count: these, and what is kept, add up to what was read
+    "labels mean that nothing happens": ("note", "They are set aside: not a class. To train on one, name it in "
+                                         "--classes FILE."),
+    "stretches are ambiguous": ("note", "They are set aside: neither a class nor background. The protocol thumos14 "
+                                "forgives predictions that touch them."),
+    "events are points in time": ("note", "They are set aside: an action has a start and an end."),
+    "samples are negative": ("note", "They are set aside: they say where an action is not."),
+    "starts or stops have no partner": ("warning", "They are set aside: a start and a stop make one action. Complete "
+                                        "them in the tool and export again."),
+    "items are no segments": ("note", "They are set aside."),
+}
+KINDS |= ASIDE
 
 
 @dataclass(frozen=True)
@@ -83,12 +113,25 @@ class Findings(dict[str, Finding]):
 class Sheet:
     """All that could be read from an annotation file, and what could not."""
 
-    layout: Literal["ActivityNet", "MultiTHUMOS", "THUMOS text", "CSV"]
+    layout: str  # the format's name for people: "ActivityNet", "CSV", "ELAN"
     entries: list[Entry]
     classes: list[str] | None
     findings: Findings
-    ambiguous: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # THUMOS: neither class nor not
+    ambiguous: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # neither a class nor background
     unread: Counter[str] = field(default_factory=Counter)  # columns or keys with content that mean nothing here
+
+    @property
+    def set_aside(self) -> dict[str, int]:
+        """The numbers of instances that were left out, by reason (a key of ASIDE)."""
+        return {kind: self.findings[kind].count for kind in ASIDE if kind in self.findings}
+
+    @property
+    def counts(self) -> str:
+        """How many instances were read, kept and set aside, in words: "22 read = 12 kept + 10 set aside (...)"."""
+        kept, aside = sum(len(entry.instances) for entry in self.entries), self.set_aside
+        reasons = "; ".join(f"{count}: {kind}" for kind, count in aside.items())
+        total = sum(aside.values())
+        return f"{kept + total} instances read = {kept} kept + {total} set aside ({reasons})" if aside else ""
 
 
 def check_one_subset(subsets: dict, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Parse THUMOS-14's official text files: a row for each line, as it is written.
+"""Read THUMOS-14's official text files, and MultiTHUMOS' JSON.
 
 A folder holds CLASS_test.txt and CLASS_val.txt with lines "video start end", times in seconds. Two oddities:
 
@@ -12,9 +12,15 @@ training and pins its score to 0 (libs/datasets/thumos14.py, "empty_label_ids").
 """
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
+
+from losa.annotations.cells import is_safe, is_text, read_classes, read_text, short
+from losa.annotations.sheet import NOT_LAYOUT, Entry, Findings, Sheet, check_one_subset
+from losa.annotations.source import Reading, Source
+from losa.annotations.times import seconds
 
 AMBIGUOUS = "Ambiguous"  # in place of a class
 
@@ -52,3 +58,66 @@ def parse_thumos_text(text: str, to_seconds: Callable[[str], int | float | None]
             yield ThumosRow(number, line.strip(), cells[0], *times)
         elif cells:
             yield ThumosRow(number, line.strip(), None, 0.0, 0.0)
+
+
+def is_thumos(source: Source) -> bool:
+    """Return whether a folder holds files such as BaseballPitch_test.txt."""
+    return source.path.is_dir() and bool(find_thumos_files(source.path))
+
+
+def read_thumos(source: Source, reading: Reading, findings: Findings) -> Sheet:
+    """Read the official text files; ambiguous stretches go apart, as they belong to no class."""
+    instances, subsets, ambiguous = defaultdict(list), defaultdict(set), defaultdict(list)
+    folder = source.path
+    files = find_thumos_files(folder)
+    for path, label, subset in files:
+        for number, line, video, start, end in parse_thumos_text(read_text(path, findings), seconds):
+            if video is None:
+                findings.add("rows cannot be understood", f"{path.name} line {number}: {line}")
+            elif is_safe(video, f"{path.name} line {number}: {video!r}", findings):
+                if label == AMBIGUOUS:
+                    ambiguous[video].append((start, end))
+                    findings.add("stretches are ambiguous", f"{video} [{start}, {end}]")
+                else:
+                    instances[video].append((label, start, end))
+                    subsets[video].add(subset)
+    check_one_subset(subsets, findings)
+    classes = {file.label for file in files} - {AMBIGUOUS}
+    numbered = read_classes(folder / "detclasslist.txt") if (folder / "detclasslist.txt").is_file() else {}
+    listed = [numbered[n] for n in sorted(numbered)] if classes <= set(numbered.values()) else sorted(classes)
+    return Sheet("THUMOS text", [Entry(key, min(subsets[key]), rows) for key, rows in sorted(instances.items())],
+                 listed, findings, dict(ambiguous))
+
+
+def is_multithumos(source: Source) -> bool:
+    """Return whether a file is JSON of {video: {"subset", "duration", "actions"}}."""
+    videos = list(source.content.values()) if isinstance(source.content, dict) else []
+    return bool(videos) and all(isinstance(video, dict) and "actions" in video for video in videos)
+
+
+def read_multithumos(source: Source, reading: Reading, findings: Findings) -> Sheet:
+    """Read {video: {"subset", "duration", "actions": [[class number, start, end]]}}; names by `reading.classes`."""
+    content, names = cast(dict, source.content), read_classes(reading.classes)
+    entries, used, unread = [], set(), Counter()
+    for key, video in content.items():
+        unread.update(video.keys() - {"subset", "duration", "actions"})
+        if not is_safe(key, f"{key!r}", findings):
+            continue
+        instances = []
+        for item in video["actions"] if isinstance(video["actions"], list) else [video["actions"]]:
+            number, *times = [*item, None] if isinstance(item, list) and len(item) == 3 else [None, None, None, None]
+            start, end = map(seconds, times[:2])
+            if not isinstance(number, int) or number < 0 or (names and number not in names) or None in (start, end):
+                choices = f", one of {min(names)} to {max(names)}" if names else ""
+                findings.add(NOT_LAYOUT, f"{key}.actions: expected [class number{choices}, start, end] in seconds, "
+                             f"got {short(item)}")
+                continue
+            used.add(number)
+            instances.append((names.get(number, f"class_{number}"), start, end))
+        duration, subset = seconds(video.get("duration")), video.get("subset")
+        if not is_text(subset) or (video.get("duration") is not None and not (duration or 0) > 0):
+            findings.add(NOT_LAYOUT, f"{key}: expected a subset and a duration above 0, got {short(subset)}, "
+                         f"{short(video.get('duration'))}")
+        entries.append(Entry(key, subset if is_text(subset) else "", instances, duration=duration or None))
+    listed = list(names.values()) or [f"class_{number}" for number in sorted(used)]
+    return Sheet("MultiTHUMOS", entries, listed, findings, unread=unread)

@@ -7,8 +7,8 @@ import pytest
 from helpers.annotation_files import instances, record
 from helpers.annotation_files import write_text as write
 from losa.annotations.activitynet import parse_instance, parse_json
-from losa.annotations.cells import seconds
 from losa.annotations.formats import scan
+from losa.annotations.times import seconds
 
 
 def test_instances_under_a_repeated_key_are_not_lost(tmp_path):

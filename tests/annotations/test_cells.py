@@ -3,9 +3,10 @@
 import pytest
 
 from helpers.annotation_files import write_text as write
-from losa.annotations.cells import is_safe, is_text, read_text, seconds, short, without_suffix
+from losa.annotations.cells import is_safe, is_text, read_text, short, without_suffix
 from losa.annotations.formats import read_layout, scan
 from losa.annotations.sheet import KINDS, Findings
+from losa.annotations.times import seconds
 from losa.errors import AnnotationError
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from helpers.annotation_files import instances
 from helpers.annotation_files import write_text as write
+from losa.annotations.cells import read_classes
 from losa.annotations.dataset import load_annotations
-from losa.annotations.formats import read_classes, read_layout, scan
+from losa.annotations.formats import read_layout, scan
 from losa.errors import AnnotationError
 
 # --- JSON -----------------------------------------------------------------------------------------------------------

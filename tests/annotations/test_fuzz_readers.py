@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from losa.annotations.cells import seconds
+from losa.annotations.cells import read_classes
 from losa.annotations.check import check
 from losa.annotations.csv_format import read_ranges
 from losa.annotations.dataset import load_annotations, save_annotations
-from losa.annotations.formats import read_classes, read_layout
+from losa.annotations.formats import read_layout
 from losa.annotations.prepare import prepare
 from losa.annotations.repair import fix
+from losa.annotations.times import seconds
 from losa.errors import AnnotationError
 
 LIMITS = {"max_examples": int(os.environ.get("LOSA_FUZZ", 60)),

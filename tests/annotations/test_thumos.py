@@ -6,9 +6,9 @@ import pytest
 
 from helpers.annotation_files import instances
 from helpers.annotation_files import write_text as write
-from losa.annotations.cells import seconds
 from losa.annotations.formats import read_layout, scan
 from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
+from losa.annotations.times import seconds
 from losa.errors import AnnotationError
 
 

@@ -1,0 +1,130 @@
+"""Settle what a reader left open: the unit of times, frames in seconds, class numbers, names that are no action."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from losa.annotations.cells import read_classes
+from losa.annotations.resolve import find_entry, index_folder
+from losa.annotations.sheet import Entry, Findings, Sheet
+from losa.annotations.source import Reading
+from losa.annotations.table import plain
+from losa.annotations.times import Frames, Time, check_unit, convert
+from losa.errors import AnnotationError
+from losa.video.probe_pool import probe_many
+
+NOTHING = {"background", "background class", "bg", "no action", "noaction", "none", "null", "nothing", "n/a", "na",
+           "action start", "action end", "sil", "unlabeled", "unlabelled", "undefined", "-1"}
+AMBIGUOUS = "ambiguous"
+
+
+def settle(sheet: Sheet, reading: Reading, path: Path, videos: Path | None) -> Sheet:
+    """Return the sheet with every time in seconds, classes by name, and what is no action set aside.
+
+    Frames are divided by `reading.fps`, else by the rate of the video file in `videos`, else by the one that the file
+    states. Where there is none, the instances are left out, with a finding of level error.
+    """
+    check_unit(reading.times)
+    entries, findings = sheet.entries, sheet.findings
+    if reading.times not in ("", "seconds"):
+        entries = [_in_unit(entry, reading.times, findings) for entry in entries]
+    rates = find_rates([entry for entry in entries if _has_frames(entry)], reading, path, videos)
+    entries = [_at_rate(entry, rates, findings) if _has_frames(entry) else entry for entry in entries]
+    names = read_classes(reading.classes)
+    if names:
+        entries = [_with_names(entry, names) for entry in entries]
+    ambiguous = {key: list(stretches) for key, stretches in sheet.ambiguous.items()}
+    wanted = set(names.values()) | set(sheet.classes or () if sheet.layout == "ActivityNet" else ())
+    entries = [_without_nothing(entry, wanted, ambiguous, findings) for entry in entries]
+    classes = [name for name in sheet.classes if not means_nothing(name) or name in wanted] if sheet.classes else None
+    return replace(sheet, entries=entries, ambiguous=ambiguous, classes=list(names.values()) or classes)
+
+
+def means_nothing(label: str) -> bool:
+    """Return whether a label names no action: background, none, action_start, -1, Ambiguous and their like."""
+    return label.strip() == "-1" or plain(label) in NOTHING | {AMBIGUOUS}
+
+
+def _has_frames(entry: Entry) -> bool:
+    return any(isinstance(time, Frames) for _, *times in entry.instances for time in times)
+
+
+def _in_unit(entry: Entry, unit: str, findings: Findings) -> Entry:
+    kept = []
+    for label, *times in entry.instances:
+        first, last = (time if isinstance(time, Frames) else convert(time, unit) for time in times)
+        if first is None or last is None:
+            findings.add("rows cannot be understood", f"{entry.id}: {label!r} {times} as --times {unit}")
+        else:
+            kept.append((label, first, last))
+    return replace(entry, instances=kept)
+
+
+def find_rates(entries: list[Entry], reading: Reading, path: Path, videos: Path | None) -> dict[str, float]:
+    """Return the frame rate of every video of which one is known, {id: frames per second}."""
+    if reading.fps is not None and not 0 < reading.fps < 1e4:
+        raise AnnotationError(f"--fps {reading.fps}: expected the frames per second of the videos, such as 25")
+    if reading.fps is not None:
+        return {entry.id: reading.fps for entry in entries}
+    rates = {entry.id: entry.fps for entry in entries if entry.fps}
+    if videos is not None and entries:
+        find = index_folder(videos)
+        files = {entry.id: found[0] for entry in entries for found in [find_entry(entry, path, videos, find)]
+                 if len(found) == 1}
+        infos, _ = probe_many(files.values())
+        rates |= {key: float(infos[file].fps) for key, file in files.items() if file in infos}
+    return rates
+
+
+def _at_rate(entry: Entry, rates: Mapping[str, float], findings: Findings) -> Entry:
+    """Return the entry with its frames in seconds."""
+    fps, kept = rates.get(entry.id), []
+    for label, *times in entry.instances:
+        first, last = (_second(time, fps) for time in times)
+        if fps is None:
+            findings.add("times are frames, and the frame rate is not known", f"{entry.id}: {label!r} {_shown(times)}")
+        elif first is None or last is None:
+            findings.add("timecodes do not fit the frame rate", f"{entry.id}: {label!r} {_shown(times)} at {fps:g} "
+                         f"frames per second")
+        else:
+            kept.append((label, first, last))
+    if fps is not None:
+        findings.add("times are frames", f"{entry.id}: {len(entry.instances)} instances, {fps:g} frames per second")
+    return replace(entry, instances=kept)
+
+
+def _second(time: Time, fps: float | None) -> float | None:
+    if not isinstance(time, Frames):
+        return time
+    found = time.at(fps) if fps else None
+    return None if found is None else round(found, 6)
+
+
+def _shown(times: list[Time]) -> list[str]:
+    return [f"{time.seconds} s + {time.number:g} frames" if isinstance(time, Frames) and time.seconds
+            else f"frame {time.number:g}" if isinstance(time, Frames) else f"{time:g} s" for time in times]
+
+
+def _with_names(entry: Entry, names: dict[int, str]) -> Entry:
+    """Return the entry with names in place of class numbers that are no names themselves."""
+    known = set(names.values())
+
+    def named(label: str) -> str:
+        number = label.removeprefix("class_")
+        return names.get(int(number), label) if label not in known and number.isascii() and number.isdigit() else label
+
+    return replace(entry, instances=[(named(label), start, end) for label, start, end in entry.instances])
+
+
+def _without_nothing(entry: Entry, wanted: set[str], ambiguous: dict, findings: Findings) -> Entry:
+    """Return the entry without what is no action; ambiguous stretches are added to `ambiguous`."""
+    kept = []
+    for label, start, end in entry.instances:
+        if label in wanted or not means_nothing(label):
+            kept.append((label, start, end))
+        elif plain(label) == AMBIGUOUS:
+            ambiguous.setdefault(entry.id, []).append((start, end))
+            findings.add("stretches are ambiguous", f"{entry.id} [{start:g}, {end:g}]")
+        else:
+            findings.add("labels mean that nothing happens", f"{entry.id}: {label!r} [{start:g}, {end:g}]")
+    return replace(entry, instances=kept)
