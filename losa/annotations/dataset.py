@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from losa.annotations.cells import read_classes
 from losa.annotations.formats import read_layout
-from losa.annotations.resolve import check_instances, clip, locate, nearest, with_durations
+from losa.annotations.resolve import check_instances, check_units, clip, locate, nearest, with_durations
 from losa.annotations.sheet import Entry, announce, stop
+from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.errors import AnnotationError
 from losa.files import replacing
 
@@ -73,7 +73,8 @@ class Annotations:
 
 def load_annotations(path: str | Path, videos: str | Path | None = None,
                      classes: Sequence[str] | str | Path | None = None,
-                     missing: Literal["error", "drop"] = "error") -> Annotations:
+                     missing: Literal["error", "drop"] = "error",
+                     reading: Reading = AS_RECOGNISED) -> Annotations:
     """Load and check an annotation file in any layout that `losa.annotations.formats.read_layout` knows.
 
     {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}} is ActivityNet's;
@@ -83,18 +84,14 @@ def load_annotations(path: str | Path, videos: str | Path | None = None,
 
     videos: folder to look for each video's file in, by its "path", id, or v_id; None takes "path", or no file.
     classes: the only allowed labels, in order of their ids, or a text file of them; MultiTHUMOS' numbers are theirs.
+    reading: how to read the file, where it leaves a choice: its format, unit of times, columns.
     missing: what to do where a file is not there: stop, or drop those videos with a warning.
     Raises AnnotationError, which lists all that is wrong.
     """
     path = Path(path)
-    entries, listed = read_layout(path, classes)
-    names = check_instances(entries, _class_names(classes) or listed, path)
+    entries, listed = read_layout(path, classes, reading, videos)
+    names = check_instances(entries, listed, path)
     return _finish(entries, names, path, None if videos is None else Path(videos), missing)
-
-
-def _class_names(classes: Sequence[str] | str | Path | None) -> list[str] | None:
-    """Return the names in order of their numbers."""
-    return [name for _, name in sorted(read_classes(classes).items())] or None
 
 
 def save_annotations(annotations: Annotations, path: str | Path) -> Path:
@@ -133,6 +130,7 @@ def _finish(entries: list[Entry], names: tuple[str, ...], source: Path, folder: 
     if lost:
         announce(source, reasons, f"of {len(entries)} videos dropped, their files are missing")
     kept = with_durations([entry for entry in entries if entry.id not in lost], source)
+    check_units(kept, source)
     return _build(clip(kept, source), names, source)
 
 

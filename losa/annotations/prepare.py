@@ -8,10 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.csv_format import read_ranges
-from losa.annotations.dataset import Annotations, _build, _class_names, _reasons, save_annotations
+from losa.annotations.dataset import Annotations, _build, _reasons, save_annotations
 from losa.annotations.formats import read_layout
-from losa.annotations.resolve import ROUNDING, check_instances, clip, index_folder, locate, measure, probe_all, where
+from losa.annotations.resolve import (
+    ROUNDING,
+    check_instances,
+    check_units,
+    clip,
+    index_folder,
+    locate,
+    measure,
+    probe_all,
+    where,
+)
 from losa.annotations.sheet import Entry, announce, stop
+from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.errors import AnnotationError, VideoError
 from losa.files import replacing
 from losa.video.convert import normalise as encode_anew
@@ -20,14 +31,15 @@ from losa.video.probe import VideoInfo, probe
 
 def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | Path,
             ranges: str | Path | None = None, classes: Sequence[str] | str | Path | None = None,
-            split: tuple[float, ...] | None = None, normalise: bool = False, decode: bool = False) -> Annotations:
+            split: tuple[float, ...] | None = None, normalise: bool = False, decode: bool = False,
+            reading: Reading = AS_RECOGNISED) -> Annotations:
     """Check every video, write `out`/annotations.json, and return what is in it.
 
     Files that are missing or broken are left out, listed with their reasons in a warning and in `out`/skipped.csv.
     Durations and frame rates are the files', whatever is stated. Raises AnnotationError where labels or ranges are
     wrong or no video can be used.
 
-    annotations_file: anything that `load_annotations` reads.
+    annotations_file: anything that `load_annotations` reads. reading: how, where the file leaves a choice.
     ranges: CSV with columns id, file, start, end and, if you like, subset; each row makes a video of its own from a
     stretch of a file (empty start or end: the file's). Files that it does not name stay whole.
     split: shares of train, val and test; every video gets one of them, whatever subset it had, the same each time.
@@ -39,14 +51,17 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     if split is not None and (len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6):
         raise AnnotationError(f"split={split}: expected three shares of train, val and test that add up to 1")
     source, out, folder = Path(annotations_file), Path(out), Path(videos_folder)
-    entries, listed = read_layout(source, classes)
-    names = check_instances(entries, _class_names(classes) or listed, source)
+    reading = reading if classes is None else replace(reading, classes=classes)
+    entries, listed = read_layout(source, reading=reading, videos=folder)
+    names = check_instances(entries, listed, source)
     rows = [] if ranges is None else read_ranges(Path(ranges))
     entries, broken = locate(entries, source, folder)
     infos = probe_all([entry for entry in entries if entry.id not in broken], broken, decode)
     if len(broken) == len(entries):
         stop(source, _reasons(broken), "videos, and not one can be used", f"Check the folder {folder}.")
-    good = clip(measure([entry for entry in entries if entry.id not in broken], infos, source), source)
+    measured = measure([entry for entry in entries if entry.id not in broken], infos, source)
+    check_units(measured, source)
+    good = clip(measured, source)
     if rows:
         lost = {name for entry in entries if entry.id in broken for name in (entry.id, entry.name)}
         good = _cut(good, [row for row in rows if row["file"] not in lost], Path(ranges), folder)

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from losa.annotations.cells import is_safe, without_suffix
-from losa.annotations.sheet import Entry, announce, stop
+from losa.annotations.sheet import Entry, announce, listing, stop
+from losa.annotations.times import Placed, misread, unit_advice
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
 from losa.video.probe import VideoInfo
@@ -164,6 +165,21 @@ def rates_differ(stated: float | None, real: float) -> bool:
     return stated is not None and abs(stated - real) > 5e-4 * real
 
 
+def check_units(entries: list[Entry], source: Path) -> None:
+    """Raise AnnotationError where times cannot be seconds: most segments lie outside their videos, or within a frame.
+
+    The error names the units in which all of them fit, and the option that takes them.
+    """
+    placed = [Placed(start, end, entry.duration, entry.fps) for entry in entries if entry.duration is not None
+              for _, start, end in entry.instances]
+    why = misread(placed)
+    if why:
+        shown = [f"{where(entry, *item)} of {entry.duration:.2f} s" for entry in entries if entry.duration is not None
+                 for item in entry.instances][:3]
+        raise AnnotationError(f"{source}: {why}; read as seconds, for example:{listing(shown, len(shown))}\n"
+                              f"{unit_advice(placed)}")
+
+
 def clip(entries: list[Entry], source: Path) -> list[Entry]:
     """Return the entries with their segments clipped to the video, and dropped where nothing is left; warns of both."""
     clipped, zero, beyond, outside = [], [], [], 0
@@ -179,6 +195,11 @@ def clip(entries: list[Entry], source: Path) -> list[Entry]:
             if low < high:
                 kept.append((label, low, high))
         clipped.append(replace(entry, instances=kept))
+    if not any(entry.instances for entry in clipped):
+        given = sum(len(entry.instances) for entry in entries)
+        raise AnnotationError(f"{source}: no instance is left of {given}: {len(zero)} have zero length (start = end: a "
+                              f"point in time, not an action) and {given - len(zero)} lie outside their videos. "
+                              f"Expected a start and a later end for each, inside its video")
     if zero:
         announce(source, zero, "instances have zero length; dropped")
     if beyond:

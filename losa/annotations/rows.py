@@ -30,17 +30,17 @@ class Row(NamedTuple):
     start: object = None
     end: object = None
     subset: str = ""
-    duration: float | None = None  # of the video, in seconds
-    fps: float | None = None
+    duration: int | float | None = None  # of the video, in seconds
+    fps: int | float | None = None
 
 
 class Item(NamedTuple):
     """An instance, or a prediction with its score, to be written; times in seconds."""
 
     label: str
-    start: float
-    end: float
-    score: float | None = None
+    start: int | float
+    end: int | float
+    score: int | float | None = None
 
 
 class Labelled(NamedTuple):
@@ -50,8 +50,8 @@ class Labelled(NamedTuple):
     items: list[Item]
     subset: str = ""
     file: str | None = None  # name of its file, with its ending
-    duration: float | None = None  # seconds
-    fps: float | None = None
+    duration: int | float | None = None  # seconds
+    fps: int | float | None = None
 
 
 def collect(layout: str, rows: Iterable[Row], findings: Findings, classes: Sequence[str] | None = None,

@@ -1,5 +1,6 @@
 """Settle what a reader left open: the unit of times, frames in seconds, class numbers, names that are no action."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from losa.video.probe_pool import probe_many
 
 NOTHING = {"background", "background class", "bg", "no action", "noaction", "none", "null", "nothing", "n/a", "na",
            "action start", "action end", "sil", "unlabeled", "unlabelled", "undefined", "-1"}
+SEPARATORS = "|;"
 AMBIGUOUS = "ambiguous"
 
 
@@ -28,16 +30,21 @@ def settle(sheet: Sheet, reading: Reading, path: Path, videos: Path | None) -> S
     entries, findings = sheet.entries, sheet.findings
     if reading.times not in ("", "seconds"):
         entries = [_in_unit(entry, reading.times, findings) for entry in entries]
+    if reading.label_separator:
+        entries = [_split_labels(entry, reading.label_separator) for entry in entries]
     rates = find_rates([entry for entry in entries if _has_frames(entry)], reading, path, videos)
     entries = [_at_rate(entry, rates, findings) if _has_frames(entry) else entry for entry in entries]
     names = read_classes(reading.classes)
     if names:
         entries = [_with_names(entry, names) for entry in entries]
+    if not reading.label_separator and not names:
+        note_several(entries, findings)
     ambiguous = {key: list(stretches) for key, stretches in sheet.ambiguous.items()}
     wanted = set(names.values()) | set(sheet.classes or () if sheet.layout == "ActivityNet" else ())
     entries = [_without_nothing(entry, wanted, ambiguous, findings) for entry in entries]
     classes = [name for name in sheet.classes if not means_nothing(name) or name in wanted] if sheet.classes else None
-    return replace(sheet, entries=entries, ambiguous=ambiguous, classes=list(names.values()) or classes)
+    listed = [names[number] for number in sorted(names)]
+    return replace(sheet, entries=entries, ambiguous=ambiguous, classes=listed or classes)
 
 
 def means_nothing(label: str) -> bool:
@@ -60,7 +67,24 @@ def _in_unit(entry: Entry, unit: str, findings: Findings) -> Entry:
     return replace(entry, instances=kept)
 
 
-def find_rates(entries: list[Entry], reading: Reading, path: Path, videos: Path | None) -> dict[str, float]:
+def _split_labels(entry: Entry, separator: str) -> Entry:
+    """Return the entry with an instance for each of the labels that a cell holds."""
+    return replace(entry, instances=[(name.strip(), start, end) for label, start, end in entry.instances
+                                     for name in label.split(separator) if name.strip()])
+
+
+def note_several(entries: list[Entry], findings: Findings) -> None:
+    """Add a finding where half of the labels hold a sign that separates several labels in a cell."""
+    labels = Counter(label for entry in entries for label, _, _ in entry.instances)
+    for sign in SEPARATORS:
+        several = [label for label in labels if sign in label.strip(sign)]
+        if several and 2 * sum(labels[label] for label in several) >= labels.total():
+            for label in several:
+                findings.add("labels look like several in one", f"{label!r} ({labels[label]} instances); to make one "
+                             f"of each: --label-separator {sign!r}")
+
+
+def find_rates(entries: list[Entry], reading: Reading, path: Path, videos: Path | None) -> dict[str, int | float]:
     """Return the frame rate of every video of which one is known, {id: frames per second}."""
     if reading.fps is not None and not 0 < reading.fps < 1e4:
         raise AnnotationError(f"--fps {reading.fps}: expected the frames per second of the videos, such as 25")
@@ -76,7 +100,7 @@ def find_rates(entries: list[Entry], reading: Reading, path: Path, videos: Path 
     return rates
 
 
-def _at_rate(entry: Entry, rates: Mapping[str, float], findings: Findings) -> Entry:
+def _at_rate(entry: Entry, rates: Mapping[str, int | float], findings: Findings) -> Entry:
     """Return the entry with its frames in seconds."""
     fps, kept = rates.get(entry.id), []
     for label, *times in entry.instances:
@@ -93,7 +117,7 @@ def _at_rate(entry: Entry, rates: Mapping[str, float], findings: Findings) -> En
     return replace(entry, instances=kept)
 
 
-def _second(time: Time, fps: float | None) -> float | None:
+def _second(time: Time, fps: int | float | None) -> int | float | None:
     if not isinstance(time, Frames):
         return time
     found = time.at(fps) if fps else None

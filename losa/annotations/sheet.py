@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from losa.errors import AnnotationError
 
@@ -45,6 +45,7 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "videos are named by their files": ("note", "No column or key names a video: each label file is of the video that "
                                         "has its name."),
     "files are not read": ("note", "They are of no known format, or of another than most in this folder."),
+    "labels look like several in one": ("warning", "Each is a class as it is written."),
     "separators are no commas": ("note", "Understood as written."),
     "times are written as minutes:seconds": ("note", "Understood as minutes:seconds or hours:minutes:seconds."),
     "times have a decimal comma": ("note", "Understood as a decimal point."),
@@ -72,13 +73,13 @@ class Entry:
 
     id: str
     subset: str
-    instances: list[tuple[str, float, float]] = field(default_factory=list)
+    instances: list[tuple[str, Any, Any]] = field(default_factory=list)  # in seconds; Frames until `settle`
     name: str | None = None  # of the video file, as written
     path: Path | None = None
-    start: float = 0.0
-    duration: float | None = None
+    start: int | float = 0.0
+    duration: int | float | None = None
     whole: bool = True  # False: only the stretch of the file from `start` on
-    fps: float | None = None
+    fps: int | float | None = None
 
 
 @dataclass

@@ -34,7 +34,7 @@ class Reading:
 
     format: str = ""
     times: str = ""
-    fps: float | None = None
+    fps: int | float | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     tier: str = ""
     label_column: str = ""

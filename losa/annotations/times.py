@@ -5,7 +5,7 @@ numbers are seconds; `fitting_units` recognises that they are not, for the error
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from losa.errors import AnnotationError
@@ -30,11 +30,11 @@ NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
 class Frames:
     """A time that becomes seconds at a frame rate: `number` frames, after whole `seconds` in a timecode."""
 
-    number: float
+    number: int | float
     seconds: int = 0
     drop: bool = False  # a timecode with ";", which skips numbers at 29.97 and 59.94 frames a second
 
-    def at(self, fps: float) -> float | None:
+    def at(self, fps: int | float) -> float | None:
         """Return the time in seconds at a frame rate; None where a timecode has more frames than a second holds."""
         nominal = round(fps)
         if not self.seconds:
@@ -50,7 +50,7 @@ class Frames:
         return (self.seconds * nominal + self.number - skipped) / fps
 
 
-Time = float | Frames
+Time = int | float | Frames
 
 
 def seconds(value: object) -> float | None:
@@ -95,7 +95,7 @@ def parse_time(value: object) -> Time | None:
     return None
 
 
-def convert(number: float, unit: str) -> Time | None:
+def convert(number: int | float, unit: str) -> Time | None:
     """Return a number of a file as a time, its unit being one of UNITS; None where it can be none."""
     if unit == "frames":
         return Frames(number)
@@ -126,10 +126,10 @@ def looks_like_date(text: str) -> bool:
 class Placed:
     """A segment as it was read, in seconds, and the length and frame rate of the video that it should lie in."""
 
-    start: float
-    end: float
-    duration: float
-    fps: float | None
+    start: int | float
+    end: int | float
+    duration: int | float
+    fps: int | float | None
 
 
 def misread(segments: Sequence[Placed]) -> str:
@@ -152,15 +152,17 @@ def fitting_units(segments: Sequence[Placed]) -> list[str]:
     """Return the units in which every segment lies in its video; the one that makes the longest segments first.
 
     Of units that shrink times, a smaller one always fits too: only the largest that fits is returned, with those that
-    give nearly the same.
+    give nearly the same. Minutes and seconds with a point come first where every number can be one.
     """
     lengths = {unit: length for unit in UNITS if unit != "seconds"
                for length in [_length_if_fitting(segments, unit)] if length is not None}
     best = max(lengths.values(), default=0.0)
-    return sorted((unit for unit, length in lengths.items() if length > 0.4 * best), key=lambda unit: -lengths[unit])
+    pointed = all(round(time, 2) == time for item in segments for time in (item.start, item.end))
+    good = [unit for unit, length in lengths.items() if length > 0.4 * best or (unit == "m.ss" and pointed)]
+    return sorted(good, key=lambda unit: (unit != "m.ss", -lengths[unit]))
 
 
-def _length_if_fitting(segments: Sequence[Placed], unit: str) -> float | None:
+def _length_if_fitting(segments: Sequence[Placed], unit: str) -> int | float | None:
     """Return the sum of the segments' lengths in a unit; None where one does not fit, or most are below a frame."""
     total, tiny = 0.0, 0
     for item in segments:
@@ -172,7 +174,7 @@ def _length_if_fitting(segments: Sequence[Placed], unit: str) -> float | None:
     return total if 2 * tiny <= len(segments) else None
 
 
-def _settled(time: Time | None, fps: float | None) -> float | None:
+def _settled(time: Time | None, fps: int | float | None) -> int | float | None:
     return (time.at(fps) if fps else None) if isinstance(time, Frames) else time
 
 
@@ -184,8 +186,3 @@ def unit_advice(segments: Sequence[Placed]) -> str:
                 f"--times takes {', '.join(UNITS)}.")
     options = " or ".join(f"--times {unit} ({UNITS[unit]})" for unit in units)
     return f"All of them fit with {options}: look at one, and give that option."
-
-
-def replace_times(instances: list, function: Callable[[Time], Time | None]) -> list:
-    """Return [(label, start, end)] with the function of every time; None where the function returns None."""
-    return [(label, function(start), function(end)) for label, start, end in instances]

@@ -5,17 +5,20 @@ from typing import Annotated
 
 import typer
 
-from losa.cli.options import ConfigFile, Folder, Preset, Set, choose_config, interruptible
+from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.cli.options import ConfigFile, Folder, Preset, Set, choose_config, interruptible, with_reading
 from losa.config import Config
 
 data_app = typer.Typer(no_args_is_help=True, help="Check labels, prepare a data set, extract features, convert videos.")
 
 
 @data_app.command()
+@with_reading
 def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotations.json into.")],
             videos: Annotated[Path, typer.Option(help="Folder of your videos.")],
             annotations: Annotated[Path, typer.Option(
-                help="Your labels: ActivityNet-layout JSON, or CSV video,label,start,end[,subset].")],
+                help="Your labels: CSV video,label,start,end[,subset], ActivityNet's JSON, or any file of `losa data "
+                     "check --formats`.")],
             split: Annotated[str, typer.Option(help="Shares of train,val,test, e.g. 0.6,0.2,0.2, drawn by video; "
                                                "for labels without a subset column.")] = "",
             ranges: Annotated[Path | None, typer.Option(
@@ -24,13 +27,13 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
                                                     "random (open GOP, edit list, MPEG-TS) into OUT/videos.")] = False,
             decode: Annotated[bool, typer.Option("--decode", help="Read every file to its end and leave out those "
                                                  "that are damaged in their middle.")] = False,
-            ) -> None:
+            reading: Reading = AS_RECOGNISED) -> None:
     """Make a checked data set from your videos and labels."""
     from losa.annotations.prepare import prepare
     from losa.cli.output import parse_shares, training_hint
 
     found = prepare(videos, annotations, out, ranges=ranges, split=parse_shares(split), normalise=normalise,
-                    decode=decode)
+                    decode=decode, reading=reading)
     print(f"{out / 'annotations.json'}: {len(found.videos)} videos, {len(found.classes)} classes, "
           f"{sum(len(v.labels) for v in found.videos)} segments; subsets "
           + ", ".join(f"{name}: {count} videos" for name, (count, _) in found.subsets.items()))

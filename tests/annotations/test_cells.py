@@ -1,4 +1,4 @@
-"""Single values of annotation files: times, names, and text of any encoding."""
+"""Single values of label files: names of videos, and text of any encoding."""
 
 import pytest
 
@@ -6,19 +6,7 @@ from helpers.annotation_files import write_text as write
 from losa.annotations.cells import is_safe, is_text, read_text, short, without_suffix
 from losa.annotations.formats import read_layout, scan
 from losa.annotations.sheet import KINDS, Findings
-from losa.annotations.times import seconds
 from losa.errors import AnnotationError
-
-
-@pytest.mark.parametrize(("text", "value"), [
-    ("83.5", 83.5), ("83,5", 83.5), (" 7 ", 7), ("1e2", 100), ("-3", -3), (".5", 0.5), ("1:23.5", 83.5), ("0:05", 5),
-    ("1:02:03,25", 3723.25), ("90:00", 5400), (12, 12), (1.5, 1.5),
-    ("1:60", None), ("1:60:00", None), ("1:2:3:4", None), ("nan", None), ("inf", None), ("1e400", None), ("", None),
-    ("5 s", None), ("1.234,5", None), ("1,234.5", None), (float("nan"), None), (10**400, None), (1e9, None),
-    (True, None), (None, None), ([1], None), ("-1:00", None), ("٣", None),
-])  # fmt: skip
-def test_times_are_seconds_or_clock_times_and_nothing_else(text, value):
-    assert seconds(text) == value
 
 
 def test_other_encodings_are_told_with_their_line(tmp_path):
@@ -27,7 +15,7 @@ def test_other_encodings_are_told_with_their_line(tmp_path):
         read_layout(path)
     assert scan(path).entries[1].instances == [("tür", 1, 2)]
     (tmp_path / "b.csv").write_bytes(b"PK\3\4\0\0\0\0" * 99)
-    with pytest.raises(AnnotationError, match="is no text file; expected a CSV or JSON"):
+    with pytest.raises(AnnotationError, match="is no text file but a spreadsheet; save its sheet as"):
         read_layout(tmp_path / "b.csv")
 
 

@@ -31,7 +31,7 @@ def test_thumos_text_files_become_entries_with_ambiguous_apart(tmp_path):
 
 
 def test_a_folder_without_such_files_says_what_is_expected(tmp_path):
-    with pytest.raises(AnnotationError, match="without files like BaseballPitch_test.txt"):
+    with pytest.raises(AnnotationError, match="files like BaseballPitch_test.txt"):
         read_layout(tmp_path)
 
 
