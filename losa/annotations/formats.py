@@ -5,6 +5,7 @@ is a function from a `Source` to a `Sheet`, and a line in FORMATS. `resolve` che
 videos.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -63,8 +64,8 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
         raise AnnotationError("\n".join([*lines, "`losa data check` lists everything, `--fix` repairs a copy."]))
     aside = [sheet.findings[kind] for kind in sheet.set_aside]
     if aside:
-        announce(path, [f"{finding.kind}: {finding.examples[0]}" for finding in aside],
-                 f"kinds of instances set aside; {sheet.counts}")
+        warnings.warn(f"{path}: {sheet.counts}" + listing([finding.examples[0] for finding in aside], len(aside)),
+                      stacklevel=3)
     if sheet.layout not in AS_PUBLISHED:
         repeated = [f"{entry.id}: {item}" for entry in sheet.entries
                     for item, times in Counter(entry.instances).items() if times > 1]
