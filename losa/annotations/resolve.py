@@ -121,7 +121,8 @@ def with_durations(entries: list[Entry], source: Path) -> list[Entry]:
     nowhere = [entry.id for entry in unknown if entry.path is None]
     if nowhere:
         raise AnnotationError(f'{source}: {shortened(nowhere, 5)} has neither "duration" nor a video file; add one of '
-                              f"them, or give the folder of videos")
+                              f"them, or give the folder of videos: losa data prepare OUT --videos FOLDER "
+                              f"--annotations {source}, and use OUT/annotations.json")
     broken: dict[str, str] = {}
     infos = probe_all(unknown, broken) if unknown else {}
     if broken:

@@ -6,6 +6,7 @@ import warnings
 import typer
 
 from losa.cli.data_commands import data_app
+from losa.cli.export_commands import export
 from losa.cli.run_commands import compare, demo, evaluate, fields, predict, test, train
 from losa.cli.study_commands import bench_app, study_app
 from losa.cli.sweep_commands import sweep_app
@@ -20,7 +21,7 @@ RENAMED = {"prepare": ("data", "prepare"), "check": ("data", "check"), "extract"
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=(
     "Temporal action localization with long-short-range adapters beside a frozen backbone.\n\n"
     "First try: `losa demo`. Your own videos: `losa data check`, `losa data prepare`, `losa train`, `losa predict`."))
-for command in (demo, train, test, predict, evaluate, compare, fields):
+for command in (demo, train, test, predict, evaluate, export, compare, fields):
     app.command()(command)
 for name, group in {"data": data_app, "sweep": sweep_app, "world": world_app, "bench": bench_app,
                     "study": study_app}.items():
