@@ -5,9 +5,12 @@ import pytest
 
 from helpers.annotation_files import by_id, instances, write_csv
 from helpers.annotation_files import write_text as write
+from helpers.label_cases import CASES, VIDEOS, agree
+from helpers.paths import SHARED
 from losa.annotations.csv_format import read_ranges
 from losa.annotations.dataset import load_annotations
-from losa.annotations.formats import read_layout
+from losa.annotations.formats import read_layout, scan
+from losa.annotations.source import Reading
 from losa.errors import AnnotationError
 
 pytestmark = pytest.mark.usefixtures("no_unexpected_warning")
@@ -98,3 +101,84 @@ def test_ranges_are_rows_with_their_line_and_open_ends(tmp_path):
     said = str(caught.value)
     assert all(f"line {line}: " in said for line in (2, 3, 4, 6))
     assert "line 5" not in said and "0 <= start < end" in said
+
+
+# --- tables as people really have them: the same twelve instances in each ---------------------------------------------
+
+
+@pytest.mark.parametrize("name", [
+    "csv_more/boris_fixed.csv", "csv_more/comment_lines.csv", "csv_more/createml.csv", "csv_more/labels.jsonl",
+    "csv_more/ls_upload.csv", "csv_more/title_rows.csv", "csv_more/video_starts_at.csv", "csv_more/windows_paths.csv",
+    "csv_more/youtube.csv", "csv_more/background_rows.csv", "excel/duration.csv", "excel/frames_columns.csv",
+    "excel/id_is_row.csv", "excel/ids_float.csv", "excel/semicolon_comma.csv", "excel/thousands_ms.csv",
+    "excel/timecode_colon.csv", "excel/timecode_semicolon.csv", "excel/units.csv", "excel/units_in_header.csv",
+    "excel/utf16.txt"])  # fmt: skip
+def test_tables_as_people_have_them_give_the_twelve_instances(name):
+    sheet = scan(CASES / name, videos=VIDEOS)
+    assert agree(sheet.entries, within=0.05)
+    assert not [finding for finding in sheet.findings.values() if finding.level == "error"]
+
+
+@pytest.mark.parametrize(("name", "said", "reading"), [
+    ("csv_more/headerless4.csv", "1 header line missing.*\n.*--columns video=1,start=2,end=3,label=4",
+     {"columns": {"video": "1", "start": "2", "end": "3", "label": "4"}}),
+    ("csv_more/headerless_space.txt", "1 header line missing.*\n.*--columns video=1,start=2,end=3,label=4",
+     {"columns": {"video": "1", "start": "2", "end": "3", "label": "4"}}),
+    ("csv_more/empty_end.csv", "12 instances have no end", {}),
+    ("csv_more/excel_date.csv", "1 times are dates:\n  line 12: clip_0002,throw,14. Mai,15. Apr\nA spread", {}),
+    ("csv_more/labels.xlsx", 'save its sheet as "CSV UTF-8"', {}),
+    ("csv_more/start_duration.csv", "", {"columns": {"duration": "end"}}),
+])  # fmt: skip
+def test_tables_that_leave_a_choice_name_the_option_that_makes_it(name, said, reading):
+    if said:
+        with pytest.raises(AnnotationError, match=said):
+            read_layout(CASES / name, videos=VIDEOS)
+    if reading:
+        assert agree(read_layout(CASES / name, reading=Reading(**reading), videos=VIDEOS)[0], within=0.05)
+
+
+def test_columns_are_taken_by_name_number_or_unit_and_wrong_ones_listed(tmp_path):
+    text = "who,what,start_ms,end_ms,start_frame\none,jump,500,1500,15\n"
+    path = write(tmp_path / "a.csv", text)
+    reading = Reading(columns={"video": "who", "label": "2"})
+    assert instances(read_layout(path, reading=reading)[0]) == {"one": [("jump", 0.5, 1.5)]}
+    with pytest.raises(AnnotationError, match="no column video, label; the columns are 'who', 'what'.* --columns "
+                                              "video=NAME,label=NAME"):
+        read_layout(path)
+    with pytest.raises(AnnotationError, match=r"there is no column 'Who\?' \(for video\); there are 'who', 'what'"):
+        read_layout(path, reading=Reading(columns={"video": "Who?"}))
+    with pytest.raises(AnnotationError, match="--columns foo=who: expected video, label, start"):
+        read_layout(path, reading=Reading(columns={"foo": "who"}))
+
+
+def test_a_table_without_a_video_is_of_the_video_that_has_its_name(tmp_path):
+    for name in ("one", "two"):
+        write(tmp_path / f"{name}.csv", "label,start,end\njump,0.5,1.5\n")
+    sheet = scan(tmp_path)
+    assert instances(sheet.entries) == {"one": [("jump", 0.5, 1.5)], "two": [("jump", 0.5, 1.5)]}
+    assert sheet.findings["videos are named by their files"].count == 2
+
+
+def test_columns_that_look_like_labels_are_mentioned(tmp_path):
+    rows = "".join(f"one,{'ab'[i % 2]},{i},{i + 1},{'fast' if i % 3 else 'slow'},{i}.jpg,note {i}\n" for i in range(9))
+    path = write(tmp_path / "a.csv", "video,label,start,end,speed,thumb,remark\n" + rows)
+    found = scan(path).findings["columns are not read that may be labels"]
+    assert found.level == "note" and found.examples == [
+        "'speed' (2 different: fast, slow): --label-column 'speed' takes it"]
+    taken = scan(path, reading=Reading(label_column="speed")).entries
+    assert {label for entry in taken for label, _, _ in entry.instances} == {"fast", "slow"}
+
+
+def test_the_table_of_afsd_gives_thumos_without_its_ambiguous_stretches(tmp_path):
+    folder = SHARED / "thumos14" / "official_txt"
+    if not folder.is_dir():
+        pytest.skip("needs THUMOS-14's text files in ../shared/data")
+    rows = ["video,type,type_idx,start,end,startFrame,endFrame"]
+    for file in sorted(folder.glob("*_test.txt")):
+        for line in file.read_text().splitlines():
+            video, start, end = line.split()
+            rows.append(f"{video},{file.stem.removesuffix('_test')},0,{start},{end},{float(start) * 30:.0f},0")
+    sheet = scan(write(tmp_path / "test_Annotation.csv", "\n".join(rows)))
+    labels = {label for entry in sheet.entries for label, _, _ in entry.instances}
+    assert len(labels) == 20 and sheet.set_aside == {"stretches are ambiguous": 99}
+    assert sum(len(entry.instances) for entry in sheet.entries) == 3358
