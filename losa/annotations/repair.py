@@ -275,14 +275,11 @@ def _clean(group: Sequence[Entry], renamed: Mapping[str, tuple[str, str]], repai
         for old in entry.instances:
             name, *why = renamed.get(old[0], (old[0],))
             new, more = _repaired(name, *old[1:], entry.duration)
-            key = identity(*new, entry.duration) if new else None
-            if new and key in kept:
-                new, more = None, [*more, REPEATED if kept[key] == new else NEARLY]
-            if new is None:
-                repairs.leave_out(entry, old, [*why, *more])
-            else:
-                kept[key] = new
+            first = kept.setdefault(identity(*new, entry.duration), new) if new else None
+            if new and first is new:
                 repairs.keep(entry, old, [*why, *more], group[0], new)
+            else:
+                repairs.leave_out(entry, old, [*why, *more, *[REPEATED if first == new else NEARLY] * bool(new)])
     return list(kept.values())
 
 

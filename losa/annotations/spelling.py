@@ -89,7 +89,7 @@ def rename_option(old: str, new: str) -> str:
 
 def unify(counts: Mapping[str, int]) -> dict[str, str]:
     """Return {name: the commonest that differs only in case and spaces} of all that are not the commonest."""
-    renamed = {}
+    renamed: dict[str, str] = {}
     for names in _variants(counts, same_words):
         best = names[0].strip()
         renamed |= {name: best for name in names if name != best}
