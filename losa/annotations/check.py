@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,21 +11,31 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from losa.annotations.cells import without_suffix
-from losa.annotations.formats import scan
+from losa.annotations.formats import read_classes, scan
 from losa.annotations.resolve import ROUNDING, durations_differ, find_entry, index_folder, open_all, rates_differ, where
 from losa.annotations.sheet import KINDS, Entry, Finding, Findings, Sheet
+from losa.annotations.spelling import counted_as, plain_name, report_labels, report_signs, report_variants, unify
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
 from losa.video.probe import VideoInfo
 
-MAX_SPELLINGS = 500  # labels that are compared with each other letter by letter
+LONG = 0.1  # seconds; two times to the millisecond are the same where instances last longer than this
 CHECKS = KINDS | {
     "file cannot be read": ("error", "Nothing else can be checked before this is repaired."),
     "files hold no instance": ("error", "Expected at least one row, or annotation, with a label and a segment."),
-    "segments end before they start": ("error", "Swap start and end; --fix does."),
+    "ends are durations": ("error", "More than a fifth of all segments end before they start: is `end` a duration? "
+                           "Then type `--columns duration=end` (in JSON write [start, start + duration]). If start and "
+                           "end are interchanged, exchange their names. --fix turns none round and writes no copy."),
+    "segments end before they start": ("error", "Swap start and end; --fix does where both lie inside the video, and "
+                                       "leaves the others out."),
+    "most segments lie outside their video": ("error", "Are these other times than seconds of this file: frames, "
+                                              "milliseconds, minutes? Read them so: `--times frames` (or ms, minutes, "
+                                              "days). --fix writes no copy: nothing is repaired by deleting most of "
+                                              "the file."),
     "labels are empty": ("error", "Name the action; --fix leaves them out."),
-    "labels are not in the list of classes": ("error", "Use a name of the list; --fix takes the one that is meant "
-                                              "where that is clear, and leaves the others out."),
+    "labels are not in the list of classes": ("error", "Use names of the list: --fix COPY with a --rename OLD=NEW for "
+                                              "each; or add them to the list. --fix alone leaves them as they are."),
+    "labels are written unlike the list of classes": ("error", "Case and spaces count; --fix writes them as the list."),
     "video files are missing": ("error", "Copy them into the folder, or correct their names; --fix leaves them out."),
     "video files have another name": ("error", "Write the name as it is in the folder; --fix does."),
     "videos could be several files": ("error", "Keep one of the files, or give its path inside the folder."),
@@ -36,10 +45,13 @@ CHECKS = KINDS | {
     "segments start before 0": ("warning", "Loading clips them; --fix too."),
     "instances have zero length": ("warning", "Loading drops them; --fix too."),
     "instances are there more than once": ("warning", "They weigh twice in training and evaluation; --fix keeps one."),
-    "labels differ only in case, spaces or signs": ("warning", "They would be two classes; --fix takes the commoner."),
-    "labels look misspelt": ("warning", "They would be classes of their own; --fix takes the commoner. Rename one if "
-                             "both are meant."),
+    "labels differ only in case or spaces": ("warning", "They would be two classes; --fix takes the commoner."),
+    "labels differ only in signs": ("warning", "Classes of their own? --fix leaves them so. If one is meant, type the "
+                                    "--rename with --fix COPY; if not, name all classes in a file: --classes FILE."),
+    "labels look misspelt": ("warning", "Classes of their own? --fix leaves them so. If one is meant, type the "
+                             "--rename with --fix COPY; if not, name all classes in a file: --classes FILE."),
     "subsets differ only in case or spaces": ("warning", "They would be two subsets; --fix takes the commoner."),
+    "subsets differ only in signs": ("warning", "They are two subsets; write them alike if one is meant."),
     "classes have no instance in the training subset": ("warning", "They cannot be learnt: move videos, or leave the "
                                                         "class out."),
     "durations differ from the file's": ("warning", "Is it the same video? The file's counts; --fix writes it."),
@@ -100,16 +112,19 @@ class Report:
         return pandas.DataFrame(rows, columns=columns)
 
 
-def check(annotations: str | Path, videos: str | Path | None = None, decode: bool = False) -> Report:
+def check(annotations: str | Path, videos: str | Path | None = None, decode: bool = False,
+          classes: str | Path | Sequence[str] | None = None) -> Report:
     """Return a report of all that is odd about an annotation file in any known layout, and about its videos.
 
     videos: folder of the files; without it nothing is opened. decode: read them to their end, which finds those damaged
-    in their middle and takes as long as decoding does. A file that cannot be read is a finding, not an error.
+    in their middle and takes as long as decoding does. classes: the names that labels may have, or a file with one a
+    line. A file of annotations that cannot be read is a finding, not an error.
     """
     source, folder = Path(annotations), None if videos is None else Path(videos)
     findings = Findings(CHECKS)
+    read_classes(classes)  # whose mistakes are no findings about the annotations
     try:
-        sheet = scan(source)
+        sheet = scan_listed(source, classes)
     except AnnotationError as error:
         findings.add("file cannot be read", str(error).removeprefix(f"{source}: "))
         return Report(source, "cannot be read", list(findings.values()))
@@ -122,10 +137,12 @@ def check(annotations: str | Path, videos: str | Path | None = None, decode: boo
         for entry in entries:
             if entry.name and not (source.parent / entry.name).is_file():
                 findings.add("video files are missing", f"{entry.id}: no file {source.parent / entry.name}")
-    check_labels(sheet, findings)
+    report_labels(sheet, findings)
     for entry in entries:
         _check_segments(entry, findings)
-    _check_lengths(entries, folder is None, findings)
+    _check_units(entries, findings)
+    for entry in [entry for entry in entries if folder is None and entry.duration is None and entry.instances]:
+        findings.add("lengths are not known", entry.id)
     _check_subsets(entries, findings)
     order = ("error", "warning", "note")
     instances = sum(len(entry.instances) for entry in entries)
@@ -135,6 +152,12 @@ def check(annotations: str | Path, videos: str | Path | None = None, decode: boo
                f"{counted(len(labels), 'label')}; "
                + ", ".join(f"{name or '(none)'}: {counted(n, 'video')}" for name, n in subsets.most_common(8)))
     return Report(source, summary, sorted(findings.values(), key=lambda finding: order.index(finding.level)))
+
+
+def scan_listed(source: Path, classes: str | Path | Sequence[str] | None) -> Sheet:
+    """Read what can be read of a file; the names of `classes`, if there are any, take the place of its own list."""
+    sheet, listed = scan(source, classes), read_classes(classes)
+    return replace(sheet, classes=list(dict.fromkeys(listed.values()))) if listed else sheet
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -153,12 +176,14 @@ def find_videos(entries: Sequence[Entry], source: Path, folder: Path, findings: 
     loose: dict[str, list[Path]] = defaultdict(list)
     for path in files:
         for key in {path.stem, without_suffix(path.relative_to(folder).as_posix())}:
-            loose[_plain(key)].append(path)
-    for entry in entries:
-        candidates = find_entry(entry, source, folder, find)
+            loose[plain_name(key)].append(path)
+    exact = [find_entry(entry, source, folder, find) for entry in entries]
+    taken = {path for candidates in exact for path in candidates}
+    for entry, candidates in zip(entries, exact, strict=True):
         if not candidates:
             stem = without_suffix(entry.name or entry.id)
-            candidates = find(stem) or find(stem.split("/")[-1]) or loose.get(_plain(stem), [])
+            candidates = find(stem) or find(stem.split("/")[-1]) or [
+                path for path in loose.get(plain_name(stem), []) if path not in taken]  # which are other videos'
             if len(candidates) == 1:
                 findings.add("video files have another name", f"{entry.id}: {entry.name or entry.id} is "
                              f"{candidates[0].relative_to(folder).as_posix()} in the folder")
@@ -166,7 +191,7 @@ def find_videos(entries: Sequence[Entry], source: Path, folder: Path, findings: 
             findings.add("videos could be several files", f"{entry.id}: {', '.join(map(str, candidates[:3]))}")
         elif not candidates:
             few = "video files are missing" not in findings or findings["video files are missing"].count < 5
-            near = get_close_matches(_plain(entry.id), loose, 1) if few else []
+            near = get_close_matches(plain_name(entry.id), loose, 1) if few else []
             hint = f"; did you mean {loose[near[0]][0].relative_to(folder).as_posix()}?" if near else ""
             findings.add("video files are missing", f"{entry.id}: no file {entry.name or entry.id} in {folder}{hint}")
         path = candidates[0] if len(candidates) == 1 else None
@@ -229,98 +254,6 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-# --- labels ---------------------------------------------------------------------------------------------------------
-
-
-def check_labels(sheet: Sheet, findings: Findings) -> dict[str, str]:
-    """Return {label: the one that is meant} of the labels to rename; "" for those that mean no known one."""
-    counts = Counter(label for entry in sheet.entries for label, _, _ in entry.instances)
-    if not counts:
-        findings.add("files hold no instance", f"{len(sheet.entries)} videos")
-    renamed = {}
-    for label in counts:
-        if not label.strip():
-            renamed[label] = ""
-            for entry in sheet.entries:
-                for item in entry.instances:
-                    if item[0] == label:
-                        findings.add("labels are empty", where(entry, *item))
-    renamed |= _listed_labels(counts, sheet.classes, findings) if sheet.classes else _spellings(counts, findings)
-    return renamed
-
-
-def _listed_labels(counts: Counter, classes: list[str], findings: Findings) -> dict[str, str]:
-    by_plain_name, renamed = {_plain(name): name for name in classes}, {}
-    for name in classes:
-        if not counts[name]:
-            findings.add("classes of the list have no instance", repr(name))
-    for label in sorted(filter(str.strip, set(counts) - set(classes))):
-        exact, near = by_plain_name.get(_plain(label)), []
-        if not exact and len(renamed) <= 100:
-            near = get_close_matches(_plain(label), list(by_plain_name)[:5000], 2, 0.75)
-        renamed[label] = exact or (by_plain_name[near[0]] if len(near) == 1 else "")
-        hint = f"; did you mean {renamed[label] or by_plain_name[near[0]]!r}?" if exact or near else ""
-        findings.add("labels are not in the list of classes", f"{label!r} ({counts[label]} instances){hint}")
-    return renamed
-
-
-def _spellings(counts: Counter, findings: Findings) -> dict[str, str]:
-    """Compare labels with each other, as no list of classes says which are right."""
-    renamed = same_but_for_signs(counts, "labels differ only in case, spaces or signs", findings)
-    merged = Counter()
-    for label, count in counts.items():
-        if label.strip():
-            merged[renamed.get(label, label)] += count
-    if len(merged) > MAX_SPELLINGS:
-        findings.add("labels are too many to compare their spelling", f"{len(merged)} different labels")
-        return renamed
-    masks = {label: sum(1 << (ord(sign) % 61) for sign in set(label.lower())) for label in merged}
-    for rare, common in sorted((a, b) for a in merged for b in merged if 2 * merged[a] <= merged[b]):
-        allowed = (len(rare) >= 4) + (len(rare) >= 8)
-        if abs(len(rare) - len(common)) > allowed or (masks[rare] ^ masks[common]).bit_count() > 2 * allowed:
-            continue
-        digits = re.sub(r"\D", "", rare) != re.sub(r"\D", "", common)
-        if not digits and _num_edits(rare.lower(), common.lower(), allowed) <= allowed:
-            findings.add("labels look misspelt", f"{rare!r} ({merged[rare]} instances) and {common!r} "
-                         f"({merged[common]})")
-            renamed |= {label: common for label in counts if renamed.get(label, label) == rare}
-    return renamed
-
-
-def same_but_for_signs(counts: Counter, kind: str, findings: Findings) -> dict[str, str]:
-    """Return {name: the commonest one that differs only in case, spaces, _ and -} of all that are not the commonest."""
-    groups, renamed = defaultdict(list), {}
-    for name in sorted(filter(str.strip, counts), key=lambda name: (-counts[name], name)):
-        groups[_plain(name)].append(name)
-    for names in groups.values():
-        best = names[0].strip()
-        renamed |= {name: best for name in names if name != best}
-        if len(names) > 1 or names[0] != best:
-            findings.add(kind, " and ".join(f"{name!r} ({counts[name]})" for name in names))
-    return renamed
-
-
-def _plain(name: str) -> str:
-    """Return the name in small letters, with one space for spaces, _ and -."""
-    return re.sub(r"[\s_\-]+", " ", name.strip().casefold())
-
-
-def _num_edits(a: str, b: str, most: int) -> int:
-    """Count the letters to insert, delete, replace, or swap with their neighbour; beyond `most`, some larger number."""
-    rows = [list(range(len(b) + 1))]
-    for i, sign in enumerate(a, 1):
-        row = [i]
-        for j, other in enumerate(b, 1):
-            best = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (sign != other))
-            if i > 1 and j > 1 and sign == b[j - 2] and a[i - 2] == other:
-                best = min(best, rows[-2][j - 2] + 1)
-            row.append(best)
-        if min(row) > most:
-            return most + 1
-        rows.append(row)
-    return rows[-1][-1]
-
-
 # --- times and subsets ----------------------------------------------------------------------------------------------
 
 
@@ -337,10 +270,11 @@ def _check_segments(entry: Entry, findings: Findings) -> None:
             findings.add("instances have zero length", place)
         if start < 0:
             findings.add("segments start before 0", place)
-        if end_of_video is not None and end > end_of_video + ROUNDING:
-            outside = ", wholly outside" if start >= end_of_video else ""
-            findings.add("segments pass the end of their video", f"{place} of {end_of_video:.2f} s{outside}")
-        key = rounded(label, start, end)
+        outside = is_outside(start, end, end_of_video)
+        if end_of_video is not None and (end > end_of_video + ROUNDING or (outside and end > 0)):
+            findings.add("segments pass the end of their video",
+                         f"{place} of {end_of_video:.2f} s" + ", wholly outside" * outside)
+        key = identity(label, start, end, end_of_video)
         if key in seen:
             findings.add("instances are there more than once", place)
         elif start < reached.get(label, start) - ROUNDING:
@@ -350,21 +284,57 @@ def _check_segments(entry: Entry, findings: Findings) -> None:
         reached[label] = max(end, reached.get(label, end))
 
 
-def rounded(label: str, start: float, end: float) -> tuple:
-    """Return what makes two instances the same: label and times to the millisecond."""
-    return label, round(start, 3), round(end, 3)
+def identity(label: str, start: float, end: float, duration: float | None = None) -> tuple[str, float, float]:
+    """Return what two instances that are the same have in common: label, and times inside the video in seconds.
+
+    Times count to the millisecond where the instance is much longer than that, else to their last digit: fractions of
+    a day or hour may all be shorter.
+    """
+    low, high = max(start, 0.0), end if duration is None else min(end, duration)
+    return (label, round(low, 3), round(high, 3)) if high - low > LONG else (label, start, end)
 
 
-def _check_lengths(entries: Sequence[Entry], alone: bool, findings: Findings) -> None:
-    for entry in [entry for entry in entries if alone and entry.duration is None and entry.instances]:
-        findings.add("lengths are not known", entry.id)
+def is_outside(start: float, end: float, duration: float | None) -> bool:
+    """Return whether nothing of a segment with a length lies inside its video, which may have no known end."""
+    return start < end and (end <= 0 or (duration is not None and start >= duration))
+
+
+def ends_are_durations(entries: Sequence[Entry]) -> int:
+    """Return how many segments end before they start, where these are more than a fifth and at least 3; else 0."""
+    backwards = [end < start for entry in entries for _, start, end in entry.instances]
+    return sum(backwards) if sum(backwards) > max(2, len(backwards) / 5) else 0
+
+
+def most_outside(entries: Sequence[Entry]) -> tuple[list[str], int]:
+    """Return the segments outside of their videos, if most are, and how many there are in videos of known length."""
+    known = [(entry, item) for entry in entries if entry.duration is not None for item in entry.instances]
+    outside = [f"{where(entry, *item)} of {entry.duration:.2f} s" for entry, item in known
+               if is_outside(min(item[1:]), max(item[1:]), entry.duration)]
+    return outside if 2 * len(outside) > len(known) else [], len(known)
+
+
+def _check_units(entries: Sequence[Entry], findings: Findings) -> None:
+    """Find what is wrong with most segments at once: a column that holds another thing, or another unit."""
+    if ends_are_durations(entries):
+        some, kind = findings.pop("segments end before they start"), "ends are durations"
+        findings[kind] = replace(some, kind=kind, advice=CHECKS[kind][1])
+    outside, of = most_outside(entries)
+    for place in outside:
+        findings.add("most segments lie outside their video", place)
     past = findings.get("segments pass the end of their video")
-    if past and 2 * past.count > sum(len(entry.instances) for entry in entries if entry.duration is not None):
+    if past and past.count <= len(outside):
+        del findings["segments pass the end of their video"]  # the same ones
+    if outside:
+        findings["most segments lie outside their video"].advice = (
+            f"{len(outside)} of {of} do. " + CHECKS["most segments lie outside their video"][1])
+    elif past and 2 * past.count > of:
         past.advice = "More than half do: are these frames or milliseconds instead of seconds? " + past.advice
 
 
 def _check_subsets(entries: Sequence[Entry], findings: Findings) -> None:
-    same_but_for_signs(Counter(entry.subset for entry in entries), "subsets differ only in case or spaces", findings)
+    names = Counter(entry.subset for entry in entries)
+    report_variants(names, "subsets differ only in case or spaces", findings)
+    report_signs(counted_as(names, unify(names)), "subsets differ only in signs", findings, option=False)
     subsets, twins = defaultdict(Counter), defaultdict(list)
     for entry in entries:
         subsets[entry.subset].update(label for label, _, _ in entry.instances)

@@ -1,4 +1,9 @@
-"""Write a clean copy of an annotation file: repairs what `check` finds and what can be repaired without guessing."""
+"""Write a clean copy of an annotation file: repairs what `check` finds and what can be repaired without guessing.
+
+A repair never destroys. Labels become one by themselves only where they are equal but for case and spaces. What is
+changed or left out is counted, and logged item by item beside the copy, so that it can be put back (`change_log`).
+Where most of the instances would be left out, nothing is written. A second repair of the copy changes nothing.
+"""
 
 import csv
 import io
@@ -6,15 +11,28 @@ import json
 import os
 import re
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from losa.annotations.cells import short
-from losa.annotations.check import CHECKS, check_labels, find_videos, rounded, same_but_for_signs, with_file_facts
+from losa.annotations.activitynet import parse_json
+from losa.annotations.cells import read_text, short
+from losa.annotations.change_log import ChangeLog, Instance, log_beside
+from losa.annotations.check import (
+    CHECKS,
+    counted,
+    ends_are_durations,
+    find_videos,
+    identity,
+    is_outside,
+    most_outside,
+    scan_listed,
+    with_file_facts,
+)
 from losa.annotations.csv_format import COLUMNS
-from losa.annotations.formats import scan
 from losa.annotations.resolve import ROUNDING, shortened, where
-from losa.annotations.sheet import NOT_LAYOUT, Entry, Findings, Sheet
+from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet
+from losa.annotations.spelling import choose_names, report_labels, same_words, unify
 from losa.errors import AnnotationError
 from losa.files import write_text
 
@@ -34,110 +52,265 @@ READ = {  # what reading alone repairs, by kind of finding
     "times have a decimal comma": "decimal commas made points",
     "cells have spaces around them": "rows freed of spaces around cells",
 }
-LOOKED_UP = {  # what the videos and the other rows repair, by kind of finding
+LOOKED_UP = {  # what the videos repair, by kind of finding
     "video files have another name": "names of video files corrected",
     "durations differ from the file's": "durations taken from the file",
     "frame rates differ from the file's": "frame rates taken from the file",
-    "subsets differ only in case or spaces": "subsets put together that differ only in case or spaces",
-    "labels differ only in case, spaces or signs": "labels put together that differ only in case, spaces or signs",
-    "labels look misspelt": "labels corrected that look misspelt",
     "video files are missing": "videos left out, their files are missing",
     "video files cannot be used": "videos left out, their files cannot be used",
     "videos could be several files": "videos left out that could be several files",
 }
-OWN = [  # what is repaired row by row
-       "instances left out, their label is empty or not clear", "labels of instances taken from the list of classes",
-       "segments turned round that ended before they started", "instances of zero length left out",
-       "segments wholly outside their video left out", "segments clipped to their video", "repeated instances left out",
-       "videos put together that are one file", "ambiguous stretches left out, which belong to no class: the protocol "
-       "thumos14 forgives what touches them, evaluate by the text files"]
-CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values(), *OWN]}
+AMBIGUOUS = ("ambiguous stretches left out, which belong to no class: the protocol thumos14 forgives what touches "
+             "them, evaluate by the text files")
+LEFT_OUT = {  # what is left out: in a list of changes, and in a sum
+    "instances left out, their video has no usable file": "in videos without a usable file",
+    "instances left out, their label is empty": "without a label",
+    "segments left out that end before they start and lie not inside their video": "ending before they start",
+    "instances of zero length left out": "of zero length",
+    "segments wholly outside their video left out": "wholly outside their video",
+    "repeated instances left out": "repeated",
+    "instances left out that repeat another to the millisecond": "repeated to the millisecond",
+}
+NO_FILE, EMPTY, BACKWARDS, ZERO, OUTSIDE, REPEATED, NEARLY = LEFT_OUT
+OWN = [  # what is changed row by row
+       "labels of instances written as in the list of classes",
+       "labels of instances written as the commonest that differs only in case or spaces",
+       "labels of instances renamed as asked for",
+       "segments turned round that ended before they started",
+       "segments clipped to their video",
+       "videos put together that are one file",
+       "subsets of videos written as the commonest that differs only in case or spaces",
+       "videos without a subset put into the subset all",
+       "facts of videos written as their files have them"]  # fmt: skip
+LISTED, CASE, RENAMED, TURNED, CLIPPED, MERGED, SUBSET, NO_SUBSET, FACTS = OWN
+CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values(), *LEFT_OUT, *OWN, AMBIGUOUS]}
+NOT_READ = ("rows cannot be understood", "rows do not have as many cells as the first line")  # each one row less
 
 
-def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None,
-        decode: bool = False) -> list[str]:
-    """Write the clean copy `out` and return what was changed in it: counts, and the first examples.
+@dataclass
+class Repairs:
+    """What happens on the way from a file to its copy: counts with examples, the sum, and the log."""
+
+    changes: Findings = field(default_factory=lambda: Findings(CHANGES, show=3))
+    left_out: Counter[str] = field(default_factory=Counter)
+    log: ChangeLog = field(default_factory=ChangeLog)
+
+    def leave_out(self, entry: Entry, old: Instance, why: Sequence[str]) -> None:
+        """Count and log an instance that is left out for the last of these reasons."""
+        self.changes.add(why[-1], where(entry, *old))
+        self.left_out[LEFT_OUT[why[-1]]] += 1
+        self.log.add_instance(entry.id, old, list(why))
+
+    def keep(self, entry: Entry, old: Instance, why: Sequence[str], target: Entry, new: Instance) -> None:
+        """Count and log an instance that is kept, if anything about it is another for these reasons."""
+        for reason in why:
+            self.changes.add(reason, _change(entry, old, new, reason))
+        if why or target is not entry:
+            self.log.add_instance(entry.id, old, [*why, *[MERGED] * (target is not entry)], target.id, new)
+
+    def sum(self, kept: int) -> str:
+        """Return "read 12 instances = 9 kept + 3 of zero length"."""
+        read = kept + self.left_out.total()
+        return f"read {counted(read, 'instance')} = {kept} kept" + "".join(
+            f" + {count} {reason}" for reason, count in self.left_out.items())
+
+
+def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None, decode: bool = False,
+        rename: Sequence[str] = (), classes: str | Path | Sequence[str] | None = None) -> list[str]:
+    """Write the clean copy `out` and return what was changed in it: the sum, counts with examples, the log's name.
 
     out: .json for ActivityNet's layout, or .csv where a CSV came in; never the input itself. With `videos`, the folder
     of the files, names, durations and frame rates become the files' and videos without a usable file are left out;
-    `decode` reads them to their end. Columns and keys that mean nothing here are not carried over, and named.
-    Raises AnnotationError where nothing can be read, or nothing would be left.
+    `decode` reads them to their end. rename: "OLD=NEW" for each label that is to have another name. classes: names, or
+    a file with one a line; labels that differ from one in case or spaces are written like it, others are left as they
+    are. Columns and keys that mean nothing here are not carried over, and named.
+
+    A single segment that ends before it starts is turned round where both times lie inside the video (or its length is
+    not known): that loses nothing, and the log has both. It is left out where one time lies outside.
+
+    Raises AnnotationError where nothing can be read, nothing would be left, OLD is no label, many ends are durations,
+    most segments lie outside their video, or more than half of the instances would be left out, exact repeats aside.
     """
     source, out, folder = Path(annotations), Path(out), None if videos is None else Path(videos)
-    if out.exists() and (out.is_dir() or (source.exists() and out.samefile(source))):
-        raise AnnotationError(f"{out}: is the input itself, or a folder; give the clean copy a name of its own")
-    sheet = scan(source)
+    sheet = scan_listed(source, classes)
+    _check_out(sheet, source, out)
+    repairs, findings = Repairs(), Findings(CHECKS, show=3)
+    names, listed = choose_names(sheet, rename)
+    _count_unread(sheet, source, repairs)
+    given = entries = sheet.entries
+    if folder is not None:
+        entries, infos = find_videos(entries, source, folder, findings, decode)
+        entries = [with_file_facts(entry, infos.get(entry.path), findings) if entry.path else entry
+                   for entry in entries]
+    _refuse_other_units([entry for entry in entries if folder is None or entry.path], source)
+    facts = ("name", "duration", "fps") if out.suffix.lower() == ".json" else ("name",)
+    entries = _repair_entries(given, entries, source, folder, facts, repairs)
+    renamed = {label: (name, _why_renamed(label, name, bool(listed))) for label, name in names.items()}
+    entries = [replace(group[0], instances=_clean(group, renamed, repairs)) for group in _grouped(entries, repairs)]
+    kept = sum(len(entry.instances) for entry in entries)
+    _refuse_to_destroy(kept, repairs, replace(sheet, entries=given), findings, source)
+    sheet = replace(sheet, classes=listed or None)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    repairs.log.write(log_beside(out))
+    write_text(out, _as_csv(entries) if out.suffix.lower() == ".csv" else _as_json(sheet, entries, source, out, folder))
+    return _told(sheet, findings, repairs, kept, out)
+
+
+def _check_out(sheet: Sheet, source: Path, out: Path) -> None:
+    for path in (out, log_beside(out)):
+        if path.exists() and (path.is_dir() or (source.exists() and path.samefile(source))):
+            raise AnnotationError(f"{path}: is the input itself, or a folder; give the clean copy a name of its own")
     if out.suffix.lower() not in ((".csv", ".json") if sheet.layout == "CSV" else (".json",)):
         raise AnnotationError(f"{out}: the clean copy of {sheet.layout} is written as .json"
                               + (" or .csv" if sheet.layout == "CSV" else ""))
-    findings, changes = Findings(CHECKS, show=3), Findings(CHANGES, show=3)
-    entries = sheet.entries
-    if folder is not None:
-        located, infos = find_videos(entries, source, folder, findings, decode)
-        entries = [with_file_facts(entry, infos.get(entry.path), findings) for entry in located if entry.path]
+
+
+# --- what was read, and what stops a repair -------------------------------------------------------------------------
+
+
+def _count_unread(sheet: Sheet, source: Path, repairs: Repairs) -> None:
+    """Count what reading alone left out or repaired, and log its examples."""
+    for kind, finding in sheet.findings.items():
+        if kind in READ:
+            for example in finding.examples:
+                repairs.log.add_fact("", READ[kind], "", example, None)
+            more = finding.count - len(finding.examples)
+            if more:
+                repairs.log.add_fact("", READ[kind], "", f"and {more} more in {source.name}", None)
+    rows = sum(sheet.findings[kind].count for kind in NOT_READ if kind in sheet.findings)
+    rows += max(0, _num_items(source) - sum(len(entry.instances) for entry in sheet.entries)
+                ) if sheet.layout in ("ActivityNet", "MultiTHUMOS") else 0  # fmt: skip
+    repairs.left_out.update({"not understood": rows} if rows else {})
     for key, stretches in sheet.ambiguous.items():
         for start, end in stretches:
-            changes.add(OWN[-1], f"{key} [{start}, {end}]")
-    subsets = same_but_for_signs(Counter(entry.subset for entry in entries), "subsets differ only in case or spaces",
-                                 findings)
-    renamed = check_labels(replace(sheet, entries=entries), findings)
-    entries = [replace(entry, subset=subsets.get(entry.subset, entry.subset) or "all") for entry in entries]
-    entries = [replace(entry, instances=_clean(entry, renamed, bool(sheet.classes), changes))
-               for entry in _merged(entries, changes)]
-    if not any(entry.instances for entry in entries):
-        reasons = [f"{f.count} {f.kind}: {f.examples[0]}" for f in [*sheet.findings.values(), *findings.values()]
-                   if f.level == "error"]
-        raise AnnotationError(f"{source}: nothing would be left. " + "; ".join(reasons))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, _as_csv(entries) if out.suffix.lower() == ".csv" else _as_json(sheet, entries, source, out, folder))
-    changed = READ | LOOKED_UP
-    lines = [_line(changed[kind], item.count, item.examples) for kind, item in (sheet.findings | findings).items()
-             if kind in changed]
-    lines += [_line(kind, item.count, item.examples) for kind, item in changes.items()]
-    unread = sorted(sheet.unread.items(), key=lambda item: (-item[1], item[0]))
-    unread = [f"{short(name)} ({count})" for name, count in unread]
-    what = f"{'columns' if sheet.layout == 'CSV' else 'keys'} not carried over"
-    return lines + ([f"{len(unread)} {what}: {shortened(unread, 10)}"] if unread else [])
+            repairs.changes.add(AMBIGUOUS, f"{key} [{start}, {end}]")
+            repairs.log.add_instance(key, ("Ambiguous", start, end), [AMBIGUOUS])
+            repairs.left_out["ambiguous, of no class"] += 1
 
 
-def _merged(entries: list[Entry], changes: Findings) -> list[Entry]:
-    """Merge entries that are the same whole file in the same subset."""
-    merged: dict = {}
+def _num_items(source: Path) -> int:
+    """Count the items in all lists of annotations of a JSON, whatever they are."""
+    content = parse_json(read_text(source, Findings(KINDS)), [])
+    videos = content.get("database", content) if isinstance(content, dict) else {}
+    lists = [video.get("annotations", video.get("actions")) for video in videos.values() if isinstance(video, dict)]
+    return sum(len(items) for items in lists if isinstance(items, list))
+
+
+def _refuse_other_units(entries: Sequence[Entry], source: Path) -> None:
+    """Raise AnnotationError where `end` holds durations, or most segments lie outside their video."""
+    backwards = ends_are_durations(entries)
+    if backwards:
+        raise AnnotationError(f"{source}: {backwards} of {sum(len(entry.instances) for entry in entries)} segments end "
+                              f"before they start; no copy is written. {CHECKS['ends are durations'][1]}")
+    outside, number = most_outside(entries)
+    if outside:
+        raise AnnotationError(f"{source}: {len(outside)} of {number} segments lie wholly outside their video, first "
+                              f"{outside[0]}; no copy is written. "
+                              f"{CHECKS['most segments lie outside their video'][1]}")
+
+
+def _refuse_to_destroy(kept: int, repairs: Repairs, sheet: Sheet, findings: Findings, source: Path) -> None:
+    """Raise AnnotationError where nothing would be left, or less than half of what is not an exact repeat."""
+    lost = repairs.left_out.total() - repairs.left_out[LEFT_OUT[REPEATED]] - repairs.left_out["ambiguous, of no class"]
+    if kept and lost <= kept:
+        return
+    report_labels(sheet, findings)
+    reasons = [f"{f.count} {f.kind}: {f.examples[0]}" for f in [*sheet.findings.values(), *findings.values()]
+               if f.level == "error"]
+    reasons += [f"{f.count} {f.kind}: {f.examples[0]}" for kind, f in repairs.changes.items() if kind in LEFT_OUT]
+    begin = "nothing is repaired by deleting most of the file" if kept else "nothing would be left"
+    advice = ". Copy the videos into the folder, or leave out --videos" if repairs.left_out[LEFT_OUT[NO_FILE]] else ""
+    raise AnnotationError(f"{source}: {begin}: {repairs.sum(kept)}. Correct these in the file first: "
+                          + "; ".join(reasons) + advice)
+
+
+# --- the repairs ----------------------------------------------------------------------------------------------------
+
+
+def _repair_entries(given: Sequence[Entry], found: Sequence[Entry], source: Path, folder: Path | None,
+                    facts: Sequence[str], repairs: Repairs) -> list[Entry]:
+    """Return the entries that have a usable file (all, without a folder), with one spelling of each subset.
+
+    found: the given ones, with what the files say. facts: what the copy will have of that.
+    """
+    subsets, entries = unify(Counter(entry.subset for entry in found if folder is None or entry.path)), []
+    for old, new in zip(given, found, strict=True):
+        if folder is not None and new.path is None:
+            for name in ("subset", "name", "duration", "fps"):
+                repairs.log.add_fact(old.id, NO_FILE, name, getattr(old, name), None)
+            for item in old.instances:
+                repairs.leave_out(old, item, [NO_FILE])
+            continue
+        subset = subsets.get(new.subset, new.subset) or "all"
+        if subset != old.subset:
+            why = SUBSET if old.subset else NO_SUBSET
+            repairs.changes.add(why, f"{old.id}: {old.subset!r} is {subset!r}")
+            repairs.log.add_fact(old.id, why, "subset", old.subset, subset)
+        same_file = old.name and new.path and (source.parent / old.name).resolve() == new.path.resolve()
+        for name in facts:
+            was, now = getattr(old, name), getattr(new, name)
+            if was != now and not (name == "name" and same_file and "duration" in facts):
+                repairs.changes.add(FACTS, f"{old.id}: {name} {now}" + f" instead of {was}" * (was is not None))
+                repairs.log.add_fact(old.id, FACTS, name, was, now)
+        entries.append(replace(new, subset=subset))
+    return entries
+
+
+def _grouped(entries: Iterable[Entry], repairs: Repairs) -> list[list[Entry]]:
+    """Return the entries in groups that are the same whole file in the same subset."""
+    groups: dict = {}
     for entry in entries:
         key = (entry.path, entry.subset) if entry.path and entry.whole else entry.id
-        if key in merged:
-            changes.add("videos put together that are one file", f"{merged[key].id} and {entry.id}")
-            merged[key] = replace(merged[key], instances=merged[key].instances + entry.instances)
-        else:
-            merged[key] = entry
-    return list(merged.values())
+        if key in groups:
+            repairs.changes.add(MERGED, f"{groups[key][0].id} and {entry.id}")
+            repairs.log.add_fact(entry.id, MERGED, "video", entry.id, groups[key][0].id)
+        groups.setdefault(key, []).append(entry)
+    return list(groups.values())
 
 
-def _clean(entry: Entry, renamed: dict[str, str], listed: bool, changes: Findings) -> list[tuple[str, float, float]]:
-    """Return the instances that are left, inside the video, each once."""
-    kept = {}
-    for label, start, end in entry.instances:
-        place, name = where(entry, label, start, end), renamed.get(label, label)
-        if not name:
-            changes.add("instances left out, their label is empty or not clear", place)
-            continue
-        if listed and name != label:
-            changes.add("labels of instances taken from the list of classes", f"{place} is {name!r}")
-        if end < start:
-            changes.add("segments turned round that ended before they started", place)
-            start, end = end, start
-        low, high = max(start, 0.0), end if entry.duration is None else min(end, entry.duration)
-        if start == end:
-            changes.add("instances of zero length left out", place)
-        elif low >= high:
-            changes.add("segments wholly outside their video left out", place)
-        elif rounded(name, low, high) in kept:
-            changes.add("repeated instances left out", place)
-        else:
-            if low > start or high < end - ROUNDING:
-                changes.add("segments clipped to their video", f"{place} to [{low:g}, {high:g}]")
-            kept[rounded(name, low, high)] = (name, low, high)
+def _clean(group: Sequence[Entry], renamed: Mapping[str, tuple[str, str]], repairs: Repairs) -> list[Instance]:
+    """Return the instances that are left of a video's entries, inside the video, each once."""
+    kept: dict[tuple, Instance] = {}
+    for entry in group:
+        for old in entry.instances:
+            name, *why = renamed.get(old[0], (old[0],))
+            new, more = _repaired(name, *old[1:], entry.duration)
+            first = kept.setdefault(identity(*new, entry.duration), new) if new else None
+            if new and first is new:
+                repairs.keep(entry, old, [*why, *more], group[0], new)
+            else:
+                repairs.leave_out(entry, old, [*why, *more, *[REPEATED if first == new else NEARLY] * bool(new)])
     return list(kept.values())
+
+
+def _repaired(label: str, start: float, end: float, duration: float | None) -> tuple[Instance | None, list[str]]:
+    """Return an instance turned round and clipped where it has to be, None where it is left out, and why."""
+    if not label.strip():
+        return None, [EMPTY]
+    if start == end:
+        return None, [ZERO]
+    why, last = [], float("inf") if duration is None else duration
+    if end < start:
+        start, end, why = end, start, [TURNED]
+        if start < 0 or end > last + ROUNDING:
+            return None, [BACKWARDS]
+    if is_outside(start, end, duration):
+        return None, [*why, OUTSIDE]
+    low, high = max(start, 0.0), last if end > last + ROUNDING else end  # loading clips what passes it by less
+    return (label, low, high), why + [CLIPPED] * ((low, high) != (start, end))
+
+
+def _why_renamed(label: str, name: str, listed: bool) -> str:
+    return RENAMED if same_words(label) != same_words(name) else LISTED if listed else CASE
+
+
+def _change(entry: Entry, old: Instance, new: Instance, reason: str) -> str:
+    """Return the change of an instance in words."""
+    change = {CLIPPED: f" to [{new[1]:g}, {new[2]:g}]", TURNED: ""}.get(reason, f" is {new[0]!r}")
+    return where(entry, *old) + change
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
 
 
 def _as_csv(entries: list[Entry]) -> str:
@@ -146,8 +319,7 @@ def _as_csv(entries: list[Entry]) -> str:
     writer.writerow([*COLUMNS, "subset"])
     for entry in entries:
         for label, start, end in entry.instances or [("", "", "")]:
-            times = [round(time, 6) if label else "" for time in (start, end)]
-            writer.writerow([entry.name or entry.id, label, *times, entry.subset])
+            writer.writerow([entry.name or entry.id, label, start, end, entry.subset])
     return file.getvalue()
 
 
@@ -161,16 +333,30 @@ def _as_json(sheet: Sheet, entries: list[Entry], source: Path, out: Path, folder
         own |= path is not None and ".." in path.split("/")
         database[entry.id] = {
             "subset": entry.subset,
-            **({"duration": round(entry.duration, 6)} if entry.duration is not None else {}),
+            **({"duration": entry.duration} if entry.duration is not None else {}),
             **({"fps": entry.fps} if entry.fps is not None else {}),
             **({"path": path} if path else {}),
             **({"start": entry.start} if entry.start else {}),
+            **({"end": entry.duration} if entry.duration and not entry.start and not entry.whole else {}),
             "annotations": [{"label": label, "segment": [start, end]} for label, start, end in entry.instances],
         }  # fmt: skip
-    left = {label for entry in entries for label, _, _ in entry.instances}
-    classes = {"classes": sheet.classes} if sheet.classes and left <= set(sheet.classes) else {}
+    classes = {"classes": sheet.classes} if sheet.classes else {}
     return json.dumps({"version": "losa" if own else "checked by losa", **classes, "database": database}, indent=1,
                       ensure_ascii=False)
+
+
+def _told(sheet: Sheet, findings: Findings, repairs: Repairs, kept: int, out: Path) -> list[str]:
+    """Return the sum, a line for each kind of change, what is not carried over, and where the log is."""
+    changed, lines = READ | LOOKED_UP, [repairs.sum(kept)]
+    lines += [_line(changed[kind], item.count, item.examples) for kind, item in (sheet.findings | findings).items()
+              if kind in changed]
+    lines += [_line(kind, item.count, item.examples) for kind, item in repairs.changes.items()]
+    unread = sorted(sheet.unread.items(), key=lambda item: (-item[1], item[0]))
+    if unread:
+        what = f"{'columns' if sheet.layout == 'CSV' else 'keys'} not carried over"
+        lines.append(f"{len(unread)} {what}: {shortened([f'{short(name)} ({count})' for name, count in unread], 10)}")
+    rows = counted(len(repairs.log.rows), "change")
+    return [*lines, f"{rows} one by one, old and new: {log_beside(out)}"] if repairs.log.rows else lines
 
 
 def _line(change: str, count: int, examples: list[str]) -> str:

@@ -44,20 +44,27 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
 def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder of THUMOS' text files.")],
           videos: Annotated[Path | None, typer.Option(help="Folder of the videos, to look at them too.")] = None,
           fix: Annotated[Path | None, typer.Option(help="Write a clean copy here; the input stays as it is.")] = None,
-          decode: Annotated[bool, typer.Option("--decode", help="Read every video to its end.")] = False) -> None:
+          decode: Annotated[bool, typer.Option("--decode", help="Read every video to its end.")] = False,
+          rename: Annotated[list[str] | None, typer.Option(help="With --fix: OLD=NEW gives a label another name, e.g. "
+                                                           "--rename jmup=jump; may be repeated.")] = None,
+          classes: Annotated[Path | None, typer.Option(help="File with one allowed class a line.")] = None) -> None:
     """What is wrong with annotations and videos: counts and first examples.
 
+    --fix merges no labels but those that differ in case or spaces only, and lists every change in COPY.changes.csv.
     Exit code 1 if anything should change; with --fix, in the copy.
     """
     from losa.annotations.check import check
     from losa.annotations.repair import fix as clean
 
-    found = check(annotations, videos, decode=decode)
+    if rename and fix is None:
+        raise typer.BadParameter(f"--rename {rename[0]} goes into a copy: add --fix COPY"
+                                 + (annotations.suffix if annotations.suffix in (".csv", ".json") else ".json"))
+    found = check(annotations, videos, decode=decode, classes=classes)
     print(found.table())
     if fix is not None:
-        changes = clean(annotations, fix, videos, decode=decode)
-        print("\nwhat the clean copy changes:", *changes, f"\nwhat is left in {fix}:", sep="\n")
-        found = check(fix, videos, decode=decode)
+        total, *changes = clean(annotations, fix, videos, decode=decode, rename=rename or (), classes=classes)
+        print(f"\n{fix}: {total}", *changes, f"\nwhat is left in {fix}:", sep="\n")
+        found = check(fix, videos, decode=decode, classes=classes)
         print(found.table())
     raise SystemExit(found.exit_code)
 

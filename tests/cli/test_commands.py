@@ -97,3 +97,42 @@ def test_a_linter_that_found_something_says_so_by_its_exit_code(tmp_path):
     assert (tmp_path / "labels.csv").read_text() == table
     clean = losa("data", "check", "clean.csv", cwd=tmp_path)
     assert clean.returncode == 0, clean.stdout
+
+
+VERBS = "video,label,start,end\n" + "".join(f"a.mp4,{label},{i},{i + 1}\n" for i, label in enumerate(
+    ["take", "take", "take", "bake", "Bake", "put-on", "put-in", "put-in"]))  # fmt: skip
+
+
+def test_labels_are_merged_by_the_option_that_the_check_prints(tmp_path):
+    (tmp_path / "labels.csv").write_text(VERBS)
+    done = losa("data", "check", "labels.csv", "--fix", "clean.csv", cwd=tmp_path)
+    assert done.returncode == 1 and "\nclean.csv: read 8 instances = 8 kept\n" in done.stdout
+    assert "--rename put-on=put-in" in done.stdout and "clean.csv.changes.csv" in done.stdout
+    labels = [line.split(",")[1] for line in (tmp_path / "clean.csv").read_text().splitlines()[1:]]
+    assert labels == ["take"] * 3 + ["Bake"] * 2 + ["put-on", "put-in", "put-in"]
+    done = losa("data", "check", "labels.csv", "--fix", "clean.csv", "--rename", "put-on=put-in", "--rename",
+                "bake=take", cwd=tmp_path)
+    assert done.returncode == 0 and "3 labels of instances renamed as asked for" in done.stdout, done.stdout
+    labels = [line.split(",")[1] for line in (tmp_path / "clean.csv").read_text().splitlines()[1:]]
+    assert labels == ["take"] * 5 + ["put-in"] * 3 and (tmp_path / "labels.csv").read_text() == VERBS
+    for words, message in ((["--rename", "a=b"], "add --fix COPY.csv"),
+                           (["--fix", "x.csv", "--rename", "bale=take"], "'bale'; did you mean 'bake'?")):
+        done = losa("data", "check", "labels.csv", *words, cwd=tmp_path)
+        told = " ".join(done.stderr.replace("│", " ").split())
+        assert done.returncode != 0 and message in told and not (tmp_path / "x.csv").exists(), told
+
+
+def test_a_file_of_classes_says_that_labels_are_meant(tmp_path):
+    (tmp_path / "labels.csv").write_text(VERBS)
+    (tmp_path / "classes.txt").write_text("take\nbake\nput-on\nput-in\n")
+    words = ("data", "check", "labels.csv", "--classes", "classes.txt")
+    assert losa(*words, cwd=tmp_path).returncode == 1  # Bake
+    done = losa(*words, "--fix", "clean.csv", cwd=tmp_path)
+    assert done.returncode == 0 and "1 labels of instances written as in the list of classes" in done.stdout
+
+
+def test_what_would_be_most_of_a_file_is_not_left_out(tmp_path):
+    (tmp_path / "labels.csv").write_text("video,label,start,end\na,x,1,\na,x,3,\na,x,5,6\n")
+    done = losa("data", "check", "labels.csv", "--fix", "clean.csv", cwd=tmp_path)
+    assert done.returncode == 1 and "read 3 instances = 1 kept + 2 not understood" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
