@@ -10,10 +10,20 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.annotations.cells import without_suffix
-from losa.annotations.formats import read_classes, scan
-from losa.annotations.resolve import ROUNDING, durations_differ, find_entry, index_folder, open_all, rates_differ, where
+from losa.annotations.cells import read_classes, without_suffix
+from losa.annotations.formats import scan
+from losa.annotations.resolve import (
+    ROUNDING,
+    durations_differ,
+    find_entry,
+    find_other_unit,
+    index_folder,
+    open_all,
+    rates_differ,
+    where,
+)
 from losa.annotations.sheet import KINDS, Entry, Finding, Findings, Sheet
+from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.annotations.spelling import counted_as, plain_name, report_labels, report_signs, report_variants, unify
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
@@ -28,10 +38,7 @@ CHECKS = KINDS | {
                            "end are interchanged, exchange their names. --fix turns none round and writes no copy."),
     "segments end before they start": ("error", "Swap start and end; --fix does where both lie inside the video, and "
                                        "leaves the others out."),
-    "most segments lie outside their video": ("error", "Are these other times than seconds of this file: frames, "
-                                              "milliseconds, minutes? Read them so: `--times frames` (or ms, minutes, "
-                                              "days). --fix writes no copy: nothing is repaired by deleting most of "
-                                              "the file."),
+    "times are no seconds": ("error", "--fix writes no copy: nothing is repaired by deleting most of the file."),
     "labels are empty": ("error", "Name the action; --fix leaves them out."),
     "labels are not in the list of classes": ("error", "Use names of the list: --fix COPY with a --rename OLD=NEW for "
                                               "each; or add them to the list. --fix alone leaves them as they are."),
@@ -113,18 +120,20 @@ class Report:
 
 
 def check(annotations: str | Path, videos: str | Path | None = None, decode: bool = False,
-          classes: str | Path | Sequence[str] | None = None) -> Report:
+          classes: str | Path | Sequence[str] | None = None, reading: Reading = AS_RECOGNISED) -> Report:
     """Return a report of all that is odd about an annotation file in any known layout, and about its videos.
 
     videos: folder of the files; without it nothing is opened. decode: read them to their end, which finds those damaged
     in their middle and takes as long as decoding does. classes: the names that labels may have, or a file with one a
-    line. A file of annotations that cannot be read is a finding, not an error.
+    line. reading: how to read the file, where it leaves a choice. A file of annotations that cannot be read is a
+    finding, not an error.
     """
     source, folder = Path(annotations), None if videos is None else Path(videos)
     findings = Findings(CHECKS)
-    read_classes(classes)  # whose mistakes are no findings about the annotations
+    reading = reading if classes is None else replace(reading, classes=classes)
+    read_classes(reading.classes)  # whose mistakes are no findings about the annotations
     try:
-        sheet = scan_listed(source, classes)
+        sheet = scan_listed(source, reading, folder)
     except AnnotationError as error:
         findings.add("file cannot be read", str(error).removeprefix(f"{source}: "))
         return Report(source, "cannot be read", list(findings.values()))
@@ -150,13 +159,14 @@ def check(annotations: str | Path, videos: str | Path | None = None, decode: boo
     subsets = Counter(entry.subset for entry in entries)
     summary = (f"{sheet.layout}, {counted(len(entries), 'video')}, {counted(instances, 'instance')}, "
                f"{counted(len(labels), 'label')}; "
-               + ", ".join(f"{name or '(none)'}: {counted(n, 'video')}" for name, n in subsets.most_common(8)))
+               + ", ".join(f"{name or '(none)'}: {counted(n, 'video')}" for name, n in subsets.most_common(8))
+               + (f"\n{sheet.counts}" if sheet.counts else ""))
     return Report(source, summary, sorted(findings.values(), key=lambda finding: order.index(finding.level)))
 
 
-def scan_listed(source: Path, classes: str | Path | Sequence[str] | None) -> Sheet:
-    """Read what can be read of a file; the names of `classes`, if there are any, take the place of its own list."""
-    sheet, listed = scan(source, classes), read_classes(classes)
+def scan_listed(source: Path, reading: Reading, videos: Path | None, show: int = 5) -> Sheet:
+    """Read what can be read of a file; the names of `reading.classes`, if there are any, take the place of its list."""
+    sheet, listed = scan(source, reading=reading, videos=videos, show=show), read_classes(reading.classes)
     return replace(sheet, classes=list(dict.fromkeys(listed.values()))) if listed else sheet
 
 
@@ -305,30 +315,22 @@ def ends_are_durations(entries: Sequence[Entry]) -> int:
     return sum(backwards) if sum(backwards) > max(2, len(backwards) / 5) else 0
 
 
-def most_outside(entries: Sequence[Entry]) -> tuple[list[str], int]:
-    """Return the segments outside of their videos, if most are, and how many there are in videos of known length."""
-    known = [(entry, item) for entry in entries if entry.duration is not None for item in entry.instances]
-    outside = [f"{where(entry, *item)} of {entry.duration:.2f} s" for entry, item in known
-               if is_outside(min(item[1:]), max(item[1:]), entry.duration)]
-    return outside if 2 * len(outside) > len(known) else [], len(known)
-
-
 def _check_units(entries: Sequence[Entry], findings: Findings) -> None:
     """Find what is wrong with most segments at once: a column that holds another thing, or another unit."""
     if ends_are_durations(entries):
         some, kind = findings.pop("segments end before they start"), "ends are durations"
         findings[kind] = replace(some, kind=kind, advice=CHECKS[kind][1])
-    outside, of = most_outside(entries)
-    for place in outside:
-        findings.add("most segments lie outside their video", place)
-    past = findings.get("segments pass the end of their video")
-    if past and past.count <= len(outside):
+    why, advice, examples = find_other_unit(entries)
+    kind, past = "times are no seconds", findings.get("segments pass the end of their video")
+    for place in examples:
+        findings.add(kind, place)
+    if why:
+        findings[kind].advice = f"{why[0].upper()}{why[1:]}. {advice} {CHECKS[kind][1]}"
+    if past and not why and 2 * past.count > sum(len(entry.instances) for entry in entries if entry.duration):
+        past.advice = ("More than half do: are these frames or milliseconds instead of seconds? Then --times frames or "
+                       "--times ms. " + past.advice)
+    if past and past.count <= len(examples):
         del findings["segments pass the end of their video"]  # the same ones
-    if outside:
-        findings["most segments lie outside their video"].advice = (
-            f"{len(outside)} of {of} do. " + CHECKS["most segments lie outside their video"][1])
-    elif past and 2 * past.count > of:
-        past.advice = "More than half do: are these frames or milliseconds instead of seconds? " + past.advice
 
 
 def _check_subsets(entries: Sequence[Entry], findings: Findings) -> None:

@@ -77,12 +77,13 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
 
 
 def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None,
-         reading: Reading = AS_RECOGNISED, videos: str | Path | None = None) -> Sheet:
+         reading: Reading = AS_RECOGNISED, videos: str | Path | None = None, show: int = 5) -> Sheet:
     """Read all that can be read of a file in any known format, every time in seconds.
 
-    Parameters as of `read_layout`. Raises AnnotationError only where nothing can be read.
+    Parameters as of `read_layout`; show: so many examples of each finding are kept. Raises AnnotationError only where
+    nothing can be read.
     """
-    path, findings = Path(path), Findings(KINDS)
+    path, findings = Path(path), Findings(KINDS, show)
     reading = reading if classes is None else replace(reading, classes=classes)
     chosen = _named_format(reading.format) if reading.format else None
     source = open_source(path, findings)

@@ -25,13 +25,14 @@ from losa.annotations.check import (
     find_videos,
     identity,
     is_outside,
-    most_outside,
     scan_listed,
     with_file_facts,
 )
 from losa.annotations.csv_format import COLUMNS
-from losa.annotations.resolve import ROUNDING, shortened, where
+from losa.annotations.formats import AS_PUBLISHED
+from losa.annotations.resolve import ROUNDING, find_other_unit, shortened, where
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet
+from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.annotations.spelling import choose_names, report_labels, same_words, unify
 from losa.errors import AnnotationError
 from losa.files import write_text
@@ -41,6 +42,14 @@ READ = {  # what reading alone repairs, by kind of finding
     "columns have another name": "columns renamed",
     "rows cannot be understood": "rows left out that cannot be understood",
     "rows do not have as many cells as the first line": "rows left out with more or fewer cells than the first line",
+    "instances have no end": "rows left out that have no end",
+    "times are dates": "rows left out with dates for times",
+    "timecodes do not fit the frame rate": "rows left out whose timecode does not fit the frame rate",
+    "times are frames, and the frame rate is not known": "rows left out in frames, of unknown rate",
+    "times are frames": "videos whose frames were made seconds",
+    "times are timecodes": "timecodes made seconds",
+    "names of videos are paths or addresses": "names of videos cut to the name of the file",
+    "lines above the header": "lines above the header left out",
     "bytes are not UTF-8": "file read as Windows-1252 and written as UTF-8: look at its accents",
     NOT_LAYOUT: "places left out that are not in the layout",
     "videos contradict themselves": "videos whose duration was made end - start",
@@ -62,6 +71,7 @@ LOOKED_UP = {  # what the videos repair, by kind of finding
 }
 AMBIGUOUS = ("ambiguous stretches left out, which belong to no class: the protocol thumos14 forgives what touches "
              "them, evaluate by the text files")
+SET_ASIDE = "instances set aside that are no action"
 LEFT_OUT = {  # what is left out: in a list of changes, and in a sum
     "instances left out, their video has no usable file": "in videos without a usable file",
     "instances left out, their label is empty": "without a label",
@@ -83,8 +93,12 @@ OWN = [  # what is changed row by row
        "videos without a subset put into the subset all",
        "facts of videos written as their files have them"]  # fmt: skip
 LISTED, CASE, RENAMED, TURNED, CLIPPED, MERGED, SUBSET, NO_SUBSET, FACTS = OWN
-CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values(), *LEFT_OUT, *OWN, AMBIGUOUS]}
-NOT_READ = ("rows cannot be understood", "rows do not have as many cells as the first line")  # each one row less
+CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values(), *LEFT_OUT, *OWN, AMBIGUOUS,
+                                                           SET_ASIDE]}
+NOT_READ = ("rows cannot be understood", "rows do not have as many cells as the first line", "instances have no end",
+            "times are dates", "timecodes do not fit the frame rate",
+            "times are frames, and the frame rate is not known")  # each one row less
+ALL = 10**9  # examples: every one is logged
 
 
 @dataclass
@@ -116,14 +130,16 @@ class Repairs:
 
 
 def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = None, decode: bool = False,
-        rename: Sequence[str] = (), classes: str | Path | Sequence[str] | None = None) -> list[str]:
+        rename: Sequence[str] = (), classes: str | Path | Sequence[str] | None = None,
+        reading: Reading = AS_RECOGNISED) -> list[str]:
     """Write the clean copy `out` and return what was changed in it: the sum, counts with examples, the log's name.
 
     out: .json for ActivityNet's layout, or .csv where a CSV came in; never the input itself. With `videos`, the folder
     of the files, names, durations and frame rates become the files' and videos without a usable file are left out;
     `decode` reads them to their end. rename: "OLD=NEW" for each label that is to have another name. classes: names, or
     a file with one a line; labels that differ from one in case or spaces are written like it, others are left as they
-    are. Columns and keys that mean nothing here are not carried over, and named.
+    are. reading: how to read the file, where it leaves a choice. Columns and keys that mean nothing here are not
+    carried over, and named.
 
     A single segment that ends before it starts is turned round where both times lie inside the video (or its length is
     not known): that loses nothing, and the log has both. It is left out where one time lies outside.
@@ -132,7 +148,8 @@ def fix(annotations: str | Path, out: str | Path, videos: str | Path | None = No
     most segments lie outside their video, or more than half of the instances would be left out, exact repeats aside.
     """
     source, out, folder = Path(annotations), Path(out), None if videos is None else Path(videos)
-    sheet = scan_listed(source, classes)
+    reading = reading if classes is None else replace(reading, classes=classes)
+    sheet = scan_listed(source, reading, folder, show=ALL)
     _check_out(sheet, source, out)
     repairs, findings = Repairs(), Findings(CHECKS, show=3)
     names, listed = choose_names(sheet, rename)
@@ -160,9 +177,9 @@ def _check_out(sheet: Sheet, source: Path, out: Path) -> None:
     for path in (out, log_beside(out)):
         if path.exists() and (path.is_dir() or (source.exists() and path.samefile(source))):
             raise AnnotationError(f"{path}: is the input itself, or a folder; give the clean copy a name of its own")
-    if out.suffix.lower() not in ((".csv", ".json") if sheet.layout == "CSV" else (".json",)):
-        raise AnnotationError(f"{out}: the clean copy of {sheet.layout} is written as .json"
-                              + (" or .csv" if sheet.layout == "CSV" else ""))
+    both = sheet.layout not in AS_PUBLISHED
+    if out.suffix.lower() not in ((".csv", ".json") if both else (".json",)):
+        raise AnnotationError(f"{out}: the clean copy of {sheet.layout} is written as .json" + " or .csv" * both)
 
 
 # --- what was read, and what stops a repair -------------------------------------------------------------------------
@@ -179,8 +196,13 @@ def _count_unread(sheet: Sheet, source: Path, repairs: Repairs) -> None:
                 repairs.log.add_fact("", READ[kind], "", f"and {more} more in {source.name}", None)
     rows = sum(sheet.findings[kind].count for kind in NOT_READ if kind in sheet.findings)
     rows += max(0, _num_items(source) - sum(len(entry.instances) for entry in sheet.entries)
-                ) if sheet.layout in ("ActivityNet", "MultiTHUMOS") else 0  # fmt: skip
+                - sum(sheet.set_aside.values())) if sheet.layout in ("ActivityNet", "MultiTHUMOS") else 0  # fmt: skip
     repairs.left_out.update({"not understood": rows} if rows else {})
+    for kind in [kind for kind in sheet.set_aside if kind != "stretches are ambiguous"]:
+        repairs.left_out[f"set aside ({kind})"] += sheet.set_aside[kind]
+        for example in sheet.findings[kind].examples:
+            repairs.changes.add(SET_ASIDE, example)
+            repairs.log.add_fact("", SET_ASIDE, "", example, None)
     for key, stretches in sheet.ambiguous.items():
         for start, end in stretches:
             repairs.changes.add(AMBIGUOUS, f"{key} [{start}, {end}]")
@@ -202,16 +224,15 @@ def _refuse_other_units(entries: Sequence[Entry], source: Path) -> None:
     if backwards:
         raise AnnotationError(f"{source}: {backwards} of {sum(len(entry.instances) for entry in entries)} segments end "
                               f"before they start; no copy is written. {CHECKS['ends are durations'][1]}")
-    outside, number = most_outside(entries)
-    if outside:
-        raise AnnotationError(f"{source}: {len(outside)} of {number} segments lie wholly outside their video, first "
-                              f"{outside[0]}; no copy is written. "
-                              f"{CHECKS['most segments lie outside their video'][1]}")
+    why, advice, examples = find_other_unit(entries)
+    if why:
+        raise AnnotationError(f"{source}: {why}, first {examples[0]}; no copy is written. {advice}")
 
 
 def _refuse_to_destroy(kept: int, repairs: Repairs, sheet: Sheet, findings: Findings, source: Path) -> None:
     """Raise AnnotationError where nothing would be left, or less than half of what is not an exact repeat."""
-    lost = repairs.left_out.total() - repairs.left_out[LEFT_OUT[REPEATED]] - repairs.left_out["ambiguous, of no class"]
+    lost = sum(count for why, count in repairs.left_out.items() if not why.startswith("set aside")
+               and why not in (LEFT_OUT[REPEATED], "ambiguous, of no class"))
     if kept and lost <= kept:
         return
     report_labels(sheet, findings)

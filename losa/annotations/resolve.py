@@ -166,19 +166,25 @@ def rates_differ(stated: float | None, real: float) -> bool:
     return stated is not None and abs(stated - real) > 5e-4 * real
 
 
+def find_other_unit(entries: Sequence[Entry]) -> tuple[str, str, list[str]]:
+    """Return why times cannot be seconds, what to type, and the segments that say so; "" and nothing where they can."""
+    known = [(entry, item) for entry in entries if entry.duration is not None for item in entry.instances]
+    placed = [Placed(min(item[1:]), max(item[1:]), entry.duration, entry.fps) for entry, item in known
+              if entry.duration is not None]
+    why = misread(placed)
+    shown = [f"{where(entry, *item)} of {entry.duration:.2f} s" for (entry, item), segment in zip(known, placed,
+             strict=True) if segment.start >= segment.duration or "frame" in why] if why else []
+    return why, unit_advice(placed) if why else "", shown
+
+
 def check_units(entries: list[Entry], source: Path) -> None:
     """Raise AnnotationError where times cannot be seconds: most segments lie outside their videos, or within a frame.
 
     The error names the units in which all of them fit, and the option that takes them.
     """
-    placed = [Placed(start, end, entry.duration, entry.fps) for entry in entries if entry.duration is not None
-              for _, start, end in entry.instances]
-    why = misread(placed)
+    why, advice, examples = find_other_unit(entries)
     if why:
-        shown = [f"{where(entry, *item)} of {entry.duration:.2f} s" for entry in entries if entry.duration is not None
-                 for item in entry.instances][:3]
-        raise AnnotationError(f"{source}: {why}; read as seconds, for example:{listing(shown, len(shown))}\n"
-                              f"{unit_advice(placed)}")
+        raise AnnotationError(f"{source}: {why}; read as seconds, for example:{listing(examples[:3], 3)}\n{advice}")
 
 
 def clip(entries: list[Entry], source: Path) -> list[Entry]:

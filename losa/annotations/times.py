@@ -20,6 +20,7 @@ UNITS = {  # names of --times: what the numbers of the file are
     "days": "fractions of a day, as spreadsheets store a time",
     "m.ss": "minutes and seconds with a point between them, 1.30 for 90 s",
 }
+ASSUMED = 30  # frames per second, of a video whose rate is not known
 WORDS = {"s": "seconds", "sec": "seconds", "secs": "seconds", "second": "seconds", "seconds": "seconds", "ms": "ms",
          "msec": "ms", "millisecond": "ms", "milliseconds": "ms", "f": "frames", "fr": "frames", "frame": "frames",
          "frames": "frames", "min": "decimal-minutes", "mins": "decimal-minutes", "minutes": "decimal-minutes"}
@@ -140,7 +141,7 @@ def misread(segments: Sequence[Placed]) -> str:
     if not segments:
         return ""
     outside = sum(item.start >= item.duration or item.end <= 0 for item in segments)
-    tiny = sum(0 < item.end - item.start < 1 / (item.fps or 10) for item in segments)
+    tiny = sum(0 < item.end - item.start < 1 / (item.fps or ASSUMED) for item in segments)
     if 2 * outside > len(segments):
         return f"{outside} of {len(segments)} instances lie wholly outside their videos"
     if 2 * tiny > len(segments) and max(item.end - item.start for item in segments) < 1:
@@ -166,10 +167,10 @@ def _length_if_fitting(segments: Sequence[Placed], unit: str) -> int | float | N
     """Return the sum of the segments' lengths in a unit; None where one does not fit, or most are below a frame."""
     total, tiny = 0.0, 0
     for item in segments:
-        start, end = (_settled(convert(time, unit), item.fps) for time in (item.start, item.end))
+        start, end = (_settled(convert(time, unit), item.fps or ASSUMED) for time in (item.start, item.end))
         if start is None or end is None or start < -0.5 or end > item.duration + max(0.5, 0.01 * item.duration):
             return None
-        tiny += end - start < 1 / (item.fps or 10)
+        tiny += end - start < 1 / (item.fps or ASSUMED)
         total += end - start
     return total if 2 * tiny <= len(segments) else None
 
@@ -184,5 +185,7 @@ def unit_advice(segments: Sequence[Placed]) -> str:
     if not units:
         return ("In no other unit do all of them fit either: are these the right videos? "
                 f"--times takes {', '.join(UNITS)}.")
+    unknown = "frames" in units and any(item.fps is None for item in segments)
     options = " or ".join(f"--times {unit} ({UNITS[unit]})" for unit in units)
-    return f"All of them fit with {options}: look at one, and give that option."
+    return (f"All of them fit with {options}: look at one, and give that option."
+            + " Frames need --videos or --fps." * unknown)

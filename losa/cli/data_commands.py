@@ -41,30 +41,39 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
 
 
 @data_app.command()
-def check(annotations: Annotated[Path, typer.Argument(help="JSON, CSV, or folder of THUMOS' text files.")],
+@with_reading
+def check(annotations: Annotated[Path | None, typer.Argument(help="Labels: CSV, JSON, or any file or folder of "
+                                                             "--formats.")] = None,
           videos: Annotated[Path | None, typer.Option(help="Folder of the videos, to look at them too.")] = None,
           fix: Annotated[Path | None, typer.Option(help="Write a clean copy here; the input stays as it is.")] = None,
           decode: Annotated[bool, typer.Option("--decode", help="Read every video to its end.")] = False,
           rename: Annotated[list[str] | None, typer.Option(help="With --fix: OLD=NEW gives a label another name, e.g. "
                                                            "--rename jmup=jump; may be repeated.")] = None,
-          classes: Annotated[Path | None, typer.Option(help="File with one allowed class a line.")] = None) -> None:
+          formats: Annotated[bool, typer.Option("--formats", help="List the label files that are read, and stop.")]
+          = False, reading: Reading = AS_RECOGNISED) -> None:
     """What is wrong with annotations and videos: counts and first examples.
 
     --fix merges no labels but those that differ in case or spaces only, and lists every change in COPY.changes.csv.
     Exit code 1 if anything should change; with --fix, in the copy.
     """
     from losa.annotations.check import check
+    from losa.annotations.formats import describe_formats
     from losa.annotations.repair import fix as clean
 
+    if formats:
+        print(describe_formats())
+        return
+    if annotations is None:
+        raise typer.BadParameter("give a label file, or --formats for what can be read")
     if rename and fix is None:
         raise typer.BadParameter(f"--rename {rename[0]} goes into a copy: add --fix COPY"
                                  + (annotations.suffix if annotations.suffix in (".csv", ".json") else ".json"))
-    found = check(annotations, videos, decode=decode, classes=classes)
+    found = check(annotations, videos, decode=decode, reading=reading)
     print(found.table())
     if fix is not None:
-        total, *changes = clean(annotations, fix, videos, decode=decode, rename=rename or (), classes=classes)
+        total, *changes = clean(annotations, fix, videos, decode=decode, rename=rename or (), reading=reading)
         print(f"\n{fix}: {total}", *changes, f"\nwhat is left in {fix}:", sep="\n")
-        found = check(fix, videos, decode=decode, classes=classes)
+        found = check(fix, videos, decode=decode, classes=reading.classes)
         print(found.table())
     raise SystemExit(found.exit_code)
 

@@ -55,7 +55,7 @@ def test_a_clean_file_has_nothing_and_exit_code_0(tmp_path):
     ({"v": record(*[("x", start, 1) for start in (5, 6, 7)], *[("x", i, 9) for i in range(8)])}, None,
      "ends are durations", 3, "v: 'x' [5.0, 1.0]", "error"),
     ({"v": record(("x", 20, 30), ("x", 40, 45), ("x", 10, 11), ("x", 1, 2), ("x", 8, 11))}, None,
-     "most segments lie outside their video", 3, "v: 'x' [20.0, 30.0] of 10.00 s", "error"),
+     "times are no seconds", 3, "v: 'x' [20.0, 30.0] of 10.00 s", "error"),
     ({"v": record(("jump", 1, 2)), "w": record(("jump", 1, 2), ("sit", 3, 4), subset="test")}, None,
      "classes have no instance in the training subset", 1, "'sit': none in 'train', 1 in 'test'", "warning"),
     ({"a": record(("x", 1, 2), subset="Validation"), "b": record(("y", 1, 2), subset="Test")}, None,
@@ -95,8 +95,9 @@ def test_labels_that_are_meant_to_differ_are_left_alone(tmp_path):
 
 def test_times_in_frames_are_suspected(tmp_path):
     report = check(write_json(tmp_path / "a.json", {"v": record(("x", 30, 60), ("x", 90, 130), ("x", 1, 9))}))
-    assert "2 of 3 do. Are these other times than seconds of this file: frames" in report.table()
-    assert "--times frames" in report.table() and "segments pass the end of their video" not in counts(report)
+    assert "2 of 3 instances lie wholly outside their videos. All of them fit with --times frames" in report.table()
+    assert "Frames need --videos or --fps" in report.table()
+    assert "segments pass the end of their video" not in counts(report)
     report = check(write_json(tmp_path / "a.json", {"v": record(("x", 5, 60), ("x", 7, 130), ("x", 1, 9))}))
     assert "frames or milliseconds" in report.table()
 
