@@ -124,6 +124,7 @@ def _advise(odd: Sequence[Length], factors: Sequence[float], stride: Number, fra
     shares = {f"feature_stride={wider:g}": np.mean([compare(x, wider, frames) == 1.0 for x in odd]),
               f"feature_fps={rate:g}": np.mean([compare(replace(x, fps=rate), stride, frames) == 1.0 for x in odd])}
     fits = [name for name in sorted(shares, key=lambda name: -shares[name]) if shares[name] > 0.5]
+    fits = [name for name in fits if "." not in name] or fits  # whole numbers, if any
     given = "-s feature_grid=stride, if the features really cover only a part of each video or more than it"
     if not fits:
         return (f"No stride and no frame rate fit them ({min(factors):.2f} to {max(factors):.2f} x): check that "

@@ -205,6 +205,7 @@ def _explain_missing(folder: Path, ids: Sequence[str], names: Sequence[str], fou
     if not found and unread and not readable:
         do = f"Files {PurePosixPath(unread[0]).suffix} are not read; write the features of each video as VIDEO.npy"
     elif not found and readable:
-        do = "Say how the files are called, e.g. -s feature_pattern={video}-rgb.npy"
+        likely = [*suggest_patterns(ids, readable), "{video}-rgb.npy"]
+        do = f"Say how the files are called, e.g. -s feature_pattern={likely[0]}"
     return (f"{len(lost)} of {len(ids)} videos have no features in {folder}: {list_some(lost)}; looked for {tried}. "
             f"{describe_files(names)}. {do}")

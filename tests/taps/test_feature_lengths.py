@@ -48,6 +48,12 @@ def test_a_wrong_rate_stops_with_the_one_that_fits():
         check_lengths("F", made(4, 4, 30.0, rate=15.0), 4, 4)
 
 
+def test_a_broken_stride_is_no_advice_where_a_whole_rate_fits():
+    with pytest.raises(FeatureError, match="-s feature_fps=30 would fit: write it") as caught:
+        check_lengths("F", made(4, 16, 25.0, rate=30.0), 4, 16)
+    assert "feature_stride=3.3" not in str(caught.value)
+
+
 def test_a_card_is_what_is_to_be_corrected():
     with pytest.raises(FeatureError, match="would fit: correct F/card.json"):
         check_lengths("F", made(8), 4, 16, card="F/card.json")

@@ -85,6 +85,12 @@ def test_errors_say_which_files_are_there(tmp_path, names, why):
         find_files(tmp_path, IDS)
 
 
+def test_a_pattern_that_finds_nothing_names_one_that_would(tmp_path):
+    touch(tmp_path, *(f"{name}-rgb.npz" for name in IDS))
+    with pytest.raises(FeatureError, match=r"for \{video\}_rgb.npz. .*e.g. -s feature_pattern=\{video\}-rgb.npz"):
+        find_files(tmp_path, IDS, "{video}_rgb.npz")
+
+
 @pytest.mark.parametrize("pattern", ["rgb.npy", "{id}.npy", "{video}*.npy", "*/{video}.npy", "/tmp/{video}.npy", "",
                                      "{video}-rgb", "{video}.pkl"])
 def test_a_pattern_that_names_nothing_is_refused(tmp_path, pattern):
