@@ -32,11 +32,12 @@ def squeeze(shape: Shape, unit_axes: Mapping[int, Shape]) -> Shape:
 
 
 def find_time_axis(source: str, shapes: Mapping[str, Shape], expected: Mapping[str, Number],
-                   axes: Literal["TC", "CT"] | None = None) -> int:
+                   axes: Literal["TC", "CT"] | None = None, width: int | None = None) -> int:
     """Return -2 for files (..., T, C), -1 for (..., C, T).
 
     axes: which it is, if that is known. Else files with three axes are (K + 1, T, C), and of two axes the one that is
-    equally long in every file is C. Where that tells nothing, T is the axis that fits the expected counts, clearly.
+    equally long in every file is C. Where that tells nothing, C is the one that is `width` long, as a model's
+    features are, or T the one that fits the expected counts, clearly.
     expected: number of features that a video should have, as far as that is known; 0 is unknown.
 
     Raises FeatureError where files have another number of axes, or nothing tells which is time.
@@ -52,6 +53,9 @@ def find_time_axis(source: str, shapes: Mapping[str, Shape], expected: Mapping[s
     constant = [len({shape[axis] for shape in shapes.values()}) == 1 for axis in (-2, -1)]
     if constant[0] != constant[1]:
         return -1 if constant[0] else -2
+    wide = [all(shape[axis] == width for shape in shapes.values()) for axis in (-2, -1)]
+    if wide[0] != wide[1]:
+        return -1 if wide[0] else -2
     away = [_measure_distance(shapes, expected, axis) for axis in (-2, -1)]
     if abs(away[0] - away[1]) < CLEAR:
         raise FeatureError(_explain(source, shapes))

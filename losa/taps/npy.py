@@ -60,6 +60,7 @@ class NpyFeatures:
     pattern, key, axes, fps, spacing: the config's feature_pattern, _key, _axes, _fps and _grid. `spacing` "stride"
         takes stride and frame rate as given, even where they fit few videos.
     stop: False warns of features that cover another length than the videos, also where that is most of them.
+    width: C of the features that a model was trained on, which tells the axes of few files apart.
 
     Raises FeatureError where files are missing, hold no features, differ in width or number of taps, have no times, or
     cover another length than the videos.
@@ -71,7 +72,7 @@ class NpyFeatures:
                  frames: int | float | None = None, layers: Sequence[int] | None = None, *,
                  pattern: str | None = None, key: str | None = None, axes: Literal["TC", "CT"] | None = None,
                  fps: int | float | None = None, spacing: Literal["stride", "duration"] | None = None,
-                 stop: bool = True):
+                 stop: bool = True, width: int | None = None):
         self.folder, self.key, self.spacing, self.given_fps = Path(folder), key, spacing, fps
         self._check_folder(videos)
         self.card = self._read_card(stride, frames)
@@ -79,7 +80,7 @@ class NpyFeatures:
         stored = {video.id: read_shape(self.paths[video.id], key) for video in videos}
         self.unit_axes = find_unit_axes(stored)
         shapes = {name: squeeze(shape, self.unit_axes) for name, shape in stored.items()}
-        self.time_axis = self._find_time_axis(videos, shapes, axes)
+        self.time_axis = self._find_time_axis(videos, shapes, axes, width)
         dim = self._only({name: shape[self._dim_axis] for name, shape in shapes.items()}, "width")
         num_taps = self._only({name: shape[0] - 1 if len(shape) == 3 else 0 for name, shape in shapes.items()},
                               "number of taps")
@@ -139,10 +140,11 @@ class NpyFeatures:
     def _dim_axis(self) -> int:
         return -2 if self.time_axis == -1 else -1
 
-    def _find_time_axis(self, videos: Sequence[Video], shapes: dict, axes: Literal["TC", "CT"] | None) -> int:
+    def _find_time_axis(self, videos: Sequence[Video], shapes: dict, axes: Literal["TC", "CT"] | None,
+                        width: int | None) -> int:
         own: Literal["TC"] | None = "TC" if self.card.get("layout") == "(T, C)" else None
         expected = {video.id: self.estimate_count(video) for video in videos}
-        return find_time_axis(str(self.folder), shapes, expected, axes or own)
+        return find_time_axis(str(self.folder), shapes, expected, axes or own, width)
 
     def estimate_count(self, video: Video) -> float:
         """Return about how many features the video should have; 0 where its frame rate, or the stride, is unknown."""

@@ -10,7 +10,7 @@ from losa.annotations.dataset import Video
 from losa.backbones.clips import tap_layers
 from losa.backbones.load import load_backbone
 from losa.config import Config
-from losa.model.checkpoint import load_tuned
+from losa.model.checkpoint import load_tuned, model_file, read_metadata
 from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.extract import fill
@@ -40,7 +40,7 @@ def open_features(config: Config, videos: Sequence[Video], *, device: str = "cpu
     if config.mode in ("inside", "full") or not (config.features or config.cache):
         source = open_live(config, device=device, run=run, keep_frames=bool(videos))
     elif config.features:
-        source = _open_others(config, videos, stop=run is None)
+        source = _open_others(config, videos, run)
     else:
         source, live = open_cache(config, device)
         _complete(config, device, quiet, live, source, videos)
@@ -88,12 +88,14 @@ def count_decoders(config: Config, device: str) -> int:
     return max(config.num_workers, 1 if device == "cpu" else min(16, cores))
 
 
-def _open_others(config: Config, videos: Sequence[Video], stop: bool) -> NpyFeatures:
-    """Return the features that others computed. stop: refuse those that cover another length than the videos."""
+def _open_others(config: Config, videos: Sequence[Video], run: str | Path | None) -> NpyFeatures:
+    """Return the features that others computed, as a run knows them, if one is given."""
     layers = () if config.tapped == "none" else None
+    model = None if run is None else model_file(run)
+    width = read_metadata(model)["backbone"]["dim"] if model and model.is_file() else None
     return NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers,
                        pattern=config.feature_pattern, key=config.feature_key, axes=config.feature_axes,
-                       fps=config.feature_fps, spacing=config.feature_grid, stop=stop)
+                       fps=config.feature_fps, spacing=config.feature_grid, stop=run is None, width=width)
 
 
 def _load(config: Config, device: str) -> tuple:

@@ -6,12 +6,12 @@ from losa.errors import FeatureError
 from losa.taps.feature_axes import find_time_axis, find_unit_axes, squeeze
 
 
-def read(*shapes, expected=(), axes=None):
+def read(*shapes, expected=(), axes=None, width=None):
     """The shapes without unit axes and the axis of time."""
     named = {f"v{i}": shape for i, shape in enumerate(shapes)}
     units = find_unit_axes(named)
     short = {name: squeeze(shape, units) for name, shape in named.items()}
-    return list(short.values()), find_time_axis("F", short, {f"v{i}": n for i, n in enumerate(expected)}, axes)
+    return list(short.values()), find_time_axis("F", short, {f"v{i}": n for i, n in enumerate(expected)}, axes, width)
 
 
 @pytest.mark.parametrize("shapes, short, axis", [
@@ -43,6 +43,12 @@ def test_where_nothing_tells_the_field_is_named(expected):
                                            "feature_axes=CT where .*-s feature_grid=duration"):
         read((100, 400), (100, 400), expected=expected)
     assert read((100, 400), (100, 400), axes="CT")[1] == -1 and read((100, 400), axes="TC")[1] == -2
+
+
+def test_the_width_a_model_was_trained_on_tells_the_axes_of_one_file_apart():
+    assert read((100, 400), width=400)[1] == -2 and read((100, 400), width=100)[1] == -1
+    with pytest.raises(FeatureError, match="nothing tells which axis is time"):
+        read((100, 400), width=512)
 
 
 def test_what_is_said_counts_more_than_what_is_seen():

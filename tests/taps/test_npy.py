@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from helpers.clock import clock_video
 from losa.annotations.dataset import load_annotations
@@ -248,6 +249,13 @@ def test_a_finished_run_is_judged_on_features_it_was_trained_on(tmp_path):
         open_features(config, videos)
     with pytest.warns(UserWarning, match="0.50 x"):
         assert open_features(config, videos, run="any").num_snippets(videos[0]) == 500
+    save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors",
+              {"config": "{}", "classes": "[]", "backbone": '{"dim": 500}'})
+    alone = config.replace(feature_stride=None, feature_grid="duration")
+    with pytest.raises(FeatureError, match="nothing tells which axis is time"):
+        open_features(alone, videos[:1])
+    with pytest.warns(UserWarning, match="time is the last axis"):
+        assert open_features(alone, videos[:1], run=tmp_path).num_snippets(videos[0]) == 5
 
 
 def test_what_is_no_folder_or_has_no_stride_is_said(tmp_path):
