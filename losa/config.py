@@ -81,11 +81,21 @@ class Config(BaseModel):
 
     # pre-extracted features in place of a backbone, with taps "none"
     features: Annotated[str, Role.BACKBONE, Mark.FILE] = ""
-    """folder of VIDEO_ID.npy; "" computes taps from the videos"""
+    """folder of VIDEO.npy, .npz, .pt, .safetensors or .csv; "" computes taps from the videos"""
+    feature_pattern: Annotated[str | None, Role.BACKBONE, Mark.LATE] = None
+    """names of the files, e.g. "{video}-rgb.npy" or "**/{video}.npz"; None: recognised"""
+    feature_key: Annotated[str | None, Role.BACKBONE, Mark.LATE] = None
+    """name of the array, e.g. "feats", in files that hold several"""
+    feature_axes: Annotated[Literal["TC", "CT"] | None, Role.BACKBONE, Mark.LATE] = None
+    """whether files hold (time, channels) or (channels, time); None: recognised"""
     feature_stride: Annotated[float | None, Role.INPUT] = Field(None, gt=0)
     """native frames between two features, e.g. 4; None: as their card.json says"""
     feature_frames: Annotated[float | None, Role.INPUT] = Field(None, ge=0)
     """native frames one feature saw; the first is centred at half of it"""
+    feature_fps: Annotated[float | None, Role.INPUT] = Field(None, gt=0)
+    """native frames per second that all features were made at; None: as the annotations say"""
+    feature_grid: Annotated[Literal["stride", "duration"] | None, Role.INPUT] = None
+    """by feature_stride, or evenly over each video; None: stride, if it fits"""
 
     # frozen backbone and how video reaches it
     backbone: Annotated[str, Role.BACKBONE] = "gap"
@@ -275,6 +285,11 @@ class Config(BaseModel):
              f"mode='head_only' instead of {self.mode!r}"),
             (self.features and self.copies != 1,
              f"copies={self.copies} change pixels, features={self.features!r} have none; write copies=1"),
+            (self.feature_grid == "duration" and self.feature_fps is not None,
+             f"feature_fps={self.feature_fps} counts nothing with feature_grid='duration'; leave it out"),
+            (self.feature_grid == "duration" and self.snippet_frames is not None,
+             f"snippet_frames={self.snippet_frames} counts nothing with feature_grid='duration'; write "
+             "snippets_per_video instead"),
             (self.mode in ("side_tokens", "inside") and self.taps == "none",
              f"mode={self.mode!r} adapts the blocks that taps names; taps='none' names none"),
             (self.mode == "side_tokens" and self.grid != 1,

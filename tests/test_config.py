@@ -24,6 +24,8 @@ from losa.errors import ConfigError
     (dict(crop_ratio=(0.9, 0.5)), r"crop_ratio=(0.9, 0.5) must be (low, high)"),
     (dict(features="x", mode="inside", cache=""), "write taps='none' instead of 'all' and mode='head_only'"),
     (dict(taps=[]), "taps=[] taps nothing; write taps='none'"),
+    (dict(feature_grid="duration", feature_fps=25), "feature_fps=25.0 counts nothing with feature_grid='duration'"),
+    (dict(feature_grid="duration", snippet_frames=4), "write snippets_per_video instead"),
     (dict(tiou=[0.5, 1.5]), "tiou=[0.5, 1.5] must be values in (0, 1]"),
 ])
 def test_bad_values_get_one_clear_error(fields, message):

@@ -9,7 +9,8 @@ from tqdm.auto import tqdm
 from losa.annotations.dataset import Video
 from losa.errors import FeatureError
 from losa.files import replacing, write_json
-from losa.taps.npy import CARD, check_name
+from losa.taps.feature_names import check_name
+from losa.taps.npy import CARD
 from losa.taps.source import FeatureSource
 
 

@@ -1,12 +1,12 @@
-"""Read features that others computed, as a folder of .npy files."""
+"""Read features that others computed, as a folder with a file for every video."""
 
 import json
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,9 +15,12 @@ from torch import Tensor
 from losa.annotations.dataset import Video
 from losa.errors import FeatureError
 from losa.segments import Grid
+from losa.taps.feature_axes import find_time_axis, find_unit_axes, squeeze
+from losa.taps.feature_files import load_rows, read_shape
+from losa.taps.feature_lengths import Length, check_lengths, check_same_length, expected_counts, explain_no_fps
+from losa.taps.feature_names import find_files, list_some
 
 CARD = "card.json"  # beside exported features: what they are
-COUNT_TOLERANCE = 0.1  # share by which a file's number of features may differ from what its stride says, unremarked
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class FeatureRecipe:
 
     source: str  # from the card; "" for a folder without one
     dim: int
-    stride: int | float  # native frames between two features
-    frames: int | float  # native frames one feature saw
+    stride: int | float | None  # native frames between two features; None: spread evenly over each video
+    frames: int | float | None  # native frames one feature saw
     layers: tuple[int, ...] = ()
     grid: int = 1
     clip_length: int = 1
@@ -41,39 +44,62 @@ class FeatureRecipe:
 
 
 class NpyFeatures:
-    """Features from a folder of <video id>.npy (or v_<id>.npy), as ActionFormer and OpenTAD read them.
+    """Features from a folder with a file for every video, as ActionFormer, OpenTAD and others host them.
 
-    A file holds (T, C), or (C, T): the axis that is equally long in every file is C; where that tells nothing, T is
-    the axis whose length fits the video's duration. A file (K + 1, T, C) holds K taps and then the last layer.
-    Feature j is centred at native frame j * stride + frames / 2 (ActionFormer's libs/datasets/thumos14.py).
+    Files are <video id>.npy, or what `losa.taps.feature_names.find_files` recognises or `pattern` says, of the kinds
+    that `losa.taps.feature_files` reads. One holds (T, C) or (C, T), see `losa.taps.feature_axes.find_time_axis`, with
+    any axes of length 1, as (T, 1, C); or (K + 1, T, C): K taps and then the last layer. What was recognised is
+    announced by a warning.
+
+    Feature j is centred at native frame j * stride + frames / 2 (ActionFormer's libs/datasets/thumos14.py); where the
+    features of a video are spread evenly over it (`spacing` "duration"), at (j + 0.5) / T of its duration (BMN's
+    rescaled features, ActionFormer's libs/datasets/anet.py).
 
     stride, frames: None takes them from the card.json that `export` writes.
     layers: which of the K taps to hand out; None is all.
+    pattern, key, axes, fps, spacing: the config's feature_pattern, _key, _axes, _fps and _grid. `spacing` "stride"
+        takes stride and frame rate as given, even where they fit few videos.
+    stop: False warns of features that cover another length than the videos, also where that is most of them.
+    width: C of the features that a model was trained on, which tells the axes of few files apart.
 
-    Raises FeatureError where files are missing, hold no features, or differ in width or number of taps.
+    Raises FeatureError where files are missing, hold no features, differ in width or number of taps, have no times, or
+    cover another length than the videos.
     """
 
     tuned = None
 
     def __init__(self, folder: str | Path, videos: Sequence[Video], stride: int | float | None = None,
-                 frames: int | float | None = None, layers: Sequence[int] | None = None):
-        self.folder = Path(folder)
-        if not videos:
-            raise FeatureError(f"features in {self.folder} were asked for of no video; give the videos")
-        if not self.folder.is_dir():
-            raise FeatureError(f"there is no folder of features {self.folder}; give the folder that holds <id>.npy")
+                 frames: int | float | None = None, layers: Sequence[int] | None = None, *,
+                 pattern: str | None = None, key: str | None = None, axes: Literal["TC", "CT"] | None = None,
+                 fps: int | float | None = None, spacing: Literal["stride", "duration"] | None = None,
+                 stop: bool = True, width: int | None = None):
+        self.folder, self.key, self.spacing, self.given_fps = Path(folder), key, spacing, fps
+        self._check_folder(videos)
         self.card = self._read_card(stride, frames)
-        self.paths = {video.id: find_features(self.folder, video.id) for video in videos}
-        self._check_all_there()
-        shapes = {video.id: read_shape(self.paths[video.id]) for video in videos}
-        self.time_axis = self._find_time_axis(videos, shapes)
+        self.paths, self.pattern = find_files(self.folder, [video.id for video in videos], pattern)
+        stored = {video.id: read_shape(self.paths[video.id], key) for video in videos}
+        self.unit_axes = find_unit_axes(stored)
+        shapes = {name: squeeze(shape, self.unit_axes) for name, shape in stored.items()}
+        self.time_axis = self._find_time_axis(videos, shapes, axes, width)
         dim = self._only({name: shape[self._dim_axis] for name, shape in shapes.items()}, "width")
         num_taps = self._only({name: shape[0] - 1 if len(shape) == 3 else 0 for name, shape in shapes.items()},
                               "number of taps")
         self.counts = {name: shape[self.time_axis] for name, shape in shapes.items()}
-        self._compare_counts(videos)
-        self.recipe = FeatureRecipe(self.card.get("source", ""), dim, self.card["stride"], self.card["frames"],
+        self._check_times(videos, stop)
+        self._announce(pattern, axes, num_taps if layers is not None and not len(layers) else 0, stored)
+        even = spacing == "duration"
+        self.recipe = FeatureRecipe(self.card.get("source", ""), dim, None if even else self.card["stride"],
+                                    None if even else self.card["frames"],
                                     tuple(range(num_taps) if layers is None else layers))
+
+    def _check_folder(self, videos: Sequence[Video]) -> None:
+        if not videos:
+            raise FeatureError(f"features in {self.folder} were asked for of no video; give the videos")
+        if self.folder.is_file():
+            raise FeatureError(f"features={self.folder} is a file; give a folder that holds a file for every video, "
+                               "VIDEO.npy with an array (T, C)")
+        if not self.folder.is_dir():
+            raise FeatureError(f"there is no folder of features {self.folder}; give the folder that holds <id>.npy")
 
     def _only(self, values: dict[str, int], what: str) -> int:
         """Return the one value that all videos share; FeatureError names those that differ from the most usual one."""
@@ -94,67 +120,84 @@ class NpyFeatures:
                 raise TypeError("stride, frames and fps are numbers")
         except (ValueError, TypeError, AttributeError) as error:
             raise FeatureError(f"{path} is no description of features ({error}); remove it, or export anew") from None
+        if self.spacing != "duration":
+            self._compare_with_card(card, given)
+        return {"fps": {}, **{k: v for k, v in given.items() if v is not None}, **card}
+
+    def _compare_with_card(self, card: dict, given: dict) -> None:
+        """Raise FeatureError where the card contradicts what was given."""
+        path, fps = self.folder / CARD, self.given_fps
         for name, value in given.items():
-            if value is None and name not in card:
-                raise FeatureError(f"{self.folder} has no {CARD}; say feature_{name}")
             if None not in (value, card.get(name)) and abs(value - card[name]) > 1e-6 * max(1, abs(value)):
                 raise FeatureError(f"feature_{name}={value}, but {path} says {card[name]}; write feature_stride="
                                    f"{card.get('stride')} and feature_frames={card.get('frames')}")
-        return {"fps": {}, **{k: v for k, v in given.items() if v is not None}, **card}
-
-    def _check_all_there(self) -> None:
-        lost = [name for name, path in self.paths.items() if path is None]
-        if lost:
-            raise FeatureError(f"{len(lost)} of {len(self.paths)} videos have no features in {self.folder}: "
-                               f"{list_some(lost)}; looked for <id>.npy and v_<id>.npy. Get these files, or leave the "
-                               f"videos out of the annotations")
+        other = [name for name, rate in card.get("fps", {}).items() if fps and abs(rate - fps) > 1e-3 * fps]
+        if other:
+            raise FeatureError(f"feature_fps={fps:g}, but {path} says {card['fps'][other[0]]:g} for {other[0]}, and "
+                               f"not {fps:g} for {len(other)} videos; leave feature_fps out")
 
     @property
     def _dim_axis(self) -> int:
         return -2 if self.time_axis == -1 else -1
 
-    def _find_time_axis(self, videos: Sequence[Video], shapes: dict[str, tuple[int, ...]]) -> int:
-        """Return the axis that is time: -2 for files (..., T, C), -1 for (C, T)."""
-        if any(len(shape) == 3 for shape in shapes.values()):
-            return -2
-        sizes = [{shape[axis] for shape in shapes.values()} for axis in (-2, -1)]
-        if (len(sizes[0]) == 1) != (len(sizes[1]) == 1):
-            return -1 if len(sizes[0]) == 1 else -2
-        expected = [self.estimate_count(video) for video in videos]
-        off = [np.median([abs(np.log(shapes[v.id][axis] / n)) for v, n in zip(videos, expected, strict=True) if n]
-                         or [0.0]) for axis in (-2, -1)]
-        return -1 if off[1] < off[0] else -2
+    def _find_time_axis(self, videos: Sequence[Video], shapes: dict, axes: Literal["TC", "CT"] | None,
+                        width: int | None) -> int:
+        own: Literal["TC"] | None = "TC" if self.card.get("layout") == "(T, C)" else None
+        expected = {video.id: self.estimate_count(video) for video in videos}
+        return find_time_axis(str(self.folder), shapes, expected, axes or own, width)
 
     def estimate_count(self, video: Video) -> float:
-        """Return about how many features the video should have; 0 where its frame rate is unknown."""
-        fps = self.fps(video) or 0.0
-        return max(1.0, (video.duration * fps - self.card["frames"]) / self.card["stride"] + 1) if fps else 0.0
+        """Return about how many features the video should have; 0 where its frame rate, or the stride, is unknown."""
+        fps, stride, frames = self.fps(video), self.card.get("stride"), self.card.get("frames")
+        if not fps or not stride or frames is None or self.spacing == "duration":
+            return 0.0
+        return expected_counts(video.duration, fps, stride, frames)[0]
 
-    def _compare_counts(self, videos: Sequence[Video]) -> None:
-        """Warn where files hold another number of features than duration, frame rate and stride say."""
-        odd, ratios = [], []
-        for video in videos:
-            there, expected = self.counts[video.id], self.estimate_count(video)
-            if expected and abs(there - expected) > max(4.0, COUNT_TOLERANCE * expected):
-                odd.append(f"{video.id} has {there}, not about {expected:.0f}")
-                ratios.append(there / expected)
-        if odd:
-            warnings.warn(f"{self.folder}: {len(odd)} of {len(videos)} videos have another number of features than "
-                          f"stride {self.card['stride']:g} gives, {np.median(ratios):.2f} x in the middle: "
-                          f"{list_some(odd)}. Check feature_stride and the videos' fps and durations, or segments "
-                          "shift unnoticed",
-                          stacklevel=3)
+    def _check_times(self, videos: Sequence[Video], stop: bool) -> None:
+        """Check that every feature has a time, and that the features are as long as the videos."""
+        if self.spacing == "duration":
+            return
+        source, stride, frames = str(self.folder), self.card.get("stride"), self.card.get("frames")
+        lengths = [Length(v.id, float(v.duration), self.fps(v), self.counts[v.id]) for v in videos]
+        if self.spacing is None and stop:
+            check_same_length(source, lengths, stride, frames)
+        if not stride or frames is None:
+            lacks = "feature_frames" if stride else "feature_stride"
+            raise FeatureError(f"{source} has no {CARD}; say {lacks}, in native frames, or -s feature_grid=duration "
+                               "where each video's features are spread evenly over it")
+        if lost := [length for length in lengths if not length.fps]:
+            raise FeatureError(explain_no_fps(source, lost, len(lengths), stride, frames))
+        card = str(self.folder / CARD) if (self.folder / CARD).is_file() else ""
+        check_lengths(source, lengths, stride, frames, stop=stop and self.spacing is None, card=card)
 
-    def fps(self, video: Video) -> float | None:
-        """Return native frames per second, from the card or the annotations; None where neither says."""
-        return self.card["fps"].get(video.id, video.fps)
+    def _announce(self, pattern: str | None, axes: str | None, unused_taps: int, stored: dict) -> None:
+        """Warn of what was recognised and not said, and of what is not used."""
+        shape = next((shape for shape in stored.values() if self.unit_axes[len(shape)]), None)
+        notes = [
+            (pattern is None and self.pattern, f"files are {self.pattern} (feature_pattern)"),
+            (axes is None and self.time_axis == -1, "time is the last axis, (C, T) (feature_axes=CT)"),
+            (shape, f"axes of length 1, as in {shape}, are left out"),
+            (unused_taps, f"of {unused_taps + 1} arrays in each file, taken as taps and then the last layer, only the "
+             "last is used"),
+            (self.spacing == "duration" and self.card.get("stride"),
+             f"feature_stride={self.card.get('stride')} is not used, for feature_grid=duration"),
+        ]
+        if said := "; ".join(str(note) for holds, note in notes if holds):
+            warnings.warn(f"{self.folder}: {said}", stacklevel=3)
+
+    def fps(self, video: Video) -> int | float | None:
+        """Return native frames per second, from the card, `fps` or the annotations; None where none says."""
+        return self.card["fps"].get(video.id, self.given_fps or video.fps)
 
     def time_grid(self, video: Video) -> Grid:
         """Return when each feature is. Raises FeatureError for a video without a frame rate."""
+        if self.spacing == "duration":
+            return Grid(self.counts[video.id] / video.duration, 1, 0.5)
         fps = self.fps(video)
         if not fps:
-            raise FeatureError(f"video {video.id!r} has no frame rate: features count native frames; give annotations "
-                               f"with an fps per video, as `losa data prepare` writes them")
+            raise FeatureError(f"video {video.id!r} has no frame rate: features count native frames; write the rate "
+                               "they were made at, -s feature_fps=, or give annotations with an fps per video, as "
+                               "`losa data prepare` writes them")
         return Grid(fps, self.card["stride"], self.card["frames"] / 2)
 
     def has(self, video: Video, copy: int = 0) -> bool:
@@ -178,8 +221,9 @@ class NpyFeatures:
         if copy:
             raise FeatureError(f"copy {copy} of video {video.id!r} was asked for, but features in {self.folder} are "
                                f"of the video as it is; write copies=1")
-        stored = load_rows(str(self.paths[video.id]))
-        part = stored[..., start:stop].T[None] if self.time_axis == -1 else stored[..., start:stop, :]
+        stored = load_rows(str(self.paths[video.id]), self.key)
+        stored = stored.squeeze(self.unit_axes.get(stored.ndim, ()))
+        part = stored[..., start:stop].swapaxes(-1, -2) if self.time_axis == -1 else stored[..., start:stop, :]
         rows = torch.from_numpy(np.array(part, dtype=np.float32))
         if not bool(torch.isfinite(rows).all()):
             raise FeatureError(f"{self.paths[video.id]} holds values that are nan or infinite; remake this file")
@@ -189,40 +233,3 @@ class NpyFeatures:
         """Return taps (K, C, t, 1, 1) and last layer (C, t), float32."""
         rows = fetched["rows"].transpose(1, 2)
         return rows[list(self.recipe.layers)][..., None, None], rows[-1]
-
-
-def check_name(video_id: str) -> str:
-    """Return the id if it can name a file inside a folder, else raise FeatureError."""
-    path = Path(video_id)
-    if not video_id or path.is_absolute() or ".." in path.parts or "\\" in video_id or "\0" in video_id:
-        raise FeatureError(f"video id {video_id!r} is no name for a file; rename it in the annotations")
-    return video_id
-
-
-def find_features(folder: Path, video_id: str) -> Path | None:
-    """Return the file of a video's features, None where there is none."""
-    names = (f"{check_name(video_id)}.npy", f"v_{video_id}.npy")
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def read_shape(path: Path) -> tuple[int, ...]:
-    """Return the shape of an array file without reading its content. FeatureError where it holds no features."""
-    try:
-        stored = np.load(path, mmap_mode="r")
-        shape, dtype = stored.shape, stored.dtype
-    except (OSError, ValueError, EOFError, AttributeError) as error:
-        raise FeatureError(f"{path} is no .npy array or is cut short ({error}); get or make it again") from None
-    if dtype.kind != "f" or len(shape) not in (2, 3) or 0 in shape:
-        raise FeatureError(f"{path} holds {dtype} {shape}; expected floats (T, C), (C, T) or (K + 1, T, C)")
-    return shape
-
-
-@lru_cache(maxsize=64)
-def load_rows(path: str) -> np.ndarray:
-    """Return the array of one file, memory-mapped. Few are kept, since each holds a file open."""
-    return np.load(path, mmap_mode="r")
-
-
-def list_some(names: Sequence[str], show: int = 5) -> str:
-    """Return the first few names, and how many more there are."""
-    return ", ".join(names[:show]) + (f" and {len(names) - show} more" if len(names) > show else "")

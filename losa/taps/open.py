@@ -10,7 +10,7 @@ from losa.annotations.dataset import Video
 from losa.backbones.clips import tap_layers
 from losa.backbones.load import load_backbone
 from losa.config import Config
-from losa.model.checkpoint import load_tuned
+from losa.model.checkpoint import load_tuned, model_file, read_metadata
 from losa.taps.cache_key import TapRecipe
 from losa.taps.cached import CachedTaps
 from losa.taps.extract import fill
@@ -31,7 +31,8 @@ def open_features(config: Config, videos: Sequence[Video], *, device: str = "cpu
     videos: a cache is completed with what it lacks of them, and of those to train on also with as many copies as the
         config asks for. It holds the taps of "all" layers, whatever `taps` the config chooses among them. Without any
         videos, frames are not kept in memory either.
-    run: the folder or model.safetensors of a run, from which `tuned` is loaded, as at test time. Other modes ignore it.
+    run: the folder or model.safetensors of a run, from which `tuned` is loaded, as at test time. Features of others
+        that cover another length than their videos then only get a warning. Other modes ignore it.
 
     Raises CacheError that lists the videos which cannot be computed, after all the good ones; FeatureError for features
     that do not fit; VideoError for a missing file; CheckpointError if what was tuned is not in the run or does not fit.
@@ -39,8 +40,7 @@ def open_features(config: Config, videos: Sequence[Video], *, device: str = "cpu
     if config.mode in ("inside", "full") or not (config.features or config.cache):
         source = open_live(config, device=device, run=run, keep_frames=bool(videos))
     elif config.features:
-        layers = () if config.tapped == "none" else None
-        source = NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers)
+        source = _open_others(config, videos, run)
     else:
         source, live = open_cache(config, device)
         _complete(config, device, quiet, live, source, videos)
@@ -86,6 +86,16 @@ def count_decoders(config: Config, device: str) -> int:
         return config.num_workers
     cores = len(os.sched_getaffinity(0))
     return max(config.num_workers, 1 if device == "cpu" else min(16, cores))
+
+
+def _open_others(config: Config, videos: Sequence[Video], run: str | Path | None) -> NpyFeatures:
+    """Return the features that others computed, as a run knows them, if one is given."""
+    layers = () if config.tapped == "none" else None
+    model = None if run is None else model_file(run)
+    width = read_metadata(model)["backbone"]["dim"] if model and model.is_file() else None
+    return NpyFeatures(config.features, videos, config.feature_stride, config.feature_frames, layers,
+                       pattern=config.feature_pattern, key=config.feature_key, axes=config.feature_axes,
+                       fps=config.feature_fps, spacing=config.feature_grid, stop=run is None, width=width)
 
 
 def _load(config: Config, device: str) -> tuple:

@@ -39,7 +39,7 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     out, here = Path(out), launched()
     inputs = on_main(lambda: hash_inputs(config))  # times of files may differ between nodes
     finished = on_main(lambda: read_result(out))
-    if finished.get("config") == config.to_dict() and finished.get("inputs") == inputs:
+    if has_settings(finished, config) and finished.get("inputs") == inputs:
         return finished
     began, quiet = time.monotonic(), quiet or not here.is_main_process
     annotations = load_annotations(config.annotations)
@@ -100,6 +100,11 @@ def read_weights_card(weights: Path) -> dict:
 def read_result(out: str | Path) -> dict:
     """Read the result.json of a finished run; empty if there is none that can be read."""
     return read_object(Path(out) / "result.json")
+
+
+def has_settings(result: dict, config: Config) -> bool:
+    """Return whether a result is of this config; fields that its version of losa lacked stand at their default."""
+    return "config" in result and {**Config().to_dict(), **result["config"]} == config.to_dict()
 
 
 def check_before_training(config: Config, labelled: Annotations) -> None:
