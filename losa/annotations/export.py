@@ -1,0 +1,41 @@
+"""Write labels or predictions in the format of another tool, so that people can correct them there."""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from losa.annotations.activitynet import write_activitynet
+from losa.annotations.boris import write_boris
+from losa.annotations.csv_format import write_csv
+from losa.annotations.elan import write_elan
+from losa.annotations.fiftyone import write_fiftyone
+from losa.annotations.label_studio import write_label_studio
+from losa.annotations.rows import Labelled
+from losa.annotations.subtitles import write_subtitles
+from losa.annotations.via import write_via
+from losa.errors import AnnotationError
+from losa.files import write_text
+
+WRITERS: dict[str, Callable[[Sequence[Labelled]], dict[str, str]]] = {
+    "activitynet": write_activitynet, "boris": write_boris, "csv": write_csv, "elan": write_elan,
+    "fiftyone": write_fiftyone, "label-studio": write_label_studio, "srt": write_subtitles, "via": write_via,
+}  # fmt: skip
+
+
+def export(videos: Sequence[Labelled], to: str, out: Path) -> list[Path]:
+    """Write the videos' labels in the format `to`, a name of WRITERS, into the folder `out`; return the files.
+
+    Raises AnnotationError for an unknown format, and where a format needs what is not known, such as frame rates.
+    """
+    if to not in WRITERS:
+        near = get_close_matches(to, WRITERS, 1)
+        raise AnnotationError(f"--to {to}: no such format" + (f"; did you mean {near[0]}?" if near else ";")
+                              + f" there are {', '.join(WRITERS)}")
+    if out.exists() and not out.is_dir():
+        raise AnnotationError(f"{out}: is a file; --out takes a folder, as most formats are a file for each video")
+    paths = []
+    for name, text in WRITERS[to](videos).items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        paths.append(write_text(path, text))
+    return paths
