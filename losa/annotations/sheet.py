@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from losa.errors import AnnotationError
 
@@ -72,7 +72,7 @@ class Entry:
 
     id: str
     subset: str
-    instances: list[tuple[str, float, float]] = field(default_factory=list)
+    instances: list[tuple[str, Any, Any]] = field(default_factory=list)  # times in seconds; `Frames` until settled
     name: str | None = None  # of the video file, as written
     path: Path | None = None
     start: float = 0.0
@@ -106,6 +106,7 @@ class Findings(dict[str, Finding]):
             self[kind] = Finding(kind, level, 0, [], advice)
         self[kind].count += 1
         if len(self[kind].examples) < self.show:
+            example = example.encode("utf-8", "backslashreplace").decode()
             self[kind].examples.append(example if len(example) <= 200 else example[:197] + "...")
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from helpers.annotation_files import write_text as write
-from losa.annotations.cells import is_safe, is_text, read_text, short, without_suffix
+from losa.annotations.cells import is_safe, is_text, read_classes, read_text, short, without_suffix
 from losa.annotations.formats import read_layout, scan
 from losa.annotations.sheet import KINDS, Findings
-from losa.annotations.times import seconds
+from losa.annotations.times import parse_time, seconds
 from losa.errors import AnnotationError
 
 
@@ -19,6 +19,17 @@ from losa.errors import AnnotationError
 ])  # fmt: skip
 def test_times_are_seconds_or_clock_times_and_nothing_else(text, value):
     assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["0" * 200 + "5", "0" * 200 + "5 s", "9" * 20_000, "9" * 20_000 + " s", "1:" * 9_999])
+def test_a_long_text_is_no_time_which_is_known_at_once(text):
+    assert seconds(text) is None and parse_time(text) is None
+
+
+def test_a_list_of_classes_may_have_the_numbers_of_charades(tmp_path):
+    listed = write(tmp_path / "classes.txt", "c000 Holding some clothes\nc156 Someone is eating something\n")
+    assert read_classes(listed) == {0: "Holding some clothes", 156: "Someone is eating something"}
+    assert read_classes(write(tmp_path / "a.txt", "c000 Holding\ncut\n")) == {1: "c000 Holding", 2: "cut"}
 
 
 def test_other_encodings_are_told_with_their_line(tmp_path):
