@@ -12,16 +12,24 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from losa.annotations.activitynet import is_activitynet, read_activitynet
+from losa.annotations.activitynet import is_activitynet, is_bmn, read_activitynet, read_bmn
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
-from losa.annotations.thumos import is_multithumos, is_thumos, read_multithumos, read_thumos
+from losa.annotations.thumos import (
+    is_class_files,
+    is_multithumos,
+    is_thumos,
+    read_class_files,
+    read_multithumos,
+    read_thumos,
+)
 from losa.errors import AnnotationError
 
-AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text")  # layouts whose repeated instances are kept
+AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text", "EPIC-KITCHENS", "C2-Action-Detection", "HACS Clips",
+                "Charades", "Ego4D moments", "FineGym", "MS-TCN")  # layouts whose repeated instances are kept
 
 
 class Format(NamedTuple):
@@ -42,6 +50,9 @@ FORMATS = (  # the first that matches is taken
     Format("activitynet", 'ActivityNet\'s JSON with a "database"; ActionFormer, OpenTAD, HACS, FineAction, G-TAD',
            is_activitynet, read_activitynet),
     Format("multithumos", "MultiTHUMOS' JSON, {video: {subset, duration, actions}}", is_multithumos, read_multithumos),
+    Format("multithumos-text", "MultiTHUMOS' folder of CLASS.txt with lines: video start end", is_class_files,
+           read_class_files),
+    Format("bmn", "BMN's and mmaction2's anet_anno_*.json, {id: {duration_second, annotations}}", is_bmn, read_bmn),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
