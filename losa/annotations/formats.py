@@ -15,6 +15,18 @@ from typing import NamedTuple
 from losa.annotations.activitynet import is_activitynet, is_bmn, read_activitynet, read_bmn
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
+from losa.annotations.dataset_tables import (
+    is_c2,
+    is_charades,
+    is_epic,
+    is_hacs_clips,
+    is_trace,
+    read_c2,
+    read_charades,
+    read_epic,
+    read_hacs_clips,
+    read_trace,
+)
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
@@ -53,6 +65,13 @@ FORMATS = (  # the first that matches is taken
     Format("multithumos-text", "MultiTHUMOS' folder of CLASS.txt with lines: video start end", is_class_files,
            read_class_files),
     Format("bmn", "BMN's and mmaction2's anet_anno_*.json, {id: {duration_second, annotations}}", is_bmn, read_bmn),
+    Format("epic-kitchens", "EPIC-KITCHENS' CSV with start_timestamp, stop_timestamp, verb, noun; EPIC-SOUNDS'",
+           is_epic, read_epic),
+    Format("c2-action-detection", "C2-Action-Detection's CSV with start and stop in frames, verb, noun, action",
+           is_c2, read_c2),
+    Format("hacs-clips", "HACS Clips' CSV with classname and label 1 or -1", is_hacs_clips, read_hacs_clips),
+    Format("charades", 'Charades\' CSV with actions "c092 11.90 21.20;c147 0.00 12.60"', is_charades, read_charades),
+    Format("trace", "TRACE's CSV of one video with labelId, timestamp, endTimestamp", is_trace, read_trace),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
