@@ -15,6 +15,7 @@ from typing import NamedTuple
 from losa.annotations.activitynet import is_activitynet, is_bmn, read_activitynet, read_bmn
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
+from losa.annotations.dataset_json import is_ego4d_moments, is_finegym, read_ego4d_moments, read_finegym
 from losa.annotations.dataset_tables import (
     is_c2,
     is_charades,
@@ -65,6 +66,8 @@ FORMATS = (  # the first that matches is taken
     Format("multithumos-text", "MultiTHUMOS' folder of CLASS.txt with lines: video start end", is_class_files,
            read_class_files),
     Format("bmn", "BMN's and mmaction2's anet_anno_*.json, {id: {duration_second, annotations}}", is_bmn, read_bmn),
+    Format("ego4d-moments", "Ego4D's moments_train.json and moments_val.json", is_ego4d_moments, read_ego4d_moments),
+    Format("finegym", "FineGym's JSON, {video: {event id: {event, timestamps, segments}}}", is_finegym, read_finegym),
     Format("epic-kitchens", "EPIC-KITCHENS' CSV with start_timestamp, stop_timestamp, verb, noun; EPIC-SOUNDS'",
            is_epic, read_epic),
     Format("c2-action-detection", "C2-Action-Detection's CSV with start and stop in frames, verb, noun, action",
