@@ -28,6 +28,7 @@ from losa.annotations.dataset_tables import (
     read_hacs_clips,
     read_trace,
 )
+from losa.annotations.framewise import is_framewise, read_framewise
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
@@ -59,6 +60,8 @@ def _is_table(source: Source) -> bool:
 
 
 FORMATS = (  # the first that matches is taken
+    Format("ms-tcn", "labels of each frame: MS-TCN's folder of Breakfast, 50Salads or GTEA, its groundTruth, or a file "
+           "of that", is_framewise, read_framewise),
     Format("thumos", "THUMOS-14's folder of CLASS_test.txt and CLASS_val.txt", is_thumos, read_thumos),
     Format("activitynet", 'ActivityNet\'s JSON with a "database"; ActionFormer, OpenTAD, HACS, FineAction, G-TAD',
            is_activitynet, read_activitynet),
