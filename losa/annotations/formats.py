@@ -29,6 +29,7 @@ from losa.annotations.dataset_tables import (
     read_trace,
 )
 from losa.annotations.framewise import is_framewise, read_framewise
+from losa.annotations.refused import is_refused, read_refused
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
@@ -60,6 +61,9 @@ def _is_table(source: Source) -> bool:
 
 
 FORMATS = (  # the first that matches is taken
+    Format("no-segments", "recognised and not read, for want of segments with a class: ActivityNet Captions, "
+           "Charades-STA, TACoS, QVHighlights, YouCook2, AVA, Kinetics, Ego4D but its moments", is_refused,
+           read_refused),
     Format("ms-tcn", "labels of each frame: MS-TCN's folder of Breakfast, 50Salads or GTEA, its groundTruth, or a file "
            "of that", is_framewise, read_framewise),
     Format("thumos", "THUMOS-14's folder of CLASS_test.txt and CLASS_val.txt", is_thumos, read_thumos),
