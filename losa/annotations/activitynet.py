@@ -126,7 +126,7 @@ def read_videos(videos: dict, content: dict, place: str, subset: str, unread: Co
         if not isinstance(video, dict):
             findings.add(NOT_LAYOUT, f"{place}{_written(key)}: expected an object, got {short(video)}")
         elif is_safe(key, f"{key!r}", findings):
-            video = {"subset": subset or "all"} | video if subsetless else video
+            video = _as_ours({"subset": subset or "all"} | video if subsetless else video)
             entries.append(_json_video(key, place + key, _named(video, names), numbers, own, findings))
             unread.update(video.keys() - VIDEO_KEYS)
             items = video.get("annotations")
@@ -158,6 +158,14 @@ def _class_names(content: dict) -> dict[int, str]:
         if nodes:
             return {node["nodeId"]: node["nodeName"] for node in nodes if isinstance(node.get("nodeId"), int)}
     return {}
+
+
+def _as_ours(video: dict) -> dict:
+    """Return a video of COIN, {"annotation", "start", "end"}, without its stretch: times are those of the file."""
+    if "annotation" not in video or "annotations" in video:
+        return video
+    rest = {name: value for name, value in video.items() if name not in ("annotation", "start", "end")}
+    return rest | {"annotations": video["annotation"]}
 
 
 def _named(video: dict, names: dict[int, str]) -> dict:

@@ -273,6 +273,8 @@ def _label_columns(source: Source, reading: Reading, usual: tuple[str, ...], fin
     """
     given = reading.label_column or reading.columns.get("label", "")
     if given:
+        if given.isascii() and given.isdigit() and 1 <= int(given[:4]) <= len(source.table.header):  # its number
+            return [source.table.plain[int(given[:4]) - 1]]
         columns = [plain(given)] if plain(given) in source.columns else [plain(name) for name in given.split(",")]
         if not source.columns.issuperset(columns):
             raise AnnotationError(f"{source.path}: --label-column {given}: there is no such column; there are "

@@ -1,8 +1,10 @@
 """Read labels of each frame, as MS-TCN has them: groundTruth/VIDEO.txt, a label a line, beside mapping.txt and splits/.
 
-Breakfast and GTEA count 15 frames a second, 50Salads 30. Neighbouring frames of one label are one instance.
+Breakfast and GTEA count 15 frames a second, 50Salads 30. Neighbouring frames of one label are one instance. Breakfast's
+own files, with lines "31-150 take_cup" of first and last frame from 1, are read in the same places.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +18,7 @@ from losa.errors import AnnotationError
 
 FOLDER = "groundtruth"  # in small letters
 NO_VIDEOS = {"mapping", "readme", "actions", "classes", "label map"}  # text files that are no video's
+RANGE = re.compile(r"(\d{1,9})-(\d{1,9})\s+(\S.*)", re.ASCII)  # a line of Breakfast's own files
 MOST_SHOWN = 5
 
 
@@ -56,7 +59,9 @@ def read_framewise(source: Source, reading: Reading, findings: Findings) -> Shee
             if subsets and not subset:
                 findings.add("videos have no subset", f"{file.stem} is in no file of the split")
             yield Row(file.name, file.stem, subset=subset)
-            for label, first, end in _runs(read_text(file, findings)):
+            lines = _lines(read_text(file, findings))
+            ranges = any(map(RANGE.fullmatch, lines[:1]))
+            for label, first, end in _ranges(file.name, lines, findings) if ranges else _runs(lines):
                 number = int(label) if label.isascii() and label.isdigit() and len(label) < 10 else None
                 named = label if number is None or label in names.values() else names.get(number, label)
                 times = Frames(float(first)), Frames(float(end))
@@ -67,9 +72,9 @@ def read_framewise(source: Source, reading: Reading, findings: Findings) -> Shee
 
 def _folders(folder: Path) -> list[Path]:
     """Return the folders named groundTruth, at most two levels below."""
-    below = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    below = [path for path in sorted(folder.glob("*")) if path.is_dir()]  # glob passes over what it may not open
     found = [path for path in below if path.name.lower() == FOLDER]
-    return found[:1] or [path for inner in below for path in sorted(inner.iterdir())
+    return found[:1] or [path for inner in below for path in sorted(inner.glob("*"))
                          if path.name.lower() == FOLDER and path.is_dir()]
 
 
@@ -95,9 +100,14 @@ def _lines(text: str) -> list[str]:
 
 
 def _is_labels(text: str) -> bool:
-    """Return whether all lines are labels without a separator or a time in them, and some neighbours are alike."""
+    """Return whether all lines are labels without a separator or a time in them, and some neighbours are alike.
+
+    Or all are frames and a label.
+    """
     lines = _lines(text)
     labels = set(lines)
+    if lines and all(map(RANGE.fullmatch, lines)):
+        return True
     if "" in labels or len(lines) < 2 or any(set(label) & set(",;\t|#<>{}") for label in labels):
         return False
     if any(seconds(cell) is not None for label in labels if " " in label for cell in label.split()):
@@ -105,14 +115,24 @@ def _is_labels(text: str) -> bool:
     return any(one == other for one, other in zip(lines, lines[1:], strict=False))
 
 
-def _runs(text: str) -> Iterator[tuple[str, int, int]]:
+def _runs(lines: list[str]) -> Iterator[tuple[str, int, int]]:
     """Yield label, first frame and the first frame after it, of every run of equal labels; empty lines are none."""
     first = 0
-    for label, lines in groupby(_lines(text)):
-        length = sum(1 for _ in lines)
+    for label, run in groupby(lines):
+        length = sum(1 for _ in run)
         if label:
             yield label, first, first + length
         first += length
+
+
+def _ranges(name: str, lines: list[str], findings: Findings) -> Iterator[tuple[str, int, int]]:
+    """Yield label, first frame and the first frame after it, of lines "31-150 take_cup"."""
+    for number, line in enumerate(lines, 1):
+        found = RANGE.fullmatch(line)
+        if found:
+            yield found[3].strip(), int(found[1]) - 1, int(found[2])
+        elif line:
+            findings.add("rows cannot be understood", f"{name} line {number}: {line}")
 
 
 def _subsets(source: Source, above: list[Path], tier: str, findings: Findings) -> dict[str, str]:

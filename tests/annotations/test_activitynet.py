@@ -117,6 +117,15 @@ def test_labels_that_are_numbers_without_a_list_are_named_by_the_users(tmp_path)
     assert [row[0] for row in sheet.entries[0].instances] == ["sit", "jump", "sit"]
 
 
+def test_coins_annotation_is_not_lost_and_its_start_is_no_offset(tmp_path):
+    video = {"video_url": "https://www.youtube.com/embed/a", "recipe_type": 13, "class": "ReplaceMemoryChip",
+             "subset": "training", "duration": 143.4, "start": 16.5, "end": 141.0,
+             "annotation": [{"id": "66", "segment": [29.0, 46.0], "label": "remove the battery"}]}
+    entry, = scan(write(tmp_path / "COIN.json", json.dumps({"database": {"a": video}}))).entries
+    assert entry.instances == [("remove the battery", 29, 46)]
+    assert (entry.duration, entry.start, entry.whole) == (143.4, 0, True)
+
+
 def test_string_times_and_a_folder_of_one_file_a_subset(tmp_path):
     one = {"duration_second": 9, "annotations": [{"segment": ["0.20", "1.10"], "label": "CricketBowling"}]}
     for subset in ("train", "val"):

@@ -47,6 +47,7 @@ def test_the_verb_is_epics_class_unless_another_column_is_named(tmp_path):
     assert labels("noun") == ["board:chopping", "plate", "hand"] and labels("verb_class") == ["0", "1", "2"]
     assert labels("verb,noun") == ["put:board:chopping", "take:plate", "wash:hand"]
     assert labels("Narration") == ["put down the board", "take plate", "wash it"]
+    assert labels("12") == labels("noun")
     assert "the file has other labels as well" not in scan(path, reading=Reading(label_column="noun")).findings
     with pytest.raises(AnnotationError, match=r"--label-column vreb: there is no such column; there are narration_id,"):
         scan(path, reading=Reading(label_column="vreb"))

@@ -82,6 +82,17 @@ def test_class_numbers_are_named_by_mapping(tmp_path):
     assert [row[:1] for row in scan(tmp_path, reading=AT_10).entries[0].instances] == [("cut",), ("peel",), ("7",)]
 
 
+def test_breakfasts_own_files_have_first_and_last_frames(tmp_path):
+    text = "1-30 SIL  \n31-150 take_cup  \n151-300 pour_milk  \n301-310 SIL\n"
+    path = write(tmp_path / "P03_cam01_P03_cereals.txt", text)
+    for given in (path, tmp_path):
+        sheet = scan(given, reading=Reading(fps=15.0))
+        assert instances(sheet.entries) == {"P03_cam01_P03_cereals": [("take_cup", 2, 10), ("pour_milk", 10, 20)]}
+        assert sheet.set_aside == {"labels mean that nothing happens": 2}
+    sheet = scan(write(path, text + "311 - take\n"), reading=Reading(format="ms-tcn", fps=15.0))
+    assert sheet.findings["rows cannot be understood"].examples == ["P03_cam01_P03_cereals.txt line 5: 311 - take"]
+
+
 def test_a_folder_of_several_data_sets_is_refused_with_their_names(tmp_path):
     for name in ("gtea", "breakfast"):
         make_salads(tmp_path / name)
