@@ -68,6 +68,8 @@ def read_text(path: Path, findings: Findings) -> str:
 def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
     """Return {number: name} of a list of names, or of a file with one name a line, from 1; "7 Diving" gives its number.
 
+    Charades' "c007 Diving" does as well.
+
     Raises AnnotationError where the file is not UTF-8 text of that kind.
     """
     if classes is None:
@@ -76,7 +78,7 @@ def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
         return dict(enumerate(classes, 1))
     findings = Findings(KINDS)
     lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
-    rows = [re.fullmatch(r"(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
+    rows = [re.fullmatch(r"c?(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
     if findings or not lines or lines[0][0] in "[{":
         raise AnnotationError(f'{classes}: expected UTF-8 text with one class a line, "Jump" or "7 Jump"')
     return {int(row[1]): row[2] for row in rows} if all(rows) else dict(enumerate(lines, 1))

@@ -13,16 +13,39 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from losa.annotations.activitynet import is_activitynet, read_activitynet
+from losa.annotations.activitynet import is_activitynet, is_bmn, read_activitynet, read_bmn
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
+from losa.annotations.dataset_json import is_ego4d_moments, is_finegym, read_ego4d_moments, read_finegym
+from losa.annotations.dataset_tables import (
+    is_c2,
+    is_charades,
+    is_epic,
+    is_hacs_clips,
+    is_trace,
+    read_c2,
+    read_charades,
+    read_epic,
+    read_hacs_clips,
+    read_trace,
+)
+from losa.annotations.framewise import is_framewise, read_framewise
+from losa.annotations.refused import is_refused, read_refused
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
-from losa.annotations.thumos import is_multithumos, is_thumos, read_multithumos, read_thumos
+from losa.annotations.thumos import (
+    is_class_files,
+    is_multithumos,
+    is_thumos,
+    read_class_files,
+    read_multithumos,
+    read_thumos,
+)
 from losa.errors import AnnotationError
 
-AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text")  # layouts whose repeated instances are kept
+AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text", "EPIC-KITCHENS", "C2-Action-Detection", "HACS Clips",
+                "Charades", "Ego4D moments", "FineGym", "MS-TCN")  # layouts whose repeated instances are kept
 
 
 class Format(NamedTuple):
@@ -39,10 +62,27 @@ def _is_table(source: Source) -> bool:
 
 
 FORMATS = (  # the first that matches is taken
+    Format("no-segments", "recognised and not read, for want of segments with a class: ActivityNet Captions, "
+           "Charades-STA, TACoS, QVHighlights, YouCook2, AVA, Kinetics, Ego4D but its moments", is_refused,
+           read_refused),
+    Format("ms-tcn", "labels of each frame: MS-TCN's folder of Breakfast, 50Salads or GTEA, its groundTruth, or a file "
+           "of that", is_framewise, read_framewise),
     Format("thumos", "THUMOS-14's folder of CLASS_test.txt and CLASS_val.txt", is_thumos, read_thumos),
     Format("activitynet", 'ActivityNet\'s JSON with a "database"; ActionFormer, OpenTAD, HACS, FineAction, G-TAD',
            is_activitynet, read_activitynet),
     Format("multithumos", "MultiTHUMOS' JSON, {video: {subset, duration, actions}}", is_multithumos, read_multithumos),
+    Format("multithumos-text", "MultiTHUMOS' folder of CLASS.txt with lines: video start end", is_class_files,
+           read_class_files),
+    Format("bmn", "BMN's and mmaction2's anet_anno_*.json, {id: {duration_second, annotations}}", is_bmn, read_bmn),
+    Format("ego4d-moments", "Ego4D's moments_train.json and moments_val.json", is_ego4d_moments, read_ego4d_moments),
+    Format("finegym", "FineGym's JSON, {video: {event id: {event, timestamps, segments}}}", is_finegym, read_finegym),
+    Format("epic-kitchens", "EPIC-KITCHENS' CSV with start_timestamp, stop_timestamp, verb, noun; EPIC-SOUNDS'",
+           is_epic, read_epic),
+    Format("c2-action-detection", "C2-Action-Detection's CSV with start and stop in frames, verb, noun, action",
+           is_c2, read_c2),
+    Format("hacs-clips", "HACS Clips' CSV with classname and label 1 or -1", is_hacs_clips, read_hacs_clips),
+    Format("charades", 'Charades\' CSV with actions "c092 11.90 21.20;c147 0.00 12.60"', is_charades, read_charades),
+    Format("trace", "TRACE's CSV of one video with labelId, timestamp, endTimestamp", is_trace, read_trace),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )

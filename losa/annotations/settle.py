@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.cells import read_classes
-from losa.annotations.resolve import find_entry, index_folder
 from losa.annotations.sheet import Entry, Findings, Sheet
 from losa.annotations.source import Reading
 from losa.annotations.table import plain
 from losa.annotations.times import Frames, Time, check_unit, convert
 from losa.errors import AnnotationError
-from losa.video.probe_pool import probe_many
 
 NOTHING = {"background", "background class", "bg", "no action", "noaction", "none", "null", "nothing", "n/a", "na",
            "action start", "action end", "sil", "unlabeled", "unlabelled", "undefined", "-1"}
@@ -92,6 +90,9 @@ def find_rates(entries: list[Entry], reading: Reading, path: Path, videos: Path 
         return {entry.id: reading.fps for entry in entries}
     rates = {entry.id: entry.fps for entry in entries if entry.fps}
     if videos is not None and entries:
+        from losa.annotations.resolve import find_entry, index_folder  # which load the decoder
+        from losa.video.probe_pool import probe_many
+
         find = index_folder(videos)
         files = {entry.id: found[0] for entry in entries for found in [find_entry(entry, path, videos, find)]
                  if len(found) == 1}

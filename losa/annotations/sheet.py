@@ -26,7 +26,8 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "timecodes do not fit the frame rate": ("error", "They count more frames than a second has: --fps gives the rate "
                                             "that they were written with."),
     "times are frames, and the frame rate is not known": ("error", "Give the folder of the videos (--videos), or the "
-                                                          "rate (--fps 25)."),
+                                                          "rate (--fps 25). Of published labels for each frame, "
+                                                          "Breakfast and GTEA have 15, 50Salads has 30."),
     "bytes are not UTF-8": ("error", 'Save the file as UTF-8 (in Excel: "CSV UTF-8").'),
     NOT_LAYOUT: ("error", 'Expected {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": '
                           "[start, end]}]}}}, times in seconds."),
@@ -51,6 +52,10 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "times have a decimal comma": ("note", "Understood as a decimal point."),
     "cells have spaces around them": ("note", "They do not count."),
     "labels have two numbers": ("note", "The numbers are not used, classes are in alphabetical order."),
+    "the subset is named by the file": ("note", "The file itself has none; give its folder to read all of its files."),
+    "the file has other labels as well": ("note", "One kind is taken; the option that is named there takes another."),
+    "frames may be counted at another rate": ("note", "They are divided by the frame rate of the video; --fps takes "
+                                              "another."),
 }
 
 ASIDE = {  # what a reader leaves out, an instance for each count: these, and what is kept, add up to what was read
@@ -63,6 +68,7 @@ ASIDE = {  # what a reader leaves out, an instance for each count: these, and wh
     "starts or stops have no partner": ("warning", "They are set aside: a start and a stop make one action. Complete "
                                         "them in the tool and export again."),
     "items are no segments": ("note", "They are set aside."),
+    "labels are not primary": ("note", "They are set aside, as the benchmark does: only its primary labels count."),
 }
 KINDS |= ASIDE
 
@@ -107,6 +113,7 @@ class Findings(dict[str, Finding]):
             self[kind] = Finding(kind, level, 0, [], advice)
         self[kind].count += 1
         if len(self[kind].examples) < self.show:
+            example = example.encode("utf-8", "backslashreplace").decode()
             self[kind].examples.append(example if len(example) <= 200 else example[:197] + "...")
 
 

@@ -1,4 +1,4 @@
-"""Read THUMOS-14's official text files, and MultiTHUMOS' JSON.
+"""Read THUMOS-14's official text files, and MultiTHUMOS' text files and JSON.
 
 A folder holds CLASS_test.txt and CLASS_val.txt with lines "video start end", times in seconds. Two oddities:
 
@@ -15,14 +15,19 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
+from losa.annotations.activitynet import json_object
 from losa.annotations.cells import is_safe, is_text, read_classes, read_text, short
-from losa.annotations.sheet import NOT_LAYOUT, Entry, Findings, Sheet, check_one_subset
+from losa.annotations.rows import Row, collect
+from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, check_one_subset
 from losa.annotations.source import Reading, Source
 from losa.annotations.times import seconds
+from losa.errors import AnnotationError
 
 AMBIGUOUS = "Ambiguous"  # in place of a class
+VIDEO = re.compile(r"video_(test|validation)_\d+")  # how THUMOS names its videos
+NO_CLASS = re.compile(r"class_?list|readme", re.IGNORECASE)  # text files that are no class's
 
 
 class ThumosFile(NamedTuple):
@@ -89,6 +94,64 @@ def read_thumos(source: Source, reading: Reading, findings: Findings) -> Sheet:
                  listed, findings, dict(ambiguous))
 
 
+def is_class_files(source: Source) -> bool:
+    """Return whether a folder holds files such as BaseballPitch.txt with lines "video_test_0000004 1.2 3.4".
+
+    Videos of other names are recognised where class_list.txt names the files.
+    """
+    files = _class_files(source.path) if source.path.is_dir() else []
+    named = bool(files) and {path.stem for path in files} <= set(_class_list(source.path))
+    rows = [row for path in files[:3] for row in list(parse_thumos_text(_start(path), seconds))[:1]]
+    return bool(rows) and all(row.video is not None and (named or VIDEO.fullmatch(row.video)) for row in rows)
+
+
+def read_class_files(source: Source, reading: Reading, findings: Findings) -> Sheet:
+    """Read MultiTHUMOS' text files, CLASS.txt with lines "video start end"; the subset is in the names of videos."""
+    files, listed = _class_files(source.path), _class_list(source.path)
+
+    def rows() -> Iterator[Row]:
+        for path in files:
+            for number, line, video, start, end in parse_thumos_text(read_text(path, findings), seconds):
+                subset = VIDEO.fullmatch(video or "")
+                if video is None:
+                    findings.add("rows cannot be understood", f"{path.name} line {number}: {line}")
+                else:
+                    yield Row(f"{path.name} line {number}", video, path.stem, start, end,
+                              {"test": "test", "validation": "val"}[subset[1]] if subset else "")
+
+    if not files:
+        raise AnnotationError(f"{source.path}: expected a folder of CLASS.txt with lines 'video start end'")
+    return collect("MultiTHUMOS", rows(), findings, listed or [path.stem for path in files])
+
+
+def _class_files(folder: Path) -> list[Path]:
+    """Return the text files of classes in a folder, or in its folder "annotations"."""
+    for place in (folder, folder / "annotations"):
+        files = [path for path in sorted(place.glob("*.txt")) if not NO_CLASS.search(path.stem) and path.is_file()]
+        if files:
+            return files
+    return []
+
+
+def _class_list(folder: Path) -> list[str]:
+    """Return the names of class_list.txt in a folder or beside it; none where there is no such file."""
+    for place in (folder, folder / "annotations", folder.parent):
+        if (place / "class_list.txt").is_file():
+            try:
+                return [name for _, name in sorted(read_classes(place / "class_list.txt").items())]
+            except AnnotationError:
+                return []
+    return []
+
+
+def _start(path: Path) -> str:
+    """Return the beginning of a file; "" where it is no text."""
+    try:
+        return read_text(path, Findings(KINDS))[:2000]
+    except AnnotationError:
+        return ""
+
+
 def is_multithumos(source: Source) -> bool:
     """Return whether a file is JSON of {video: {"subset", "duration", "actions"}}."""
     videos = list(source.content.values()) if isinstance(source.content, dict) else []
@@ -97,9 +160,13 @@ def is_multithumos(source: Source) -> bool:
 
 def read_multithumos(source: Source, reading: Reading, findings: Findings) -> Sheet:
     """Read {video: {"subset", "duration", "actions": [[class number, start, end]]}}; names by `reading.classes`."""
-    content, names = cast(dict, source.content), read_classes(reading.classes)
+    content = json_object(source, 'JSON of {video: {"subset", "duration", "actions"}}')
+    names = read_classes(reading.classes)
     entries, used, unread = [], set(), Counter()
     for key, video in content.items():
+        if not isinstance(video, dict) or "actions" not in video:
+            findings.add(NOT_LAYOUT, f"{short(key)}: expected an object with actions, got {short(video)}")
+            continue
         unread.update(video.keys() - {"subset", "duration", "actions"})
         if not is_safe(key, f"{key!r}", findings):
             continue

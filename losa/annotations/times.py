@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from losa.errors import AnnotationError
 
 MAX_SECONDS = 1e7  # 115 days: a larger time is no time in seconds
+MOST_TEXT = 100  # characters: longer text is no time, and patterns would take long to say so
 UNITS = {  # names of --times: what the numbers of the file are
     "seconds": "seconds, or clock times",
     "frames": "numbers of frames, from 0; divided by the frame rate",
@@ -56,7 +57,7 @@ Time = int | float | Frames
 
 def seconds(value: object) -> float | None:
     """Return the seconds of a number or of text like "83.5", "83,5", "1:23.5", "0:01:23.5"; None if it is no time."""
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= MOST_TEXT:
         clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d*)?)(?:\s*([AaPp])\.?[Mm]\.?)?", value.strip(), re.ASCII)
         if clock:
             hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in clock.groups()[:3])
@@ -78,7 +79,7 @@ def parse_time(value: object) -> Time | None:
     if isinstance(value, Frames):
         return value
     plain = seconds(value)
-    if plain is not None or not isinstance(value, str):
+    if plain is not None or not isinstance(value, str) or len(value) > MOST_TEXT:
         return plain
     text = value.strip()
     code = re.fullmatch(r"(?:(\d{1,3}):)?(\d{1,2}):(\d\d)([:;])(\d\d)", text, re.ASCII)

@@ -3,10 +3,16 @@
 import pytest
 
 from helpers.annotation_files import write_text as write
-from losa.annotations.cells import is_safe, is_text, read_text, short, without_suffix
+from losa.annotations.cells import is_safe, is_text, read_classes, read_text, short, without_suffix
 from losa.annotations.formats import read_layout, scan
 from losa.annotations.sheet import KINDS, Findings
 from losa.errors import AnnotationError
+
+
+def test_a_list_of_classes_may_have_the_numbers_of_charades(tmp_path):
+    listed = write(tmp_path / "classes.txt", "c000 Holding some clothes\nc156 Someone is eating something\n")
+    assert read_classes(listed) == {0: "Holding some clothes", 156: "Someone is eating something"}
+    assert read_classes(write(tmp_path / "a.txt", "c000 Holding\ncut\n")) == {1: "c000 Holding", 2: "cut"}
 
 
 def test_other_encodings_are_told_with_their_line(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.label_cases import CASES, VIDEOS, agree, truth
+from helpers.label_cases import CASES, VIDEOS, agree, expected
 from losa.annotations.export import WRITERS, export
 from losa.annotations.formats import scan
 from losa.annotations.rows import Item, Labelled
@@ -13,7 +13,7 @@ HALF_FRAME = 0.5 / 12
 
 def labelled(score=None) -> list[Labelled]:
     """The twelve instances, of videos of 12 frames per second."""
-    return [Labelled(key, [Item(label, start, end, score) for _, label, start, end in truth(key)], "test",
+    return [Labelled(key, [Item(label, start, end, score) for _, label, start, end in expected(key)], "test",
                      f"{key}.mp4", 60.0, 12.0) for key in ("clip_0000", "clip_0001", "clip_0002")]
 
 

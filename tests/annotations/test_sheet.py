@@ -17,6 +17,8 @@ def test_all_findings_are_counted_and_the_first_are_kept():
     assert (found.count, found.level, found.advice) == (7, *KINDS[NOT_LAYOUT])
     assert found.examples == ["0" * 197 + "...", "1" * 197 + "..."]
     assert list(findings) == [NOT_LAYOUT, "times have a decimal comma"] and "labels have two numbers" not in findings
+    findings.add("times have a decimal comma", "half of a \ud83d letter")
+    assert findings["times have a decimal comma"].examples[1] == r"half of a \ud83d letter"  # can be printed
     with pytest.raises(KeyError):
         findings.add("no such kind", "x")
 

@@ -6,6 +6,7 @@ import pytest
 
 from helpers.annotation_files import instances
 from helpers.annotation_files import write_text as write
+from helpers.label_cases import damaged_text, survives
 from losa.annotations.formats import read_layout, scan
 from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
 from losa.annotations.times import seconds
@@ -59,3 +60,42 @@ def test_lines_keep_their_number_and_say_when_they_are_no_row():
     rows = [tuple(row) for row in parse_thumos_text(text, seconds)]
     assert rows == [(1, "v 1.5  2", "v", 1.5, 2.0), (3, "w 3 four", None, 0, 0), (4, "x 1 2 3", None, 0, 0),
                     (5, "y 1:00 2", "y", 60.0, 2.0), (6, "z", None, 0, 0)]
+
+
+# --- MultiTHUMOS' text files ------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_multithumos_has_a_file_for_each_class(tmp_path):
+    for folder in (tmp_path / "annotations", tmp_path):
+        folder.mkdir(exist_ok=True)
+        write(folder / "BaseballPitch.txt", "video_validation_0000266 72.80 76.40\nvideo_test_0000004 1.2 3\n")
+        write(folder / "Stand.txt", "video_test_0000004 0.0 9.5\n")
+    write(tmp_path / "class_list.txt", "1 Stand\n2 BaseballPitch\n")
+    for folder in (tmp_path / "annotations", tmp_path):
+        sheet = scan(folder)
+        assert sheet.layout == "MultiTHUMOS" and sheet.classes == ["Stand", "BaseballPitch"]
+        assert instances(sheet.entries) == {
+            "video_validation_0000266": [("BaseballPitch", 72.8, 76.4)],
+            "video_test_0000004": [("BaseballPitch", 1.2, 3), ("Stand", 0, 9.5)]}
+        assert [entry.subset for entry in sheet.entries] == ["val", "test"]
+
+
+def test_videos_of_other_names_need_a_list_of_classes(tmp_path):
+    write(tmp_path / "Jump.txt", "one 1 2\nsub/two 3 4\n")
+    with pytest.raises(AnnotationError, match="no column"):
+        scan(tmp_path)
+    write(tmp_path / "class_list.txt", "Jump\nSit\n")
+    assert instances(scan(tmp_path).entries) == {"one": [("Jump", 1, 2)], "sub/two": [("Jump", 3, 4)]}
+    write(tmp_path / "Jump.txt", "one 1 2\none 1\n../x 1 2\n")
+    sheet = scan(tmp_path)
+    assert sheet.findings["rows cannot be understood"].examples[0] == "Jump.txt line 2: one 1"
+    assert sheet.findings["ids or paths lead out of the folder"].count == 1
+
+
+def test_a_damaged_folder_of_multithumos_ends_in_a_sheet_or_in_one_error(tmp_path):
+    text = "video_validation_0000266 72.80 76.40\nvideo_test_0000004 1.2 3\n"
+    write(tmp_path / "Stand.txt", text)
+    for seed in range(20):
+        (tmp_path / "Jump.txt").write_bytes(damaged_text(text, seed, " ").encode(errors="replace"))
+        survives(tmp_path, "multithumos-text")
+        survives(tmp_path, "thumos")

@@ -91,3 +91,8 @@ def test_seconds_are_left_alone_and_nonsense_fits_nowhere():
     assert fitting_units(wild) == [] and "In no other unit" in unit_advice(wild)
     spelt = [Placed(0.01, 0.03, 45, 12), Placed(0.22, 0.24, 45, 12), Placed(0.59, 1.01, 80, 12)]
     assert fitting_units(spelt)[0] == "m.ss"
+
+
+@pytest.mark.parametrize("text", ["0" * 200 + "5", "0" * 200 + "5 s", "9" * 20_000, "9" * 20_000 + " s", "1:" * 9_999])
+def test_a_long_text_is_no_time_which_is_known_at_once(text):
+    assert seconds(text) is None and parse_time(text) is None

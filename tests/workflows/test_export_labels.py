@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from helpers.label_cases import CASES, VIDEOS, agree, truth
+from helpers.label_cases import CASES, VIDEOS, agree, expected
 from losa.annotations.formats import scan
 from losa.annotations.prepare import prepare
 from losa.errors import AnnotationError
@@ -20,7 +20,7 @@ def prepared(tmp_path_factory):
 
 def predictions(path, **scores):
     results = {key: [{"label": label, "segment": [start, end], "score": scores.get(label, 0.9)}
-                     for _, label, start, end in truth(key)] for key in ("clip_0000", "clip_0001", "clip_0002")}
+                     for _, label, start, end in expected(key)] for key in ("clip_0000", "clip_0001", "clip_0002")}
     path.write_text(json.dumps({"version": "1", "results": results}))
     return path
 
@@ -35,7 +35,7 @@ def test_predictions_are_written_from_a_score_on_and_the_rest_counted(tmp_path):
     path = predictions(tmp_path / "predictions.json", bounce=0.1)
     with pytest.warns(UserWarning, match="3 of 12 predictions have a score below 0.5 and are not written"):
         export_labels(path, "csv", tmp_path / "out", min_score=0.5)
-    written = [row for row in truth() if row[1] != "bounce"]
+    written = [row for row in expected() if row[1] != "bounce"]
     entries = scan(next((tmp_path / "out").iterdir())).entries
     assert sum(len(entry.instances) for entry in entries) == len(written) == 9
     with pytest.raises(AnnotationError, match="holds no instance to write of score 0.99 or more; lower --min-score"):
