@@ -13,11 +13,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from losa.annotations.activitynet import is_activitynet, read_activitynet
+from losa.annotations.boris import is_boris, read_boris
+from losa.annotations.boris_tables import (
+    is_boris_aggregated,
+    is_boris_tabular,
+    read_boris_aggregated,
+    read_boris_tabular,
+)
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
+from losa.annotations.elan import is_elan, read_elan
+from losa.annotations.elan_table import is_elan_table, read_elan_table
+from losa.annotations.label_tracks import is_audacity, is_textgrid, read_audacity, read_textgrid
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
+from losa.annotations.subtitles import is_ass, is_srt, is_vtt, read_ass, read_srt, read_vtt
 from losa.annotations.thumos import is_multithumos, is_thumos, read_multithumos, read_thumos
 from losa.errors import AnnotationError
 
@@ -42,6 +53,18 @@ FORMATS = (  # the first that matches is taken
     Format("activitynet", 'ActivityNet\'s JSON with a "database"; ActionFormer, OpenTAD, HACS, FineAction, G-TAD',
            is_activitynet, read_activitynet),
     Format("multithumos", "MultiTHUMOS' JSON, {video: {subset, duration, actions}}", is_multithumos, read_multithumos),
+    Format("boris", "BORIS project, .boris", is_boris, read_boris),
+    Format("boris-tabular", "BORIS tabular events, a row for each START, STOP or POINT", is_boris_tabular,
+           read_boris_tabular),
+    Format("boris-aggregated", "BORIS aggregated events, a row for each action", is_boris_aggregated,
+           read_boris_aggregated),
+    Format("elan", "ELAN's own file, .eaf", is_elan, read_elan),
+    Format("elan-text", "ELAN tab-delimited text, of one or several files", is_elan_table, read_elan_table),
+    Format("srt", "subtitles, SRT or SBV: a file for each video, a line for each label", is_srt, read_srt),
+    Format("webvtt", "subtitles, WebVTT: likewise", is_vtt, read_vtt),
+    Format("ass", "subtitles, ASS or SSA: likewise", is_ass, read_ass),
+    Format("audacity", "Audacity's label track: a file for each video", is_audacity, read_audacity),
+    Format("textgrid", "Praat's TextGrid, as text: a file for each video", is_textgrid, read_textgrid),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
@@ -86,10 +109,10 @@ def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None,
     chosen = _named_format(reading.format) if reading.format else None
     source = open_source(path, findings)
     chosen = chosen or recognise(source)
-    if chosen is not None:
+    if chosen is not None and (not path.is_dir() or chosen.matches(source)):
         sheet = chosen.read(source, reading, findings)
     elif path.is_dir():
-        sheet = _read_files(source, reading, findings)
+        sheet = _read_files(source, reading, findings, chosen)
     else:
         raise AnnotationError(_unknown(source))
     return settle(sheet, reading, path, None if videos is None else Path(videos))
@@ -115,8 +138,8 @@ def _named_format(name: str) -> Format:
     return known[name]
 
 
-def _read_files(folder: Source, reading: Reading, findings: Findings) -> Sheet:
-    """Read a folder of label files, all of one format: the one that most of its files have."""
+def _read_files(folder: Source, reading: Reading, findings: Findings, asked: Format | None = None) -> Sheet:
+    """Read a folder of label files, all of one format: `asked`, else the one that most of its files have."""
     sources, unread = {}, []
     for path in folder.files:
         try:
@@ -125,15 +148,15 @@ def _read_files(folder: Source, reading: Reading, findings: Findings) -> Sheet:
             unread.append(str(error))
     formats = {path: recognise(source) for path, source in sources.items()}
     counts = Counter(known for known in formats.values() if known is not None)
-    if not counts:
+    if not counts and (asked is None or not sources):
         raise AnnotationError(f"{folder.path}: a folder with {len(folder.files)} text files, none of a known format; "
                               f"expected label files of one tool, files like BaseballPitch_test.txt (THUMOS-14), or "
                               f"one JSON or CSV file. `losa data check --formats` lists what is read")
-    chosen = counts.most_common(1)[0][0]
+    chosen = asked or counts.most_common(1)[0][0]
     sheets = []
     for path, source in sources.items():
         try:
-            if formats[path] != chosen:
+            if formats[path] != chosen and (asked is None or formats[path] is not None):
                 raise AnnotationError(f"{path}: is {formats[path].name if formats[path] else 'of no known format'}")
             sheets.append(chosen.read(source, reading, findings))
         except AnnotationError as error:

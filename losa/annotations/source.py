@@ -16,7 +16,8 @@ from losa.annotations.sheet import Findings
 from losa.annotations.table import Table, find_table
 from losa.errors import AnnotationError
 
-LABEL_SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".srt", ".vtt", ".textgrid"}
+LABEL_SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".srt", ".vtt", ".ass", ".ssa",
+                  ".textgrid"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def open_source(path: str | Path, findings: Findings) -> Source:
     first, suffix = text.lstrip()[:1], path.suffix.lower()
     if first == "<":
         return Source(path, text, None, xml=_parse_xml(path, text))
-    if suffix in (".json", ".boris") or (first and first in "{[" and suffix not in (".csv", ".tsv")):
+    ini = text.lstrip()[:100].lower().startswith("[script info]")  # of ASS subtitles
+    if suffix in (".json", ".boris") or (first and first in "{[" and not ini and suffix not in (".csv", ".tsv")):
         repeated: list[str] = []
         content = _parse_json(path, text, repeated)
         for key in repeated:
