@@ -117,7 +117,7 @@ def _lines(source: Source, label: str, needed: Sequence[str], findings: Findings
         if files.offset:
             findings.add("times are shifted", f"{place}: the time offset of {files.offset:g} s is subtracted")
         name = "" if label not in BEHAVIOR and cells[label].lower() in NO_VALUE else cells[label]
-        lines.append(Line(place, name, cells, observation, video or observation or source.path.stem, files,
+        lines.append(Line(place, name, cells, observation, video or observation or source.video, files,
                           _length(cells)))
         for column, cell in cells.items():
             if column != label and re.fullmatch(CHOICES, column) and cell.lower() not in NO_VALUE:

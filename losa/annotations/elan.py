@@ -72,7 +72,7 @@ def read_elan(source: Source, reading: Reading, findings: Findings) -> Sheet:
     annotations = list(_annotations(root))
     counts = {_attribute(tier, "TIER_ID"): 0 for tier in _all(root, "TIER")} | Counter(a.tier for a in annotations)
     chosen = choose_tiers(source.path, counts, reading.tier, findings)
-    video, origin = _video(source.path, root, findings)
+    video, origin = _video(source, root, findings)
     slots, known = _slots(source.path, root), {annotation.id: annotation for annotation in annotations}
 
     def rows() -> Iterator[Row]:
@@ -149,15 +149,15 @@ def _times(annotation: Annotation, known: dict[str, Annotation], slots: dict[str
     return slots.get(first), slots.get(last)
 
 
-def _video(path: Path, root: Element, findings: Findings) -> tuple[str, float]:
+def _video(source: Source, root: Element, findings: Findings) -> tuple[str, float]:
     """Return the name of the video, that of the .eaf where it names none, and the video's time when ELAN's is 0."""
-    media = [_media(element) for element in _all(root, "MEDIA_DESCRIPTOR")]
+    path, media = source.path, [_media(element) for element in _all(root, "MEDIA_DESCRIPTOR")]
     header = (_all(root, "HEADER") or [root])[0]
     media += [Media(file_name(_attribute(header, "MEDIA_FILE")), True, 0.0)]
     media = [one for one in media if one.name and is_safe(one.name)]
     if not media:
-        findings.add("videos are named by their files", f"{path.name} is of {path.stem!r}")
-        return path.stem, 0.0
+        findings.add("videos are named by their files", f"{path.name} is of {source.video!r}")
+        return source.video, 0.0
     taken = next((one for one in media if one.is_video), media[0])
     for one in media:
         if one.is_video and one.name != taken.name:

@@ -1,8 +1,8 @@
 """Read ELAN's tab-delimited export, with or without its first line, in any language of its menus.
 
 Times stand in up to four columns each for begin, end and duration ("Begin Time - hh:mm:ss.ms", "... - ss.msec", "... -
-msec", timecodes). Before them are tier and participant, after them the annotation; or, after them, a column for each
-tier. Of several files in one, the last columns name the .eaf.
+msec", timecodes). Before them are tier and participant, if wanted, after them the annotation; or, after
+them, a column for each tier. Of several files in one, the last columns name the .eaf.
 """
 
 import re
@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from losa.annotations.cells import without_suffix
+from losa.annotations.csv_format import unit_of
 from losa.annotations.elan import file_name
 from losa.annotations.rows import Row, collect
 from losa.annotations.sheet import Findings, Sheet
@@ -22,6 +23,11 @@ from losa.annotations.times import Time, parse_time, seconds
 from losa.errors import AnnotationError
 
 FORMS = {"ss.msec": 1.0, "hh:mm:ss.ms": 1.0, "hh:mm:ss.msec": 1.0, "msec": 1e-3, "ms": 1e-3, "hh:mm:ss:ff": 1.0}
+PLAIN = {  # names in tables that were made from such an export
+    "begin": ("begin", "begin time", "start", "start time", "onset"), "end": ("end", "end time", "stop", "offset"),
+    "text": ("annotation", "annotation value", "value", "label", "text", "transcription"),
+    "file": ("file path", "file name", "file", "filename", "media", "video"),
+}  # fmt: skip
 TIMED = re.compile(r"(.+?)\s+-\s+(hh:mm:ss\.ms|hh:mm:ss\.msec|ss\.msec|msec|ms|hh:mm:ss:ff)\b.*", re.IGNORECASE)
 FEW = 200  # lines that are looked at to recognise a table without a first line
 CLOSE = 0.0021  # seconds
@@ -60,7 +66,7 @@ class Found(NamedTuple):
 
 def is_elan_table(source: Source) -> bool:
     """Return whether a table has ELAN's time columns by name, or begin, end and duration that fit each other."""
-    return source.xml is None and source.content is None and (_by_name(source) or _by_content(source)) is not None
+    return source.xml is None and source.content is None and _layout(source)[0] is not None
 
 
 def read_elan_table(source: Source, reading: Reading, findings: Findings) -> Sheet:
@@ -68,23 +74,22 @@ def read_elan_table(source: Source, reading: Reading, findings: Findings) -> She
 
     Raises AnnotationError where several tiers have annotations and none is chosen.
     """
-    named = _by_name(source)
-    layout = named or _by_content(source)
+    layout, has_header = _layout(source)
     if layout is None:
         raise AnnotationError(f"{source.path}: has no columns of begin and end as ELAN names them; export it again "
                               f"with begin, end and duration (File > Export As > Tab-delimited Text), or give the .eaf")
-    found = list(_found(source, layout, named is not None, findings))
+    found = list(_found(source, layout, has_header, findings))
     counts: dict[str, int] = dict.fromkeys(layout.tiers, 0)
     for one in found:
         counts[one.tier] = counts.get(one.tier, 0) + 1
     chosen = choose_tiers(source.path, counts, reading.tier, findings)
     video = _video_above(source, findings)
     if layout.file is None and not video:
-        findings.add("videos are named by their files", f"{source.path.name} is of {source.path.stem!r}")
+        findings.add("videos are named by their files", f"{source.path.name} is of {source.video!r}")
 
     def rows() -> Iterator[Row]:
         for one in found:
-            name = without_ending(one.file) or video or without_suffix(source.path.stem)
+            name = without_ending(one.file) or video or source.video
             label = one.tier if reading.label_column == "tier" else one.text
             if one.tier in chosen and not label:
                 findings.add("instances have no label", f"{one.place}: [{one.begin}, {one.end}]")
@@ -106,6 +111,26 @@ def _time(cell: str, unit: float) -> Time | str:
 
 
 # --- which column is which ------------------------------------------------------------------------------------------
+
+
+def _layout(source: Source) -> tuple[Layout | None, bool]:
+    """Return which column is which, and whether the first line names them."""
+    named = _by_name(source) or _by_plain_name(source)
+    return named or _by_content(source), named is not None
+
+
+def _by_plain_name(source: Source) -> Layout | None:
+    """Return the layout of a table with a column Tier and others of plain names; None for others."""
+    names, header = source.table.plain, source.table.header
+    at = {ours: next((names.index(name) for name in theirs if name in names), None) for ours, theirs in PLAIN.items()}
+    begin, end, text = at["begin"], at["end"], at["text"]
+    if "tier" not in names or begin is None or end is None or text is None:
+        return None
+    units = {unit_of(header[column]) for column in (begin, end)}
+    if len(units) > 1 or units - {"", "seconds", "ms"}:
+        return None
+    return Layout(Span(begin, end, 1e-3 if "ms" in units else 1.0), names.index("tier"), text, {}, at["file"],
+                  len(header))
 
 
 def _by_name(source: Source) -> Layout | None:
@@ -139,23 +164,27 @@ def _by_content(source: Source) -> Layout | None:
     """Return the layout of a table without a first line: begin, end and their difference in 1 to 4 columns each."""
     rows = [cells for _, cells in _plain_rows(source.text[:HEAD])][:FEW]
     width = max(map(len, rows), default=0)
-    if width < 5 or any(len(cells) < width - 1 for cells in rows):
+    if width < 4 or any(len(cells) < width - 1 for cells in rows):
         return None
-    for first in (1, 2):
+    for first in (0, 1, 2):
         timed = next((at for at in range(first, width + 1) if at == width or not _all_times(rows, at)), width) - first
         for each in range(1, 5):
             span = Span(first, first + each, _unit([cells[first] for cells in rows]))
             if timed == 3 * each and all(_fits(cells, span, first + 2 * each) for cells in rows):
-                return _without_names(rows, span, first + timed, width)
+                return _without_names(rows, span, timed, width)
     return None
 
 
-def _without_names(rows: Sequence[Sequence[str]], span: Span, after: int, width: int) -> Layout:
-    """Return the layout of columns without names: after the times stand the annotation and the .eaf."""
+def _without_names(rows: Sequence[Sequence[str]], span: Span, timed: int, width: int) -> Layout | None:
+    """Return the layout of columns without names: the tier before the times, the annotation and the .eaf after them."""
+    after = span.begin + timed
     files = [at for at in range(after, width)
              if all(len(cells) > at and cells[at].lower().endswith(".eaf") for cells in rows)]
     texts = [at for at in range(after, width) if at not in files]
-    return Layout(span, 0, texts[0] if texts else None, {}, files[-1] if files else None, width)
+    file = files[-1] if files else None
+    if span.begin:
+        return Layout(span, 0, texts[0] if texts else None, {}, file, width)
+    return Layout(span, None, None, {"annotation": texts[0]}, file, width) if texts else None
 
 
 def _plain_rows(text: str) -> list[tuple[int, list[str]]]:

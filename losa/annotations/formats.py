@@ -146,6 +146,7 @@ def _read_files(folder: Source, reading: Reading, findings: Findings, asked: For
             sources[path] = open_source(path, findings)
         except AnnotationError as error:
             unread.append(str(error))
+    sources = _told_apart(folder.path, sources)
     formats = {path: recognise(source) for path, source in sources.items()}
     counts = Counter(known for known in formats.values() if known is not None)
     if not counts and (asked is None or not sources):
@@ -166,6 +167,14 @@ def _read_files(folder: Source, reading: Reading, findings: Findings, asked: For
     for why in unread:
         findings.add("files are not read", why)
     return _joined(sheets, findings)
+
+
+def _told_apart(folder: Path, sources: dict[Path, Source]) -> dict[Path, Source]:
+    """Return the files with their paths in the folder where files of one name lie in several folders below it."""
+    inside = {path: path.relative_to(folder).with_suffix("").as_posix() for path in sources}
+    names = Counter(Path(name).name for name in set(inside.values()))
+    return {path: replace(source, inside=inside[path]) if names[path.stem] > 1 else source
+            for path, source in sources.items()}
 
 
 def _joined(sheets: Sequence[Sheet], findings: Findings) -> Sheet:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from losa.annotations.cells import without_suffix
 from losa.annotations.rows import Row, collect
 from losa.annotations.sheet import Findings, Sheet
 from losa.annotations.source import Reading, Source
@@ -72,7 +71,7 @@ def read_audacity(source: Source, reading: Reading, findings: Findings) -> Sheet
 
 
 def _named_by_file(source: Source, findings: Findings) -> str:
-    video = without_suffix(source.path.stem)
+    video = source.video
     findings.add("videos are named by their files", f"{source.path.name} is of {video!r}")
     return video
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from losa.annotations.activitynet import parse_json
-from losa.annotations.cells import read_text
+from losa.annotations.cells import read_text, without_suffix
 from losa.annotations.sheet import Findings
 from losa.annotations.table import Table, find_table
 from losa.errors import AnnotationError
@@ -56,6 +56,12 @@ class Source:
     repeated: tuple[str, ...] = ()  # keys that a JSON object has more than once
     xml: ElementTree.Element | None = None
     files: tuple[Path, ...] = ()  # of a folder: files with the ending of a label file
+    inside: str = ""  # its path without ending in the folder that is read, where the name alone is there twice
+
+    @property
+    def video(self) -> str:
+        """The name of the video that a file is of whose name says so: "day/clip" where two folders have a clip."""
+        return without_suffix(self.inside or self.path.stem)
 
     @cached_property
     def table(self) -> Table:

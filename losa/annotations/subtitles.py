@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from losa.annotations.cells import without_suffix
 from losa.annotations.rows import Row, collect
 from losa.annotations.sheet import Findings, Sheet
 from losa.annotations.source import Reading, Source
@@ -145,7 +144,7 @@ def _dialogue(source: Source, findings: Findings) -> Iterator[Cue]:
 
 
 def _read(layout: str, source: Source, reading: Reading, cues: list[Cue], findings: Findings) -> Sheet:
-    video = without_suffix(source.path.stem)
+    video = source.video
     findings.add("videos are named by their files", f"{source.path.name} is of {video!r}")
     rows = [Row(source.path.name, video), *_instances(video, _without_scores(cues, findings), reading, findings)]
     return collect(layout, rows, findings)

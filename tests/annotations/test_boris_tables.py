@@ -97,8 +97,8 @@ def test_aggregated_events_of_newer_versions(tmp_path):
     ["Media file name", "Behavior", "start", "stop", "Observation id"],
 ])
 def test_names_of_columns_of_other_versions(tmp_path, names):
-    rows = [dict(zip(names, cells, strict=True)) for cells in [
-        ("1:/media/disk/clip.mp4", "jump", "1,000", "2,5", "STATE"), ("1:/media/disk/clip.mp4", "jump", "3", "4", "STATE")]]
+    rows = [dict(zip(names, ("1:/media/disk/clip.mp4", "jump", start, stop, "STATE"), strict=True))
+            for start, stop in [("1,000", "2,5"), ("3", "4")]]
     assert found(table(tmp_path / "a.csv", names, *rows, separator=";")) == EXPECTED
 
 

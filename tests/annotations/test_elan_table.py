@@ -99,3 +99,22 @@ def test_other_tables_are_not_taken_for_it(tmp_path, text):
     assert not is_elan_table(open_source(write_text(tmp_path / "a.txt", text), Findings(KINDS)))
     with pytest.raises(AnnotationError, match="no columns of begin and end as ELAN names them; export it again"):
         scan(tmp_path / "a.txt", reading=Reading(format="elan-text"))
+
+
+def test_without_names_of_tiers(tmp_path):
+    path = export(tmp_path / "clip_0000.txt", truth("clip_0000"), header="")
+    path.write_text(path.read_text().replace("action\t\t", ""))
+    assert scan(path).layout == "ELAN tab-delimited text" and same(found(path), truth("clip_0000"))
+
+
+@pytest.mark.parametrize("names, factor", [
+    ("Tier,Begin,End,Duration,Annotation,File", 1), ("tier,start time (s),end time (s),dur,value,file_path", 1),
+    ("Tier,Begin (ms),End (ms),Duration,Label,video", 1000)])
+def test_plain_names_of_columns(tmp_path, names, factor):
+    rows = [f"action,{factor * a},{factor * b},,{label},{video}.eaf" for video, rows in truth().items()
+            for label, a, b in rows]
+    path = write_text(tmp_path / "all.csv", "\n".join([names, *rows]) + "\n")
+    assert same(found(path), truth())
+    path.write_text(path.read_text() + f"notes,{factor},{2 * factor},,hm,clip_0000.eaf\n")
+    with pytest.raises(AnnotationError, match=r"'action' \(12\), 'notes' \(1\)"):
+        scan(path)

@@ -98,6 +98,12 @@ def test_what_belongs_to_no_cue_is_an_error(tmp_path):
     assert "line 12: 00:99 --> x" in told and "line 5: and more belongs to no cue" in told
 
 
+def test_files_of_one_name_in_two_folders_are_two_videos(tmp_path):
+    cue = [("jump", 1.0, 2.0)]
+    written(tmp_path, write_subtitles(labelled({"mon/cam": cue, "tue/cam": [("run", 3.0, 4.0)], "tue/other": cue})))
+    assert found(tmp_path) == {"mon/cam": cue, "tue/cam": [("run", 3.0, 4.0)], "other": cue}
+
+
 @pytest.mark.parametrize("write, ending", [(srt, ".srt"), (vtt, ".vtt")])
 def test_a_video_without_predictions_is_one_without_instances(tmp_path, write, ending):
     write_text(tmp_path / f"none{ending}", write([]))
