@@ -31,8 +31,10 @@ class Tier(NamedTuple):
 
 def is_audacity(source: Source) -> bool:
     """Return whether every line is start, end and a label that is no number, with tabs between them."""
-    lines = _label_lines(source)
-    rows = [cells for _, cells in lines]
+    first = source.text[:1000].lstrip().partition("\n")[0]
+    if source.content is not None or not (first.startswith("\\") or first.count("\t") in (1, 2)):
+        return False
+    rows = [cells for _, cells in _label_lines(source)]
     if not rows or not all(len(cells) in (2, 3) and _is_span(cells) for cells in rows):
         return False
     labels = [cells[2].strip() for cells in rows if len(cells) == 3 and cells[2].strip()]

@@ -74,7 +74,7 @@ def _text(source: Source) -> str:
 
 
 def _span(line: str) -> bool:
-    return SPAN.fullmatch(line) is not None
+    return ("-->" in line or line[:1].isdigit()) and SPAN.fullmatch(line) is not None
 
 
 def _cues(source: Source, findings: Findings) -> Iterator[Cue]:
