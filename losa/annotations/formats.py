@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from losa.annotations.activitynet import is_activitynet, is_bmn, read_activitynet, read_bmn
+from losa.annotations.boris import is_boris, read_boris
+from losa.annotations.boris_tables import (
+    is_boris_aggregated,
+    is_boris_tabular,
+    read_boris_aggregated,
+    read_boris_tabular,
+)
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
 from losa.annotations.dataset_json import is_ego4d_moments, is_finegym, read_ego4d_moments, read_finegym
@@ -29,11 +36,15 @@ from losa.annotations.dataset_tables import (
     read_hacs_clips,
     read_trace,
 )
+from losa.annotations.elan import is_elan, read_elan
+from losa.annotations.elan_table import is_elan_table, read_elan_table
 from losa.annotations.framewise import is_framewise, read_framewise
+from losa.annotations.label_tracks import is_audacity, is_textgrid, read_audacity, read_textgrid
 from losa.annotations.refused import is_refused, read_refused
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
+from losa.annotations.subtitles import is_ass, is_srt, is_vtt, read_ass, read_srt, read_vtt
 from losa.annotations.thumos import (
     is_class_files,
     is_multithumos,
@@ -83,6 +94,18 @@ FORMATS = (  # the first that matches is taken
     Format("hacs-clips", "HACS Clips' CSV with classname and label 1 or -1", is_hacs_clips, read_hacs_clips),
     Format("charades", 'Charades\' CSV with actions "c092 11.90 21.20;c147 0.00 12.60"', is_charades, read_charades),
     Format("trace", "TRACE's CSV of one video with labelId, timestamp, endTimestamp", is_trace, read_trace),
+    Format("boris", "BORIS project, .boris", is_boris, read_boris),
+    Format("boris-tabular", "BORIS tabular events, a row for each START, STOP or POINT", is_boris_tabular,
+           read_boris_tabular),
+    Format("boris-aggregated", "BORIS aggregated events, a row for each action", is_boris_aggregated,
+           read_boris_aggregated),
+    Format("elan", "ELAN's own file, .eaf", is_elan, read_elan),
+    Format("elan-text", "ELAN tab-delimited text, of one or several files", is_elan_table, read_elan_table),
+    Format("srt", "subtitles, SRT or SBV: a file for each video, a line for each label", is_srt, read_srt),
+    Format("webvtt", "subtitles, WebVTT: likewise", is_vtt, read_vtt),
+    Format("ass", "subtitles, ASS or SSA: likewise", is_ass, read_ass),
+    Format("audacity", "Audacity's label track: a file for each video", is_audacity, read_audacity),
+    Format("textgrid", "Praat's TextGrid, as text: a file for each video", is_textgrid, read_textgrid),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
@@ -128,10 +151,10 @@ def scan(path: str | Path, classes: str | Path | Sequence[str] | None = None,
     chosen = _named_format(reading.format) if reading.format else None
     source = open_source(path, findings)
     chosen = chosen or recognise(source)
-    if chosen is not None:
+    if chosen is not None and (not path.is_dir() or chosen.matches(source)):
         sheet = chosen.read(source, reading, findings)
     elif path.is_dir():
-        sheet = _read_files(source, reading, findings)
+        sheet = _read_files(source, reading, findings, chosen)
     else:
         raise AnnotationError(_unknown(source))
     return settle(sheet, reading, path, None if videos is None else Path(videos))
@@ -157,25 +180,26 @@ def _named_format(name: str) -> Format:
     return known[name]
 
 
-def _read_files(folder: Source, reading: Reading, findings: Findings) -> Sheet:
-    """Read a folder of label files, all of one format: the one that most of its files have."""
+def _read_files(folder: Source, reading: Reading, findings: Findings, asked: Format | None = None) -> Sheet:
+    """Read a folder of label files, all of one format: `asked`, else the one that most of its files have."""
     sources, unread = {}, []
     for path in folder.files:
         try:
             sources[path] = open_source(path, findings)
         except AnnotationError as error:
             unread.append(str(error))
+    sources = _told_apart(folder.path, sources)
     formats = {path: recognise(source) for path, source in sources.items()}
     counts = Counter(known for known in formats.values() if known is not None)
-    if not counts:
+    if not counts and (asked is None or not sources):
         raise AnnotationError(f"{folder.path}: a folder with {len(folder.files)} text files, none of a known format; "
                               f"expected label files of one tool, files like BaseballPitch_test.txt (THUMOS-14), or "
                               f"one JSON or CSV file. `losa data check --formats` lists what is read")
-    chosen = counts.most_common(1)[0][0]
+    chosen = asked or counts.most_common(1)[0][0]
     sheets = []
     for path, source in sources.items():
         try:
-            if formats[path] != chosen:
+            if formats[path] != chosen and (asked is None or formats[path] is not None):
                 raise AnnotationError(f"{path}: is {formats[path].name if formats[path] else 'of no known format'}")
             sheets.append(chosen.read(source, reading, findings))
         except AnnotationError as error:
@@ -185,6 +209,14 @@ def _read_files(folder: Source, reading: Reading, findings: Findings) -> Sheet:
     for why in unread:
         findings.add("files are not read", why)
     return _joined(sheets, findings)
+
+
+def _told_apart(folder: Path, sources: dict[Path, Source]) -> dict[Path, Source]:
+    """Return the files with their paths in the folder where files of one name lie in several folders below it."""
+    inside = {path: path.relative_to(folder).with_suffix("").as_posix() for path in sources}
+    names = Counter(Path(name).name for name in set(inside.values()))
+    return {path: replace(source, inside=inside[path]) if names[path.stem] > 1 else source
+            for path, source in sources.items()}
 
 
 def _joined(sheets: Sequence[Sheet], findings: Findings) -> Sheet:

@@ -56,6 +56,15 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "the file has other labels as well": ("note", "One kind is taken; the option that is named there takes another."),
     "frames may be counted at another rate": ("note", "They are divided by the frame rate of the video; --fps takes "
                                               "another."),
+    "tiers are not read": ("note", "--tier NAME takes another, --tier A,B several, --tier all all of them."),
+    "media are not read": ("note", "Their times are those of the first one, which names the video."),
+    "times are shifted": ("note", "The tool counts from another moment than the start of the video's file."),
+    "times may be shifted": ("warning", "Taken as they are. Compare one with the video."),
+    "observations have no media": ("note", "The name of the observation is taken for the video's."),
+    "cues have several lines": ("note", "Each line is a label."),
+    "cues go on": ("note", "A line that touching cues share, beside others, is one instance: overlapping actions are "
+                   "written so."),
+    "texts end in scores": ("note", "The label is what stands before; scores are not read."),
 }
 
 ASIDE = {  # what a reader leaves out, an instance for each count: these, and what is kept, add up to what was read
@@ -69,6 +78,9 @@ ASIDE = {  # what a reader leaves out, an instance for each count: these, and wh
                                         "them in the tool and export again."),
     "items are no segments": ("note", "They are set aside."),
     "labels are not primary": ("note", "They are set aside, as the benchmark does: only its primary labels count."),
+    "instances have no label": ("warning", "They are set aside: name the action in the tool, and export again."),
+    "instances have no time": ("warning", "They are set aside: give them a start and an end in the tool, and export "
+                               "again."),
 }
 KINDS |= ASIDE
 

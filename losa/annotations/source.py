@@ -11,12 +11,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from losa.annotations.activitynet import parse_json
-from losa.annotations.cells import read_text
+from losa.annotations.cells import read_text, without_suffix
 from losa.annotations.sheet import Findings
 from losa.annotations.table import Table, find_table
 from losa.errors import AnnotationError
 
-LABEL_SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".srt", ".vtt", ".textgrid"}
+LABEL_SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".srt", ".vtt", ".ass", ".ssa",
+                  ".textgrid"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class Source:
     repeated: tuple[str, ...] = ()  # keys that a JSON object has more than once
     xml: ElementTree.Element | None = None
     files: tuple[Path, ...] = ()  # of a folder: files with the ending of a label file
+    inside: str = ""  # its path without ending in the folder that is read, where the name alone is there twice
+
+    @property
+    def video(self) -> str:
+        """The name of the video that a file is of whose name says so: "day/clip" where two folders have a clip."""
+        return without_suffix(self.inside or self.path.stem)
 
     @cached_property
     def table(self) -> Table:
@@ -89,7 +96,8 @@ def open_source(path: str | Path, findings: Findings) -> Source:
     first, suffix = text.lstrip()[:1], path.suffix.lower()
     if first == "<":
         return Source(path, text, None, xml=_parse_xml(path, text))
-    if suffix in (".json", ".boris") or (first and first in "{[" and suffix not in (".csv", ".tsv")):
+    ini = text.lstrip()[:100].lower().startswith("[script info]")  # of ASS subtitles
+    if suffix in (".json", ".boris") or (first and first in "{[" and not ini and suffix not in (".csv", ".tsv")):
         repeated: list[str] = []
         content = _parse_json(path, text, repeated)
         for key in repeated:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from losa.reports.subtitles import FLICKER_MS, MOST_LINES, make_cues, srt, vtt
+from losa.annotations.cues import FLICKER_MS, MOST_LINES, make_cues, srt, vtt
 
 JUMP = [{"segment": [1.0, 4.0], "label": "jump", "score": 0.9}, {"segment": [3.0, 6.5], "label": "wave", "score": 0.5},
         {"segment": [3600.25, 3725.0], "label": "jump", "score": 0.3}]

@@ -1,11 +1,15 @@
-"""Write segments as subtitles (SRT, WebVTT), which any player shows over the video.
+"""Write segments as subtitles (SRT, WebVTT): to be looked at over the video, or to be corrected.
 
-Players draw overlapping cues on top of each other, or not at all. So time is cut wherever a segment begins or ends,
-and a cue lists all actions between two cuts.
+Players draw overlapping cues on top of each other, or not at all. So `srt` and `vtt` cut time wherever a segment begins
+or ends, and a cue lists all actions between two cuts. `write_subtitles` writes a cue for each segment, as editors of
+subtitles want it. `subtitles` reads both back.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+
+from losa.annotations.rows import Item, Labelled
+from losa.errors import AnnotationError
 
 Number = int | float
 Cue = tuple[int, int, tuple[str, ...]]  # begin and end in milliseconds, lines
@@ -38,21 +42,43 @@ def make_cues(records: Sequence[Mapping], *, min_score: Number = 0.0) -> list[Cu
 
 
 def srt(records: Sequence[Mapping], *, min_score: Number = 0.0) -> str:
-    """Return the text of an .srt file; empty if there is no segment.
-
-    The format has no escapes and players take <...> and {...} for markup, so other characters stand for these.
-    """
-    plain = str.maketrans({"<": "‹", ">": "›", "{": "(", "}": ")"})
-    blocks = (f"{number}\n{_span(cue, ',')}\n{_text(cue, lambda line: line.translate(plain))}\n"
-              for number, cue in enumerate(make_cues(records, min_score=min_score), start=1))
-    return "\n".join(blocks)
+    """Return the text of an .srt file; empty if there is no segment."""
+    return _as_srt(make_cues(records, min_score=min_score))
 
 
 def vtt(records: Sequence[Mapping], *, min_score: Number = 0.0) -> str:
     """Return the text of a .vtt file, for players and for the <track> of a web page."""
+    return _as_vtt(make_cues(records, min_score=min_score))
+
+
+def write_subtitles(videos: Sequence[Labelled], ending: str = ".srt") -> dict[str, str]:
+    """Return {relative file name: text} of a file for each video, with a cue for each segment; they may overlap.
+
+    ending: ".srt" or ".vtt". A cue's text is the label, and its score with two decimals where there is one.
+    """
+    formats = {".srt": _as_srt, ".vtt": _as_vtt}
+    if ending not in formats:
+        raise AnnotationError(f"subtitles with the ending {ending!r}: expected .srt or .vtt")
+    return {video.id + ending: formats[ending]([_cue(item) for item in sorted(video.items, key=lambda item: item[1:3])])
+            for video in videos}
+
+
+def _cue(item: Item) -> Cue:
+    start = round(1000 * max(item.start, 0))
+    score = "" if item.score is None else f" {item.score:.2f}"
+    return start, max(round(1000 * item.end), start + 1), (item.label + score,)
+
+
+def _as_srt(cues: Sequence[Cue]) -> str:
+    """Return an .srt's text. It has no escapes; players take <...> and {...} for markup, so others stand for these."""
+    plain = str.maketrans({"<": "‹", ">": "›", "{": "(", "}": ")"})
+    return "\n".join(f"{number}\n{_span(cue, ',')}\n{_text(cue, lambda line: line.translate(plain))}\n"
+                     for number, cue in enumerate(cues, start=1))
+
+
+def _as_vtt(cues: Sequence[Cue]) -> str:
     escape = lambda line: line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")  # noqa: E731
-    blocks = (f"\n{_span(cue, '.')}\n{_text(cue, escape)}\n" for cue in make_cues(records, min_score=min_score))
-    return "WEBVTT\n" + "".join(blocks)
+    return "WEBVTT\n" + "".join(f"\n{_span(cue, '.')}\n{_text(cue, escape)}\n" for cue in cues)
 
 
 def _list_labels(active: Sequence[tuple]) -> tuple[str, ...]:
