@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from losa.errors import AnnotationError
 
@@ -50,6 +50,16 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "times have a decimal comma": ("note", "Understood as a decimal point."),
     "cells have spaces around them": ("note", "They do not count."),
     "labels have two numbers": ("note", "The numbers are not used, classes are in alphabetical order."),
+    "several could be the label": ("note", "One is taken, as said here; --label-column or --tier takes another."),
+    "tracks do not end": ("note", 'They have no shape with outside="1", and are taken to end with their last one.'),
+    "frames are counted in steps": ("note", "Understood as the frames of a task that takes every Nth of its video."),
+    "items name several videos": ("note", "The first one is taken."),
+    "videos are not labelled yet": ("note", "They are left out: nobody has said what happens in them."),
+    "labels are predictions": ("warning", "No annotator has confirmed them."),
+    "frames are counted at the tool's rate": (
+        "note", "Label Studio counts frames at the frameRate of its labelling config, 24 unless it is set, and not at "
+        "the video's. Where the file does not state it, the video's own is taken: if the config has another, give "
+        "that (--fps 24)."),
 }
 
 ASIDE = {  # what a reader leaves out, an instance for each count: these, and what is kept, add up to what was read
@@ -62,6 +72,9 @@ ASIDE = {  # what a reader leaves out, an instance for each count: these, and wh
     "starts or stops have no partner": ("warning", "They are set aside: a start and a stop make one action. Complete "
                                         "them in the tool and export again."),
     "items are no segments": ("note", "They are set aside."),
+    "items are drafts, skipped or predicted": ("note", "They are set aside: only what an annotator submitted counts."),
+    "items are another annotator's": ("note", "They are set aside, or are an earlier version; --tier NAME takes one."),
+    "instances have no label": ("warning", "They are set aside: name the action in the tool, and export again."),
 }
 KINDS |= ASIDE
 
@@ -72,7 +85,7 @@ class Entry:
 
     id: str
     subset: str
-    instances: list[tuple[str, float, float]] = field(default_factory=list)
+    instances: list[tuple[str, Any, Any]] = field(default_factory=list)  # in seconds; Frames until `settle`
     name: str | None = None  # of the video file, as written
     path: Path | None = None
     start: float = 0.0
@@ -106,6 +119,7 @@ class Findings(dict[str, Finding]):
             self[kind] = Finding(kind, level, 0, [], advice)
         self[kind].count += 1
         if len(self[kind].examples) < self.show:
+            example = example.encode("utf-8", "backslashreplace").decode()
             self[kind].examples.append(example if len(example) <= 200 else example[:197] + "...")
 
 
