@@ -15,6 +15,7 @@ from typing import NamedTuple
 from losa.annotations.activitynet import is_activitynet, read_activitynet
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
+from losa.annotations.label_studio import is_label_studio, read_label_studio
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
@@ -42,6 +43,8 @@ FORMATS = (  # the first that matches is taken
     Format("activitynet", 'ActivityNet\'s JSON with a "database"; ActionFormer, OpenTAD, HACS, FineAction, G-TAD',
            is_activitynet, read_activitynet),
     Format("multithumos", "MultiTHUMOS' JSON, {video: {subset, duration, actions}}", is_multithumos, read_multithumos),
+    Format("label-studio", "Label Studio's JSON, JSON-MIN or CSV of TimelineLabels, audio Labels or VideoRectangle",
+           is_label_studio, read_label_studio),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
