@@ -20,6 +20,7 @@ from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
 from losa.annotations.thumos import is_multithumos, is_thumos, read_multithumos, read_thumos
+from losa.annotations.via import is_via, read_via
 from losa.errors import AnnotationError
 
 AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text")  # layouts whose repeated instances are kept
@@ -45,6 +46,7 @@ FORMATS = (  # the first that matches is taken
     Format("multithumos", "MultiTHUMOS' JSON, {video: {subset, duration, actions}}", is_multithumos, read_multithumos),
     Format("label-studio", "Label Studio's JSON, JSON-MIN or CSV of TimelineLabels, audio Labels or VideoRectangle",
            is_label_studio, read_label_studio),
+    Format("via", "VIA 3, the VGG video annotator: its project (JSON) or its CSV", is_via, read_via),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
