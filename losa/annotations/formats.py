@@ -16,6 +16,7 @@ from losa.annotations.activitynet import is_activitynet, read_activitynet
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
 from losa.annotations.cvat import is_cvat, read_cvat
+from losa.annotations.fiftyone import is_fiftyone, read_fiftyone
 from losa.annotations.label_studio import is_label_studio, read_label_studio
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
@@ -49,6 +50,8 @@ FORMATS = (  # the first that matches is taken
            is_label_studio, read_label_studio),
     Format("via", "VIA 3, the VGG video annotator: its project (JSON) or its CSV", is_via, read_via),
     Format("cvat", 'CVAT\'s XML: tracks of "CVAT for video 1.1", tags on the frames of a video', is_cvat, read_cvat),
+    Format("fiftyone", "FiftyOne's temporal detections: labels.json, or samples.json of a whole dataset", is_fiftyone,
+           read_fiftyone),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
