@@ -23,6 +23,7 @@ from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, an
 from losa.annotations.source import AS_RECOGNISED, Reading, Source, open_source
 from losa.annotations.thumos import is_multithumos, is_thumos, read_multithumos, read_thumos
 from losa.annotations.via import is_via, read_via
+from losa.annotations.x_anylabeling import is_x_anylabeling, read_x_anylabeling
 from losa.errors import AnnotationError
 
 AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text")  # layouts whose repeated instances are kept
@@ -52,6 +53,8 @@ FORMATS = (  # the first that matches is taken
     Format("cvat", 'CVAT\'s XML: tracks of "CVAT for video 1.1", tags on the frames of a video', is_cvat, read_cvat),
     Format("fiftyone", "FiftyOne's temporal detections: labels.json, or samples.json of a whole dataset", is_fiftyone,
            read_fiftyone),
+    Format("x-anylabeling", "X-AnyLabeling's JSON of a video's segments, a file a video", is_x_anylabeling,
+           read_x_anylabeling),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )
