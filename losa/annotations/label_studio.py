@@ -53,8 +53,9 @@ class Answer(NamedTuple):
 def is_label_studio(source: Source) -> bool:
     """Return whether a file is Label Studio's JSON, JSON-MIN or CSV."""
     if source.content is None:
-        cells = (cell for _, row in source.table.rows[:50] for cell in row) if source.columns & COLUMNS else ()
-        return any(_is_cell(parse_cell(cell)) for cell in cells)
+        stated = bool(source.columns & COLUMNS)
+        rows = source.table.rows[:50] if source.columns and (stated or "timelinelabels" in source.text) else []
+        return any(_is_cell(parse_cell(cell), stated) for _, row in rows for cell in row)
     rows = source.content if isinstance(source.content, list) else [source.content]
     return any(isinstance(row, dict) and (_is_task(row) or _is_row(row)) for row in rows[:50])
 

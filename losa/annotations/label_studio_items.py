@@ -154,7 +154,12 @@ def _is_video(address: str) -> bool:
 
 
 def _address(cell: str) -> str:
-    """Return the address in a cell: of a player's HTML, or of a file in cloud storage that Label Studio hands on."""
+    """Return the address in a cell: of a player's HTML, or of a file in cloud storage that Label Studio hands on.
+
+    Addresses of files that Label Studio serves itself lose its own.
+    """
+    if served := re.match(r"(?:https?://[^/]+)?/?(?:data/)?(upload/\d+/.+|local-files/\?d=.+)", cell.strip()):
+        return "/data/" + served[1]
     if source := re.search(r"<[^>]+\ssrc=[\"']([^\"']+)", cell):
         return source[1]
     if coded := re.search(r"/(?:resolve|presign)/?\?fileuri=([A-Za-z0-9_=-]+)$", cell):

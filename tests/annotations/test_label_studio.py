@@ -62,6 +62,15 @@ def test_csv_cells_may_be_longer_than_a_reader_of_csv_allows(tmp_path):
     assert len(found(sheet)) == 400 and found(sheet)[1][2:] == (1, 1.5)
 
 
+def test_a_csv_without_the_columns_of_annotators(tmp_path):
+    text = io.StringIO()
+    csv.writer(text, delimiter=";").writerows([["id", "video", "acts"], [
+        1, "http://localhost:8080/data/upload/1/0123abcd-a.mp4", json.dumps(timeline("run", (1, 10))["value"])],
+        [2, "b.mp4", ""]])
+    sheet = scan(write(tmp_path, "a.csv", text.getvalue()), reading=Reading(fps=10.0))
+    assert found(sheet) == [("a", "run", 0, 1)] and [entry.id for entry in sheet.entries] == ["a", "b"]
+
+
 def test_seconds_of_audio_labels_and_an_annotation_that_holds_its_task(tmp_path):
     speech = {"type": "labels", "from_name": "label", "to_name": "audio",
               "value": {"start": 1.25, "end": 2.5, "channel": 0, "labels": ["clap"]}}

@@ -27,6 +27,9 @@ CLOUD = urlsafe_b64encode(b"gs://bucket/a/b.mp4").decode()
     ({"video": f"/tasks/3/presign/?fileuri={CLOUD}"}, "gs://bucket/a/b.mp4"),
     ({"video": "/data/local-files/?d=x/a%20b.mp4", "file": "x/a b.mp4"}, "x/a b.mp4"),
     ({"video": "/data/local-files/?d=x/a.mp4"}, "/data/local-files/?d=x/a.mp4"),
+    ({"video": "http://localhost:8080/data/upload/3/0123abcd-a.mp4"}, "/data/upload/3/0123abcd-a.mp4"),
+    ({"video": "upload/3/0123abcd-a.mp4"}, "/data/upload/3/0123abcd-a.mp4"),
+    ({"video": "https://ls.org/data/local-files/?d=a.mp4"}, "/data/local-files/?d=a.mp4"),
     ({"note": "hello", "n": 3}, ""), ({"video": ["a.mp4"]}, ""),
 ])  # fmt: skip
 def test_the_video_of_a_task(data, video):
