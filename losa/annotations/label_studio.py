@@ -54,8 +54,8 @@ def is_label_studio(source: Source) -> bool:
     """Return whether a file is Label Studio's JSON, JSON-MIN or CSV."""
     if source.content is None:
         stated = bool(source.columns & COLUMNS)
-        rows = source.table.rows[:50] if source.columns and (stated or "timelinelabels" in source.text) else []
-        return any(_is_cell(parse_cell(cell), stated) for _, row in rows for cell in row)
+        lines = source.table.rows[:50] if source.columns and (stated or "timelinelabels" in source.text) else []
+        return any(_is_cell(parse_cell(cell), stated) for _, line in lines for cell in line)
     rows = source.content if isinstance(source.content, list) else [source.content]
     return any(isinstance(row, dict) and (_is_task(row) or _is_row(row)) for row in rows[:50])
 

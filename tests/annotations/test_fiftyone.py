@@ -59,7 +59,7 @@ def test_labels_without_times_are_refused_by_name(tmp_path, items):
 
 def test_samples_of_a_whole_dataset(tmp_path):
     path = write(tmp_path, "samples.json", {"samples": [
-        sample("data/a.mp4", detection("run", 11, 20)), sample("/home/me/data/b.mp4", tags=["val"], frames={}),
+        sample("data/a.mp4", detection("run", 11, 20)), sample("/media/disk/b.mp4", tags=["val"], frames={}),
         sample("data/day 1/c.mp4", field="other", events=detection("sit", 1, 5))]})
     sheet = scan(path)
     assert found(sheet) == [("a", "run", 1, 2), ("day 1/c", "sit", 0, 0.5)]
