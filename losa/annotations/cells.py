@@ -49,6 +49,9 @@ def read_text(path: Path, findings: Findings) -> str:
         raise AnnotationError(f"{path}: cannot be read ({error})") from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
         return content.decode("utf-16", errors="replace")
+    if path.suffix.lower() == ".zip":
+        raise AnnotationError(f"{path}: is a ZIP file, as CVAT and others export; unpack it and give the label file in "
+                              f"it, such as annotations.xml")
     if content[:2] == b"PK" or path.suffix.lower() in (".xls", ".xlsx", ".ods"):
         raise AnnotationError(f'{path}: is no text file but a spreadsheet; save its sheet as "CSV UTF-8" (in Excel: '
                               f"File, Save As) and give that")

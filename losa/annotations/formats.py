@@ -23,6 +23,7 @@ from losa.annotations.boris_tables import (
 )
 from losa.annotations.cells import short
 from losa.annotations.csv_format import read_csv_sheet
+from losa.annotations.cvat import is_cvat, read_cvat
 from losa.annotations.dataset_json import is_ego4d_moments, is_finegym, read_ego4d_moments, read_finegym
 from losa.annotations.dataset_tables import (
     is_c2,
@@ -38,7 +39,9 @@ from losa.annotations.dataset_tables import (
 )
 from losa.annotations.elan import is_elan, read_elan
 from losa.annotations.elan_table import is_elan_table, read_elan_table
+from losa.annotations.fiftyone import is_fiftyone, read_fiftyone
 from losa.annotations.framewise import is_framewise, read_framewise
+from losa.annotations.label_studio import is_label_studio, read_label_studio
 from losa.annotations.label_tracks import is_audacity, is_textgrid, read_audacity, read_textgrid
 from losa.annotations.refused import is_refused, read_refused
 from losa.annotations.settle import settle
@@ -53,6 +56,8 @@ from losa.annotations.thumos import (
     read_multithumos,
     read_thumos,
 )
+from losa.annotations.via import is_via, read_via
+from losa.annotations.x_anylabeling import is_x_anylabeling, read_x_anylabeling
 from losa.errors import AnnotationError
 
 AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text", "EPIC-KITCHENS", "C2-Action-Detection", "HACS Clips",
@@ -106,6 +111,14 @@ FORMATS = (  # the first that matches is taken
     Format("ass", "subtitles, ASS or SSA: likewise", is_ass, read_ass),
     Format("audacity", "Audacity's label track: a file for each video", is_audacity, read_audacity),
     Format("textgrid", "Praat's TextGrid, as text: a file for each video", is_textgrid, read_textgrid),
+    Format("label-studio", "Label Studio's JSON, JSON-MIN or CSV of TimelineLabels, audio Labels or VideoRectangle",
+           is_label_studio, read_label_studio),
+    Format("via", "VIA 3, the VGG video annotator: its project (JSON) or its CSV", is_via, read_via),
+    Format("cvat", 'CVAT\'s XML: tracks of "CVAT for video 1.1", tags on the frames of a video', is_cvat, read_cvat),
+    Format("fiftyone", "FiftyOne's temporal detections: labels.json, or samples.json of a whole dataset", is_fiftyone,
+           read_fiftyone),
+    Format("x-anylabeling", "X-AnyLabeling's JSON of a video's segments, a file a video", is_x_anylabeling,
+           read_x_anylabeling),
     Format("csv", "a table with columns video, label, start, end or duration, and subset; CSV, TSV, JSON lines",
            _is_table, read_csv_sheet),
 )

@@ -65,6 +65,16 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "cues go on": ("note", "A line that touching cues share, beside others, is one instance: overlapping actions are "
                    "written so."),
     "texts end in scores": ("note", "The label is what stands before; scores are not read."),
+    "several could be the label": ("note", "One is taken, as said here; --label-column or --tier takes another."),
+    "tracks do not end": ("note", 'They have no shape with outside="1", and are taken to end with their last one.'),
+    "frames are counted in steps": ("note", "Understood as the frames of a task that takes every Nth of its video."),
+    "items name several videos": ("note", "The first one is taken."),
+    "videos are not labelled yet": ("note", "They are left out: nobody has said what happens in them."),
+    "labels are predictions": ("warning", "No annotator has confirmed them."),
+    "frames are counted at the tool's rate": (
+        "note", "Label Studio counts frames at the frameRate of its labelling config, 24 unless it is set, and not at "
+        "the video's. Where the file does not state it, the video's own is taken: if the config has another, give "
+        "that (--fps 24)."),
 }
 
 ASIDE = {  # what a reader leaves out, an instance for each count: these, and what is kept, add up to what was read
@@ -81,6 +91,9 @@ ASIDE = {  # what a reader leaves out, an instance for each count: these, and wh
     "instances have no label": ("warning", "They are set aside: name the action in the tool, and export again."),
     "instances have no time": ("warning", "They are set aside: give them a start and an end in the tool, and export "
                                "again."),
+    "items are drafts, skipped or predicted": ("note", "They are set aside: only what an annotator submitted counts."),
+    "items are another annotator's": ("note", "They are set aside, or are an earlier version; --tier NAME takes one."),
+    "instances have no label": ("warning", "They are set aside: name the action in the tool, and export again."),
 }
 KINDS |= ASIDE
 

@@ -34,6 +34,7 @@ HEADER = {name for ours, names in ALIASES.items() for name in (ours, *names)} | 
 UNIT = r"[(\[]\s*([A-Za-z]+)\.?\s*[)\]]"
 WHOLE_FILE = 50  # rows of which one may be the header
 HEAD = 100_000  # characters in which the header is looked for
+LONGEST = 131_072, 10_000_000  # characters in a cell: of a table, and of one with JSON in its cells
 
 
 def plain(name: str) -> str:
@@ -106,6 +107,7 @@ def _known(row: list[str]) -> int:
 
 def _rows(text: str, separator: str) -> tuple[list[tuple[int, list[str]]], str]:
     """Return the rows that are not empty, each with its line, and why the rest could not be split."""
+    csv.field_size_limit(LONGEST['"[{""' in text])  # Label Studio writes all labels of a video into one cell
     lines, rows = csv.reader(io.StringIO(text), delimiter=separator), []
     try:
         for row in lines:
