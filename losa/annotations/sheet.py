@@ -93,7 +93,6 @@ ASIDE = {  # what a reader leaves out, an instance for each count: these, and wh
                                "again."),
     "items are drafts, skipped or predicted": ("note", "They are set aside: only what an annotator submitted counts."),
     "items are another annotator's": ("note", "They are set aside, or are an earlier version; --tier NAME takes one."),
-    "instances have no label": ("warning", "They are set aside: name the action in the tool, and export again."),
 }
 KINDS |= ASIDE
 
