@@ -55,13 +55,16 @@ class Annotations:
         instances = Counter(video.subset for video in self.videos for _ in video.labels)
         return {name: (videos[name], instances[name]) for name in sorted(videos)}
 
-    def subset(self, name: str) -> tuple[Video, ...]:
-        """Return the videos of one subset. Raises AnnotationError where it does not exist or has no instance."""
+    def subset(self, name: str, *, need_labels: bool = True) -> tuple[Video, ...]:
+        """Return the videos of one subset. Raises AnnotationError where it does not exist or has no instance.
+
+        need_labels: False also takes a subset without an instance, as test sets of challenges are.
+        """
         sizes = self.subsets
         listed = ", ".join(f"{key!r} ({v} videos, {i} instances)" for key, (v, i) in sizes.items())
         if name not in sizes:
             raise AnnotationError(f"there is no subset {name!r}{nearest(name, sizes)} There are: {listed}")
-        if not sizes[name][1]:
+        if need_labels and not sizes[name][1]:
             raise AnnotationError(f"subset {name!r} has {sizes[name][0]} videos but no ground truth: nothing can be "
                                   f"learnt or measured on it. There are: {listed}")
         return tuple(video for video in self.videos if video.subset == name)
@@ -72,7 +75,7 @@ class Annotations:
 
 def load_annotations(path: str | Path, videos: str | Path | None = None,
                      classes: Sequence[str] | str | Path | None = None,
-                     missing: Literal["error", "drop"] = "error") -> Annotations:
+                     missing: Literal["error", "drop"] = "error", *, need_labels: bool = True) -> Annotations:
     """Load and check an annotation file in any layout that `losa.annotations.formats.read_layout` knows.
 
     {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}} is ActivityNet's;
@@ -83,11 +86,12 @@ def load_annotations(path: str | Path, videos: str | Path | None = None,
     videos: folder to look for each video's file in, by its "path", id, or v_id; None takes "path", or no file.
     classes: the only allowed labels, in order of their ids, or a text file of them; MultiTHUMOS' numbers are theirs.
     missing: what to do where a file is not there: stop, or drop those videos with a warning.
+    need_labels: False also takes a file without one instance; it has no classes then, unless they are given.
     Raises AnnotationError, which lists all that is wrong.
     """
     path = Path(path)
     entries, listed = read_layout(path, classes)
-    names = check_instances(entries, _class_names(classes) or listed, path)
+    names = check_instances(entries, _class_names(classes) or listed, path, need_labels)
     return _finish(entries, names, path, None if videos is None else Path(videos), missing)
 
 

@@ -17,13 +17,15 @@ from losa.video.reader import read_through
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a warning: digits cut off
 
 
-def check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path) -> tuple[str, ...]:
+def check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path,
+                    need_labels: bool = True) -> tuple[str, ...]:
     """Return the names of the classes.
 
-    Raises AnnotationError for labels that are not among them, segments that end before they start, or no instance.
+    Raises AnnotationError for labels that are not among them, segments that end before they start, or, unless there
+    need not be any, no instance.
     """
     labels = Counter(label for entry in entries for label, _, _ in entry.instances)
-    if not labels:
+    if not labels and need_labels:
         raise AnnotationError(f"{source}: no ground truth: {len(entries)} videos, and no instance in any of them")
     names = tuple(sorted(labels) if classes is None else classes)
     if len(set(names)) < len(names):
