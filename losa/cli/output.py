@@ -1,7 +1,6 @@
 """What the commands print: the fields of the config, results as a table, and what to type next."""
 
 import json
-import math
 from pathlib import Path
 
 from losa.annotations.dataset import Annotations
@@ -40,7 +39,7 @@ def training_hint(found: Annotations, out: Path) -> str:
 
     Points out a missing subset, classes that a subset lacks, and actions that stay out of reach.
     """
-    from losa.training.reach import describe_absent, write_settings
+    from losa.training.reach import describe_absent, fit_own_videos, write_settings
 
     known = {name.lower(): name for name, (_, instances) in found.subsets.items() if instances}
     names = [next((known[word] for word in words if word in known), "") for words in (
@@ -52,7 +51,7 @@ def training_hint(found: Annotations, out: Path) -> str:
     if not names[0] or not names[2]:
         return (f"next: the same with --split 0.6,0.2,0.2, or a column subset: training and testing need videos of "
                 f"their own, here is only {', '.join(found.subsets)}")
-    fitted, notes = fit_settings(found, names[0])
+    fitted, notes = fit_own_videos(Config.make(backbone=BACKBONE, sample_fps=SAMPLE_FPS), found, names[0])
     notes = [*describe_absent(found, *names), *notes]
     fields = {"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
               **{f"{standard}_subset": name for standard, name in zip(("train", "val", "test"), names, strict=True)
@@ -62,24 +61,6 @@ def training_hint(found: Annotations, out: Path) -> str:
     return "\n".join([*(f"note: {note}" for note in notes), f"next: losa train RUN_FOLDER {write_settings(fields)} \\",
                       f"    {write_settings({'backbone': BACKBONE, **fitted})}",
                       "(or another backbone; its weights come from timm's hub, or add -s weights=FILE)", *hidden])
-
-
-def fit_settings(found: Annotations, train: str) -> tuple[dict, list[str]]:
-    """Return fields of the config that fit the actions of a subset, and what of them is not reached all the same.
-
-    SAMPLE_FPS frames per second, each a snippet, or as many as fit; window and levels of the pyramid where the defaults
-    do not fit.
-    """
-    from losa.segments import Grid, TimeAxis
-    from losa.training.reach import describe_kinds, find_native, list_actions, measure_reach, propose
-
-    videos = [video for video in found.videos if video.subset == train]
-    rate = min(SAMPLE_FPS, native := find_native(videos))
-    config = Config.make(backbone=BACKBONE, sample_fps=rate)
-    axes = [TimeAxis(Grid(rate, 1), max(1, math.ceil(video.duration * rate))) for video in videos]
-    fields, actions = propose(config, list_actions(videos, axes), native=native)
-    notes = describe_kinds(actions, measure_reach(config.replace(**fields), actions), found.classes)
-    return {"sample_fps": rate, **fields}, notes
 
 
 def print_table(result: dict) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 
 from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
-from losa.segments import TimeAxis
+from losa.segments import Grid, TimeAxis
 
 SLACK = 1.25  # a window that is proposed is so much longer than the longest action
 LARGEST = 2304  # snippets; larger windows than ActionFormer's are proposed for nearly all actions, not for the last few
@@ -265,6 +265,21 @@ def write_settings(fields: dict) -> str:
     """Return fields as the options of a command: "-s window=512 -s 'crop_ratio=[0.9, 1.0]'"."""
     pairs = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in fields.items()]
     return " ".join(f"-s '{pair}'" if " " in pair or "[" in pair else f"-s {pair}" for pair in pairs)
+
+
+def fit_own_videos(config: Config, annotations: Annotations, train: str) -> tuple[dict, list[str]]:
+    """Return fields that fit the actions of a subset, sample_fps among them, and what is not reached all the same.
+
+    config: with sample_fps, and a backbone that makes a snippet of every frame; slower videos lower the rate.
+    """
+    videos = [video for video in annotations.videos if video.subset == train]
+    native = find_native(videos)
+    config = config.replace(sample_fps=min(config.sample_fps or math.inf, native))
+    rate = config.sample_fps
+    axes = [TimeAxis(Grid(rate, 1), max(1, math.ceil(video.duration * rate))) for video in videos]
+    fields, actions = propose(config, list_actions(videos, axes), native=native)
+    notes = describe_kinds(actions, measure_reach(config.replace(**fields), actions), annotations.classes)
+    return {"sample_fps": int(rate) if rate == int(rate) else rate, **fields}, notes
 
 
 # --- what is said ---------------------------------------------------------------------------------------------------
