@@ -23,6 +23,10 @@ class EvaluationError(LosaError, ValueError):
     """Predictions, ground truth, a protocol or a test set cannot be used to evaluate."""
 
 
+class NoTruthError(EvaluationError):
+    """A ground truth file has no instance in the subset that is asked for."""
+
+
 class CardError(LosaError, ValueError):
     """There is no card to be had from what was given."""
 

@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -70,6 +70,17 @@ class Grid:
         """Return the grid of `factor` times as many snippets over the same stretch of time; its outer edges stay."""
         first = (0.5 / factor - 0.5) * self.tubelet + self.centre
         return Grid(self.sampled_fps, self.tubelet / factor, first)
+
+
+class TimeAxis(NamedTuple):
+    """When the snippets of a video are, and how many it has."""
+
+    grid: Grid
+    num_snippets: int
+
+    def resampled(self, factor: Number) -> "TimeAxis":
+        """Return the axis of `factor` times as many snippets."""
+        return TimeAxis(self.grid.resampled(factor), max(1, math.ceil(self.num_snippets * factor - 1e-9)))
 
 
 def tiou(a: Num[np.ndarray, "N 2"], b: Num[np.ndarray, "M 2"]) -> Float[np.ndarray, "N M"]:

@@ -33,8 +33,8 @@ ROOMS = {  # room: the rooms it may use
     # numbers out
     "evaluation": {"errors", "segments", "config", "annotations"},
     "inference": {"errors", "files", "segments", "config", "annotations", "taps", "model"},
-    "training": {"errors", "files", "machine", "adapter_file", "config", "annotations", "taps", "model", "inference",
-                 "evaluation"},
+    "training": {"errors", "files", "machine", "adapter_file", "segments", "config", "annotations", "taps", "model",
+                 "inference", "evaluation"},
     "world": {"errors", "files", "backbones"},
     "sweeps": {"errors", "files", "adapter_file", "config", "annotations", "taps", "evaluation"},
     # what people look at

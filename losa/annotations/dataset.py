@@ -56,13 +56,16 @@ class Annotations:
         instances = Counter(video.subset for video in self.videos for _ in video.labels)
         return {name: (videos[name], instances[name]) for name in sorted(videos)}
 
-    def subset(self, name: str) -> tuple[Video, ...]:
-        """Return the videos of one subset. Raises AnnotationError where it does not exist or has no instance."""
+    def subset(self, name: str, *, need_labels: bool = True) -> tuple[Video, ...]:
+        """Return the videos of one subset. Raises AnnotationError where it does not exist or has no instance.
+
+        need_labels: False also takes a subset without an instance, as test sets of challenges are.
+        """
         sizes = self.subsets
         listed = ", ".join(f"{key!r} ({v} videos, {i} instances)" for key, (v, i) in sizes.items())
         if name not in sizes:
             raise AnnotationError(f"there is no subset {name!r}{nearest(name, sizes)} There are: {listed}")
-        if not sizes[name][1]:
+        if need_labels and not sizes[name][1]:
             raise AnnotationError(f"subset {name!r} has {sizes[name][0]} videos but no ground truth: nothing can be "
                                   f"learnt or measured on it. There are: {listed}")
         return tuple(video for video in self.videos if video.subset == name)
@@ -73,7 +76,7 @@ class Annotations:
 
 def load_annotations(path: str | Path, videos: str | Path | None = None,
                      classes: Sequence[str] | str | Path | None = None,
-                     missing: Literal["error", "drop"] = "error",
+                     missing: Literal["error", "drop"] = "error", *, need_labels: bool = True,
                      reading: Reading = AS_RECOGNISED) -> Annotations:
     """Load and check an annotation file in any layout that `losa.annotations.formats.read_layout` knows.
 
@@ -86,11 +89,12 @@ def load_annotations(path: str | Path, videos: str | Path | None = None,
     classes: the only allowed labels, in order of their ids, or a text file of them; MultiTHUMOS' numbers are theirs.
     reading: how to read the file, where it leaves a choice: its format, unit of times, columns.
     missing: what to do where a file is not there: stop, or drop those videos with a warning.
+    need_labels: False also takes a file without one instance; it has no classes then, unless they are given.
     Raises AnnotationError, which lists all that is wrong.
     """
     path = Path(path)
     entries, listed = read_layout(path, classes, reading, videos)
-    names = check_instances(entries, listed, path)
+    names = check_instances(entries, listed, path, need_labels)
     return _finish(entries, names, path, None if videos is None else Path(videos), missing)
 
 

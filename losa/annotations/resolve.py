@@ -18,13 +18,15 @@ from losa.video.reader import read_through
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a warning: digits cut off
 
 
-def check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path) -> tuple[str, ...]:
+def check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path,
+                    need_labels: bool = True) -> tuple[str, ...]:
     """Return the names of the classes.
 
-    Raises AnnotationError for labels that are not among them, segments that end before they start, or no instance.
+    Raises AnnotationError for labels that are not among them, segments that end before they start, or, unless there
+    need not be any, no instance.
     """
     labels = Counter(label for entry in entries for label, _, _ in entry.instances)
-    if not labels:
+    if not labels and need_labels:
         raise AnnotationError(f"{source}: no ground truth: {len(entries)} videos, and no instance in any of them")
     names = tuple(sorted(labels) if classes is None else classes)
     if len(set(names)) < len(names):
@@ -202,8 +204,8 @@ def clip(entries: list[Entry], source: Path) -> list[Entry]:
             if low < high:
                 kept.append((label, low, high))
         clipped.append(replace(entry, instances=kept))
-    if not any(entry.instances for entry in clipped):
-        given = sum(len(entry.instances) for entry in entries)
+    given = sum(len(entry.instances) for entry in entries)
+    if given and not any(entry.instances for entry in clipped):
         raise AnnotationError(f"{source}: no instance is left of {given}: {len(zero)} have zero length (start = end: a "
                               f"point in time, not an action) and {given - len(zero)} lie outside their videos. "
                               f"Expected a start and a later end for each, inside its video")

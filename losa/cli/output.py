@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+from losa.annotations.dataset import Annotations
 from losa.config import SECTIONS, Config, explain_field
 from losa.errors import ConfigError
 from losa.evaluation.card import card_line
+
+BACKBONE, SAMPLE_FPS = "timm/vit_small_patch14_dinov2.lvd142m", 10  # proposed to begin with
 
 
 def describe_fields(config: Config, as_cell: bool = False) -> str:
@@ -31,8 +34,13 @@ def parse_shares(split: str) -> tuple[float, ...] | None:
     return tuple(share / 100 for share in shares) if shares and abs(sum(shares) - 100) < 1e-6 else shares
 
 
-def training_hint(found, out: Path) -> str:
-    """Return what to type after `prepare`. Points out a missing subset and classes that training never sees."""
+def training_hint(found: Annotations, out: Path) -> str:
+    """Return what to type after `prepare`, with settings that fit the lengths of the actions.
+
+    Points out a missing subset, classes that a subset lacks, and actions that stay out of reach.
+    """
+    from losa.training.reach import describe_absent, fit_own_videos, write_settings
+
     known = {name.lower(): name for name, (_, instances) in found.subsets.items() if instances}
     names = [next((known[word] for word in words if word in known), "") for words in (
         ("train", "training"), ("val", "validation", "valid"), ("test", "testing"))]
@@ -43,20 +51,24 @@ def training_hint(found, out: Path) -> str:
     if not names[0] or not names[2]:
         return (f"next: the same with --split 0.6,0.2,0.2, or a column subset: training and testing need videos of "
                 f"their own, here is only {', '.join(found.subsets)}")
-    seen = {int(label) for video in found.videos if video.subset == names[0] for label in video.labels}
-    unseen = [name for label, name in enumerate(found.classes) if label not in seen]
-    notes = f"note: no instance of {', '.join(unseen)} in {names[0]}: it cannot be learnt, and counts as AP 0\n"
-    fields = {"annotations": out / "annotations.json", "cache": out / "taps",
+    fitted, notes = fit_own_videos(Config.make(backbone=BACKBONE, sample_fps=SAMPLE_FPS), found, names[0])
+    notes = [*describe_absent(found, *names), *notes]
+    fields = {"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
               **{f"{standard}_subset": name for standard, name in zip(("train", "val", "test"), names, strict=True)
                  if name != standard}}
-    settings = " ".join(f"-s {name}={value}" for name, value in fields.items())
-    return ((notes if unseen else "") + f"next: losa train RUN_FOLDER {settings} \\\n"
-            "    -s backbone=timm/vit_small_patch14_dinov2.lvd142m -s sample_fps=10\n"
-            "(or another backbone; its weights come from timm's hub, or add -s weights=FILE)")
+    hidden = [f"then for {name}, which has no labels: losa test RUN_FOLDER --subset {name}"
+              for name, (_, instances) in found.subsets.items() if not instances]
+    return "\n".join([*(f"note: {note}" for note in notes), f"next: losa train RUN_FOLDER {write_settings(fields)} \\",
+                      f"    {write_settings({'backbone': BACKBONE, **fitted})}",
+                      "(or another backbone; its weights come from timm's hub, or add -s weights=FILE)", *hidden])
 
 
 def print_table(result: dict) -> None:
-    """Print mAP at every tIoU, the counts, and the protocol card in a line."""
+    """Print mAP at every tIoU, the counts, and the protocol card in a line; that nothing was measured, where so."""
+    if result["average_map"] is None:
+        print(f"no ground truth in subset {result['subset']!r}: not evaluated; {result['num_predictions']} "
+              f"predictions in {result['num_videos']} videos")
+        return
     cells = "  ".join(f"{t:.2f}: {100 * ap:5.1f}" for t, ap in zip(result["tiou"], result["map"], strict=True))
     print(f"mAP at tIoU  {cells}   average {100 * result['average_map']:.2f}\n"
           f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")

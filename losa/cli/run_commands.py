@@ -33,12 +33,14 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
 
 
 def test(run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-         subset: Annotated[str, typer.Option(help="Subset of the annotations to predict and evaluate.")] = "test",
+         subset: Annotated[str, typer.Option(help="Subset of the annotations to predict, and to evaluate where it "
+                                                   "has labels.")] = "test",
          annotations: Annotated[str, typer.Option(help="Another annotations.json with the same classes; default: the "
                                                   "run's own.")] = "",
          post: Post = "", fields: Set = None) -> None:
-    """Predict a labelled subset with a trained run and evaluate the predictions.
+    """Predict a subset with a trained run and evaluate the predictions.
 
+    A subset without labels, as the hidden ones of evaluation servers, is predicted and not evaluated.
     Fields of prediction and evaluation may be replaced without training again, e.g. --post opentad or
     -s nms_sigma=0.7.
     """

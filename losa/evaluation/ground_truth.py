@@ -7,8 +7,8 @@ import numpy as np
 
 from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
-from losa.errors import ConfigError
-from losa.evaluation.records import Records, read_ground_truth
+from losa.errors import ConfigError, NoTruthError
+from losa.evaluation.records import Records, count_instances, read_ground_truth, unknown_videos
 from losa.evaluation.test_sets import choose_test_set, compare_counts, leave_out, read_block_list, select_test_set
 
 
@@ -32,16 +32,12 @@ def make_truth(videos: Sequence[Video], classes: Sequence[str]) -> dict[str, lis
 def choose_truth(config: Config, labelled: Annotations, subset: str) -> tuple[Records, set[str]]:
     """Return the ground truth of a subset, and the ids of the videos that its test set leaves out.
 
-    Raises ConfigError where a published test set is asked for and the annotations, cleaned, are not all of it.
+    Of a subset without labels, as test sets of challenges are, the truth is a list without instances for every video.
+    Raises AnnotationError for a subset that is not there, ConfigError where a published test set is asked for and the
+    annotations, cleaned, are not all of it, NoTruthError where `config.ground_truth` lacks a subset that has labels.
     """
-    judged = as_judged(config, labelled)
-    if config.ground_truth:
-        truth = read_ground_truth(config.ground_truth, subset)
-        if config.class_agnostic and not config.classifier:
-            truth = {v: [{**item, "label": "action"} for item in items] for v, items in truth.items()}
-    else:
-        truth = make_truth(judged.subset(subset), judged.classes)
-    if subset != config.test_subset:
+    truth = read_truth(config, as_judged(config, labelled), subset)
+    if subset != config.test_subset or not count_instances(truth):
         return truth, set()
     chosen = leave_out(truth, read_block_list(config.block_list) if config.block_list else ())
     if config.test_set and config.ground_truth:
@@ -53,3 +49,29 @@ def choose_truth(config: Config, labelled: Annotations, subset: str) -> tuple[Re
             raise ConfigError(f"{complaint} These are {config.annotations}, cleaned: give the file as it was "
                               "published, -s ground_truth=FILE, or give up the name, -s test_set=")
     return chosen, truth.keys() - chosen.keys()
+
+
+def read_truth(config: Config, judged: Annotations, subset: str) -> Records:
+    """Return the ground truth of a subset, of the config's own file where it names one. Raises as `choose_truth`."""
+    videos = judged.subset(subset, need_labels=False)
+    if not config.ground_truth:
+        return make_truth(videos, judged.classes)
+    try:
+        truth = read_ground_truth(config.ground_truth, subset)
+    except NoTruthError:
+        if any(len(video.labels) for video in videos):
+            raise
+        return make_truth(videos, judged.classes)
+    if config.class_agnostic and not config.classifier:
+        return {v: [{**item, "label": "action"} for item in items] for v, items in truth.items()}
+    return truth
+
+
+def leave_unmeasured(truth: Records, predictions: Records, config: Config) -> dict:
+    """Return what `evaluate` gives as a dict, for a truth without instances: average_map is None, map is empty."""
+    return {"tiou": list(config.tiou), "map": [], "average_map": None, "per_class": {}, "per_length": {},
+            "num_videos": len(truth), "num_ground_truth": 0,
+            "num_ambiguous": sum(bool(item.get("ambiguous")) for items in truth.values() for item in items),
+            "num_predictions": count_instances(predictions),
+            "num_unknown_video": count_instances(unknown_videos(truth, predictions)), "num_unknown_label": 0,
+            "num_tied": 0, "protocol": config.protocol}

@@ -12,7 +12,7 @@ from pathlib import Path
 from losa.annotations.activitynet import parse_instance, parse_json
 from losa.annotations.formats import read_layout
 from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
-from losa.errors import EvaluationError
+from losa.errors import EvaluationError, NoTruthError
 
 Records = dict[str, list[dict]]
 
@@ -29,8 +29,8 @@ def read_ground_truth(path: str | Path, subset: str) -> Records:
     `path` is a file in ActivityNet's layout, or the folder of THUMOS-14's official text files, where the subset is
     test or val and the instances of Ambiguous_*.txt are marked `"ambiguous": True`.
 
-    Raises FileNotFoundError, and EvaluationError for a file of another kind, a subset that is not in it letter for
-    letter, a malformed instance, or no instance at all.
+    Raises FileNotFoundError, and EvaluationError for a file of another kind or a malformed instance; NoTruthError for a
+    subset that is not in it letter for letter, or has no instance.
     """
     if Path(path).is_dir():
         return _read_thumos_folder(Path(path), subset)
@@ -44,7 +44,7 @@ def read_ground_truth(path: str | Path, subset: str) -> Records:
             raise EvaluationError(f'{path}: video "{video_id}": "annotations" must be a list and "subset" a text.')
         sizes[video["subset"]] = sizes.get(video["subset"], 0) + len(instances)
     if not sizes.get(subset):
-        raise EvaluationError(_no_truth_message(path, subset, sizes))
+        raise NoTruthError(_no_truth_message(path, subset, sizes))
     return {
         video_id: _check_records(path, video_id, video.get("annotations") or [], scored=False)
         for video_id, video in database.items()

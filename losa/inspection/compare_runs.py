@@ -1,6 +1,7 @@
 """Several finished runs in one table or figure, by the names that a notebook gives them."""
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -16,10 +17,13 @@ Number = int | float
 
 
 def result_table(runs: Mapping[str, Run]) -> Styler:
-    """Return a table, a row per run: mAP in percent at every tIoU and on average, trained parameters, seconds."""
+    """Return a table, a row per run: mAP in percent at every tIoU and on average, trained parameters, seconds.
+
+    NaN where the test subset has no ground truth.
+    """
     rows = {name: {**{f"tIoU {tiou:g}": 100 * value for tiou, value in zip(
-                        run.result["tiou"], run.result["map"], strict=True)},
-                   "average mAP": 100 * run.result["average_map"],
+                        run.result["tiou"], run.result["map"] or [math.nan] * len(run.result["tiou"]), strict=True)},
+                   "average mAP": math.nan if run.result["average_map"] is None else 100 * run.result["average_map"],
                    "trained parameters": run.result["trainable_parameters"],
                    "training (s)": run.result["seconds"]["train"]}
             for name, run in runs.items()}  # fmt: skip

@@ -160,7 +160,7 @@ def open_run(path: str | Path, name: str = "") -> Run:
         truth, left_out = choose_truth(config, labelled, config.test_subset)
     except (AnnotationError, ConfigError, FileNotFoundError) as error:
         raise RunError(f"the data of the run at {path} are not as they were: {error}") from error
-    videos = {v.id: v for v in labelled.subset(config.test_subset) if v.id not in left_out}
+    videos = {v.id: v for v in labelled.subset(config.test_subset, need_labels=False) if v.id not in left_out}
     for video_id, records in truth.items():
         first = counted(records, config.protocol)
         counts = set(map(id, first))

@@ -143,8 +143,11 @@ def _read_run(place: Path) -> tuple[dict, dict] | None:
 
 
 def _read_numbers(result: dict) -> dict:
-    """Return the numbers of a result.json under the names of the columns; {} where it holds no average_map."""
-    if not isinstance(result.get("average_map"), float | int):
+    """Return the numbers of a result.json under the names of the columns; {} where it holds no average_map.
+
+    That is null (here NaN) where the test subset has no ground truth.
+    """
+    if not isinstance(result.get("average_map", ""), float | int | None):
         return {}
     val, test = ([v for _, v in sorted(result.get(name, {}).items(), key=lambda item: int(item[0]))]
                  for name in ("val_map", "test_map"))

@@ -17,9 +17,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from losa.annotations.dataset import Video
-from losa.errors import CacheError, LosaError, VideoError
+from losa.errors import CacheError, LosaError
 from losa.taps.cache_files import RowFile, filling, remove_left
-from losa.taps.cache_key import TapRecipe
+from losa.taps.cache_key import TapRecipe, find_file
 from losa.taps.cached import CachedTaps
 from losa.taps.decoding import decode_here, decode_in_workers, explain
 from losa.taps.live import LiveTaps
@@ -133,7 +133,13 @@ def announce_size(cache: CachedTaps, live: LiveTaps, videos: Sequence[Video], qu
 
 
 def estimate_frames(recipe: TapRecipe, videos: Sequence[Video]) -> tuple[list[int], int]:
-    """Return how many frames are sampled from each video, and for how many videos the frame rate was guessed.
+    """Return how many frames are sampled from each video, and for how many videos the frame rate was guessed."""
+    rates, guessed = estimate_rates(recipe, videos)
+    return [max(1, int(np.ceil(v.duration * fps - 1e-6))) for v, fps in zip(videos, rates, strict=True)], guessed
+
+
+def estimate_rates(recipe: TapRecipe, videos: Sequence[Video]) -> tuple[list[int | float], int]:
+    """Return how many frames per second are sampled from each video, and for how many the frame rate was guessed.
 
     Rates come from the annotations. Where these have none, only a few files are opened and the others are taken to be
     like them: a data set may hold 14,000.
@@ -143,13 +149,12 @@ def estimate_frames(recipe: TapRecipe, videos: Sequence[Video]) -> tuple[list[in
     probed = {}
     for video in unknown[:: max(1, len(unknown) // NUM_PROBED)][:NUM_PROBED]:
         try:
-            probed[video.id] = probe(video.path).fps
-        except VideoError:
+            probed[video.id] = probe(find_file(video)).fps
+        except LosaError:  # told by name once it is computed
             continue
     usual = float(np.median(list(probed.values()))) if probed else 30.0
     rates = [recipe.sampled_fps(video, video.fps or probed.get(video.id, usual)) for video in videos]
-    return ([max(1, int(np.ceil(v.duration * fps - 1e-6))) for v, fps in zip(videos, rates, strict=True)],
-            sum(video.id not in probed for video in unknown))
+    return rates, sum(video.id not in probed for video in unknown)
 
 
 class _Job:

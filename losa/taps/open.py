@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from losa.taps.tuned import KEPT_BYTES, TunedTaps
 
 
 def open_features(config: Config, videos: Sequence[Video], *, device: str = "cpu", quiet: bool = False,
-                  run: str | Path | None = None) -> FeatureSource:
+                  run: str | Path | None = None,
+                  before: Callable[[FeatureSource], None] | None = None) -> FeatureSource:
     """Return the source of features that a config asks for, ready for these videos.
 
     TunedTaps in the modes inside and full, else NpyFeatures with `features`, CachedTaps with `cache`, LiveTaps without;
@@ -33,6 +34,7 @@ def open_features(config: Config, videos: Sequence[Video], *, device: str = "cpu
         videos, frames are not kept in memory either.
     run: the folder or model.safetensors of a run, from which `tuned` is loaded, as at test time. Features of others
         that cover another length than their videos then only get a warning. Other modes ignore it.
+    before: called with the source before anything is computed.
 
     Raises CacheError that lists the videos which cannot be computed, after all the good ones; FeatureError for features
     that do not fit; VideoError for a missing file; CheckpointError if what was tuned is not in the run or does not fit.
@@ -43,11 +45,15 @@ def open_features(config: Config, videos: Sequence[Video], *, device: str = "cpu
         source = _open_others(config, videos, run)
     else:
         source, live = open_cache(config, device)
-        _complete(config, device, quiet, live, source, videos)
-        source.complete = partial(_complete, config, device, quiet, None)  # lets go of the backbone until it is needed
-        return resample(source, config)
-    source.ensure(videos)
-    return resample(source, config)
+    opened = resample(source, config)
+    if before is not None:
+        before(opened)
+    if not isinstance(source, CachedTaps):
+        source.ensure(videos)
+        return opened
+    _complete(config, device, quiet, live, source, videos)
+    source.complete = partial(_complete, config, device, quiet, None)  # lets go of the backbone until it is needed
+    return opened
 
 
 def open_live(config: Config, *, device: str = "cpu", run: str | Path | None = None,

@@ -31,6 +31,7 @@ from losa.model.points import Targets, assign_batch, count_positives, losses, po
 from losa.taps.batch import Batch, rounded, stack
 from losa.taps.open import open_features
 from losa.taps.source import FeatureSource
+from losa.taps.time_axis import estimate_axes
 from losa.training.distributed import (
     broadcast_weights,
     in_any_process,
@@ -44,8 +45,9 @@ from losa.training.distributed import (
 )
 from losa.training.interrupts import stop_between_steps
 from losa.training.optimiser import learning_rate, make_optimiser
+from losa.training.reach import describe_reach
 from losa.training.state import append_log, begin_state, restore_state, save_state, start_run, swapped
-from losa.training.validation import average_map, choose_validation_sets
+from losa.training.validation import average_map, check_subsets, choose_validation_sets
 from losa.training.windows import Windows, batch_indices, loader
 
 
@@ -96,14 +98,16 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
 
     # --- data ---
     labelled = load_annotations(config.annotations)
+    check_subsets(config, labelled)
     annotations, validation_sets = as_learnt(config, labelled), choose_validation_sets(config, labelled)
     train_videos = annotations.subset(config.train_subset)
     with processes.main_process_first():  # the main process fills the cache, if there is one
         source = open_features(config, train_videos + sum((videos for videos, _ in validation_sets.values()), ()),
-                             device=str(device), quiet=quiet)
+                               device=str(device), quiet=quiet, before=lambda opened: warn_of_reach(
+                                   config, annotations, opened) if processes.is_main_process else None)
     recipe, clip_snippets = source.recipe, source.recipe.clip_length // source.recipe.tubelet
     windows = Windows(train_videos, source, config.window, seed=config.seed, crop_ratio=config.crop_ratio,
-                      align=clip_snippets if config.short_scope == "clip" else 1, copies=config.copies)
+                      align=window_step(config, source), copies=config.copies)
     on_main(lambda: start_run(config, out, recipe.describe(), annotations.classes))
 
     # --- model, optimiser, moving average ---
@@ -154,6 +158,20 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     on_main(lambda: save_model(ema.module["model"], out / "model.safetensors", config, annotations.classes,
                                recipe.describe(), get_tuned(ema.module)))
     return out / "model.safetensors"
+
+
+def window_step(config: Config, source: FeatureSource) -> int:
+    """Return at multiples of how many snippets windows start."""
+    return source.recipe.clip_length // source.recipe.tubelet if config.short_scope == "clip" else 1
+
+
+def warn_of_reach(config: Config, annotations: Annotations, source: FeatureSource) -> None:
+    """Warn of what training on a source cannot learn; nothing is computed yet. annotations: as the model learns them.
+    """
+    axes = estimate_axes(source, annotations.subset(config.train_subset))
+    said = describe_reach(config, annotations, axes, window_step(config, source))
+    if said:
+        warnings.warn(said, stacklevel=1)  # from one place, so that it is shown once
 
 
 def train_step(training: Training, state: dict, batch: list[tuple[int, int]],

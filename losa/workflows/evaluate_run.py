@@ -1,14 +1,16 @@
-"""Predict a labelled subset with a trained run, evaluate it, and write its protocol card."""
+"""Predict a subset with a trained run, evaluate it where it has labels, and write its protocol card."""
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config, replace_late
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import describe_method, make_card
-from losa.evaluation.ground_truth import as_learnt, choose_truth
+from losa.evaluation.ground_truth import as_learnt, choose_truth, leave_unmeasured
+from losa.evaluation.records import count_instances
 from losa.inference.candidates import save_raw
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict
@@ -26,7 +28,9 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
 
     predictions.json holds the config's test subset as trained; anything else goes to predictions_<subset>....json.
     annotations: another annotation file than the run's own. post, fields: post-processing of a peer, and fields of
-    prediction and evaluation to replace. Raises CheckpointError if the classes differ, ConfigError for other fields.
+    prediction and evaluation to replace. Of a subset without ground truth, or a file without any, the predictions are
+    written, "average_map" is None and "map" empty.
+    Raises CheckpointError if the classes differ, ConfigError for other fields.
     """
     out, began = Path(out), time.monotonic()
     if not (out / "config.json").exists():
@@ -36,16 +40,19 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     if annotations:
         config = config.replace(annotations=annotations)
     config = replace_late(postprocess(config, post) if post else config, fields or {})
-    labelled = load_annotations(config.annotations)
+    labelled = load_annotations(config.annotations, need_labels=False)
+    if not labelled.classes:  # no label in the whole file
+        labelled = replace(labelled, classes=known_classes(out, trained))
     data = as_learnt(config, labelled)
     load_model(out, classes=data.classes)  # before the taps, which may take long
     truth, left_out = choose_truth(config, labelled, subset)
-    videos = tuple(v for v in data.subset(subset) if v.id not in left_out)
+    videos = tuple(v for v in data.subset(subset, need_labels=False) if v.id not in left_out)
     source = open_features(config, videos, device=best_device(), quiet=quiet, run=out)
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes, labelled.classes)
-    found = evaluate(truth, records, tuple(config.tiou), config.protocol).to_dict()
+    found = (evaluate(truth, records, tuple(config.tiou), config.protocol).to_dict() if count_instances(truth)
+             else leave_unmeasured(truth, records, config))
     card = run_card(config, found, source, videos, left_out, subset)
     words = [subset, *filter(None, [post]), *(f"{name}={value}" for name, value in (fields or {}).items())]
     own = "" if config == trained and subset == config.test_subset else re.sub(r"[^\w.=-]", "-", f"_{'_'.join(words)}")
@@ -55,6 +62,11 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     parameters = sum(p.numel() for p in learnt)
     return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters, "card": card,
             "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
+
+
+def known_classes(out: Path, trained: Config) -> tuple[str, ...]:
+    """Return the classes of a run; of one that learnt without, those of its annotations."""
+    return load_annotations(trained.annotations).classes if trained.class_agnostic else load_model(out)[2]
 
 
 def run_card(config: Config, found: dict, source: FeatureSource, videos: tuple[Video, ...], left_out: set[str],

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -13,15 +14,17 @@ from losa.annotations.dataset import Annotations, load_annotations
 from losa.backbones.load import WEIGHTS
 from losa.config import Config, Mark, list_fields
 from losa.errors import ConfigError
-from losa.evaluation.ground_truth import choose_truth
+from losa.evaluation.ground_truth import as_learnt, choose_truth
 from losa.evaluation.protocols import PROTOCOLS
+from losa.evaluation.records import count_instances
 from losa.files import content_id, file_id, read_object, write_json
 from losa.inference.video_classifier import read_scores
 from losa.machine import best_device
 from losa.model.checkpoint import model_file
 from losa.taps.open import open_features
 from losa.training.distributed import launched, on_main
-from losa.training.train import check_beginning, train
+from losa.training.train import check_beginning, train, warn_of_reach
+from losa.training.validation import check_subsets
 from losa.video.probe import probe
 from losa.workflows.evaluate_run import test
 from losa.world.render import SIZE
@@ -29,6 +32,8 @@ from losa.world.render import SIZE
 
 def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
     """Train, predict the test subset and evaluate: return the result, which is also written to `out`/result.json.
+
+    Without ground truth in the test subset its "average_map" is None and its "map" empty.
 
     A finished run is read back, an interrupted one continues. Beside the result lie config.json, log.jsonl,
     model.safetensors, predictions.json and raw_predictions.npz. quiet: no progress bars.
@@ -51,10 +56,11 @@ def run(config: Config, out: str | Path, *, quiet: bool = False) -> dict:
 
 
 def fill_cache(config: Config, annotations: Annotations, quiet: bool) -> None:
-    """Compute the taps of all subsets that the run reads, if it has a cache."""
+    """Compute the taps of all subsets that the run reads, if it has a cache; before that, say what cannot be learnt."""
     needed = [name for name in (config.train_subset, config.val_subset, config.test_subset) if name]
-    open_features(config, tuple(v for name in needed for v in annotations.subset(name)), device=best_device(),
-                  quiet=quiet)
+    videos = tuple(v for name in needed for v in annotations.subset(name, need_labels=False))
+    open_features(config, videos, device=best_device(), quiet=quiet,
+                  before=partial(warn_of_reach, config, as_learnt(config, annotations)))
 
 
 def finish(config: Config, out: Path, inputs: dict, seconds: dict, quiet: bool) -> dict:
@@ -114,7 +120,10 @@ def check_before_training(config: Config, labelled: Annotations) -> None:
     """
     if config.protocol not in PROTOCOLS:
         raise ConfigError(f"protocol={config.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
-    choose_truth(config, labelled, config.test_subset)
+    check_subsets(config, labelled)
+    if not count_instances(choose_truth(config, labelled, config.test_subset)[0]):
+        warnings.warn(f"subset {config.test_subset!r} has no ground truth: it will be predicted, and not evaluated",
+                      stacklevel=2)
     check_beginning(config)
     if config.classifier:
         read_scores(config.classifier, labelled.classes)

@@ -136,8 +136,26 @@ def test_activitynet_reads_with_its_zero_lengths_announced(shared_data):
         found = load_annotations(shared_data / "activitynet13" / "activity_net.v1-3.rebuilt.json")
     told = " ".join(str(w.message) for w in caught)
     assert "12 instances have zero length; dropped" in told and len(caught) == 2
+    assert len(found.subset("testing", need_labels=False)) == 4851
     assert len(found.classes) == 200 and sum(i for _, i in found.subsets.values()) == 22152 - 12
     videos = {name: number for name, (number, _) in found.subsets.items()}
     assert videos == {"training": 9649, "validation": 4728, "testing": 4851}
     with pytest.raises(AnnotationError, match="no ground truth"):
         found.subset("testing")
+
+
+def test_a_subset_without_labels_is_there_for_those_who_ask_for_it(tmp_path):
+    """ActivityNet's testing subset has no "annotations"; other challenges publish it as a file of its own."""
+    database = {"a": {"subset": "train", "duration": 9, "annotations": [{"label": "jump", "segment": [1, 2]}]},
+                "b": {"subset": "testing", "duration": 7}}
+    (tmp_path / "both.json").write_text(json.dumps({"database": database}))
+    both = load_annotations(tmp_path / "both.json")
+    assert [v.id for v in both.subset("testing", need_labels=False)] == ["b"]
+    with pytest.raises(AnnotationError, match="'testing' has 1 videos but no ground truth"):
+        both.subset("testing")
+    del database["a"]
+    (tmp_path / "hidden.json").write_text(json.dumps({"database": database}))
+    with pytest.raises(AnnotationError, match="no ground truth: 1 videos"):
+        load_annotations(tmp_path / "hidden.json")
+    hidden = load_annotations(tmp_path / "hidden.json", need_labels=False)
+    assert hidden.classes == () and hidden.subsets == {"testing": (1, 0)}

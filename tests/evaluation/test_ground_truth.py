@@ -7,8 +7,9 @@ import pytest
 
 from losa.annotations.dataset import Annotations, Video
 from losa.config import Config
-from losa.errors import ConfigError, EvaluationError
-from losa.evaluation.ground_truth import as_judged, as_learnt, choose_truth, make_truth
+from losa.errors import ConfigError, EvaluationError, NoTruthError
+from losa.evaluation.average_precision import evaluate
+from losa.evaluation.ground_truth import as_judged, as_learnt, choose_truth, leave_unmeasured, make_truth
 
 
 def a_video(name, subset, *rows):
@@ -66,3 +67,24 @@ def test_a_published_name_needs_the_published_instances(tmp_path):
     assert truth == {"b": [item]} and left_out == {"video_test_0001292"}
     with pytest.raises(EvaluationError, match="did you mean thumos14-212"):
         choose_truth(config.replace(test_set="thumos-212"), LABELLED, "test")
+
+
+def test_a_subset_without_labels_has_a_truth_without_instances(tmp_path):
+    """Also where a ground truth file does not have it; one that lacks a subset with labels is an error as before."""
+    hidden = Annotations(LABELLED.classes, (*LABELLED.videos, a_video("d", "hidden"), a_video("e", "hidden")))
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps({"database": {"a": {"subset": "train", "annotations": [
+        {"label": "wave", "segment": [1, 2]}]}}}))
+    for given in ("", str(path)):
+        config = Config(ground_truth=given, test_subset="hidden")
+        assert choose_truth(config, hidden, "hidden") == ({"d": [], "e": []}, set())
+    with pytest.raises(NoTruthError, match='no subset "test"'):
+        choose_truth(Config(ground_truth=str(path)), hidden, "test")
+    found = leave_unmeasured({"d": [], "e": []}, {"d": [{"label": "jump", "segment": [0, 1], "score": 1}], "x": [
+        {"label": "jump", "segment": [0, 1], "score": 1}]}, Config())
+    measured = evaluate(TRUTH, TRUTH_AS_FOUND).to_dict()
+    assert found.keys() == measured.keys() and json.loads(json.dumps(found)) == found
+    assert (found["num_videos"], found["num_predictions"], found["num_unknown_video"]) == (2, 2, 1)
+
+
+TRUTH_AS_FOUND = {video: [record | {"score": 1.0} for record in records] for video, records in TRUTH.items()}

@@ -63,3 +63,15 @@ def test_at_least_one_decoder_can_be_killed(tiny, monkeypatch):
     assert count_decoders(config.replace(num_workers=20), "cuda") == 20
     monkeypatch.setattr(open_module.sys, "platform", "darwin")
     assert count_decoders(config, "cpu") == 0
+
+
+def test_what_is_asked_before_comes_before_anything_is_computed(tiny, videos, tmp_path, monkeypatch):
+    """With a cache, on the fly, interpolated and from feature files: the source is there, and nothing computed."""
+    np.save(tmp_path / f"{videos[0].id}.npy", np.zeros((70, 8), np.float32))
+    ways = (dict(cache=str(tmp_path / "taps")), dict(cache=""), dict(cache=str(tmp_path / "taps"), snippet_frames=3),
+            dict(cache="", taps="none", mode="head_only", features=str(tmp_path), feature_stride=4, feature_frames=4))
+    monkeypatch.setattr(open_module, "_complete", lambda *_: asked.append("computed"))
+    for fields in ways:
+        config, asked = PRESETS["tiny"](tiny, **fields), []
+        source = open_features(config, videos[:1], before=asked.append, quiet=True)
+        assert asked[0] is source and asked[1:] == ["computed"] * (bool(config.cache))

@@ -5,10 +5,11 @@ import json
 import pytest
 from safetensors.torch import load_file
 
+from helpers.command import losa
 from helpers.small_models import SMALL_PRESET
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.errors import ConfigError
+from losa.errors import AnnotationError, ConfigError
 from losa.evaluation.card import METHOD, POST, SAMPLING, compare, read_card
 from losa.evaluation.records import read_predictions
 from losa.presets import PRESETS
@@ -109,3 +110,49 @@ def test_comparing_two_trainings_names_what_was_trained_otherwise(thumos, tiny, 
                  "seed", "num_workers", "val_every", "save_every", "micro_batch", "checkpointing", "track_test",
                  "log_with"}
     assert {*POST, *SAMPLING, *METHOD, *elsewhere} == set(Config.model_fields)
+
+
+def without_labels(tiny, name, everywhere=False):
+    """A copy of the world's annotations whose test videos, or all, have no "annotations"."""
+    content = json.loads((tiny / "world" / "annotations.json").read_text())
+    for video in content["database"].values():
+        if everywhere or video["subset"] == "test":
+            del video["annotations"]
+    if everywhere:
+        del content["classes"]
+    path = tiny / "world" / f"{name}.json"  # beside the videos' folder
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_subset_without_labels_is_predicted_and_not_evaluated(thumos, tiny, tmp_path, everywhere):
+    """The predictions are those of the same videos with labels."""
+    out, config, result = thumos
+    hidden = without_labels(tiny, f"hidden {everywhere}", everywhere)
+    found = predict_subset(out, "test", annotations=str(hidden), quiet=True)
+    assert found["average_map"] is None and found["map"] == [] and found["num_ground_truth"] == 0
+    assert found["num_videos"] == result["num_videos"] and found["num_predictions"] == result["num_predictions"] > 0
+    assert read_predictions(found["predictions"]) == read_predictions(out / "predictions.json")
+    assert read_card(found["predictions"])["test_set"]["num_instances"] == 0
+    with pytest.raises(AnnotationError, match="there is no subset 'tset'; did you mean 'test'?"):
+        predict_subset(out, "tset", annotations=str(hidden), quiet=True)
+
+
+def test_ground_truth_without_the_hidden_subset_does_not_stop_its_prediction(thumos, tiny):
+    out, config, result = thumos
+    hidden = without_labels(tiny, "hidden with truth")
+    given = dict(annotations=str(hidden), fields={"ground_truth": str(hidden)}, quiet=True)
+    assert predict_subset(out, "test", **given)["average_map"] is None
+    given["fields"] = {"ground_truth": f"{tiny}/world/annotations.json"}
+    assert predict_subset(out, "test", **given)["average_map"] == result["average_map"]
+
+
+def test_the_old_command_predicts_a_hidden_subset(thumos, tiny):
+    out, config, result = thumos
+    hidden = without_labels(tiny, "hidden for the command")
+    done = losa("predict", out, "--subset", "test", "--annotations", hidden)
+    assert done.returncode == 0, done.stderr
+    first, last = done.stdout.splitlines()
+    assert first == (f"no ground truth in subset 'test': not evaluated; {result['num_predictions']} predictions in "
+                     f"{result['num_videos']} videos") and last.endswith("predictions_test.json")

@@ -1,6 +1,8 @@
 """A run from config to numbers: what is checked before it, written after it, and when it is read back."""
 
 import json
+import math
+import re
 
 import pytest
 import torch
@@ -8,8 +10,15 @@ from safetensors.torch import save_file
 
 from helpers.small_models import SMALL_PRESET
 from losa.config import Config
-from losa.errors import TrainingError
+from losa.errors import ConfigError, TrainingError
+from losa.evaluation.card import compare, read_card
+from losa.evaluation.records import read_predictions
+from losa.inspection.compare_runs import result_table
+from losa.inspection.explore import Explore
+from losa.inspection.run_folder import find_runs, open_run
 from losa.presets import PRESETS, head_only
+from losa.reports.sweep_report import report
+from losa.sweeps.collect import collect, collect_parts
 from losa.workflows.run import compute_late_gain, read_seeds, run
 
 
@@ -100,3 +109,66 @@ def test_what_only_the_end_needs_is_checked_at_the_beginning(tiny, tmp_path, fie
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         run(config, tmp_path / "run", quiet=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def hidden(tiny, tmp_path_factory):
+    """A run on the tiny world without the test labels, beside one with them: (folder, {name: result})."""
+    content = json.loads((tiny / "world" / "annotations.json").read_text())
+    for video in content["database"].values():
+        if video["subset"] == "test":
+            del video["annotations"]
+    (tiny / "world" / "no test labels.json").write_text(json.dumps(content))
+    out, config = tmp_path_factory.mktemp("hidden"), head_only(tiny_config(tiny, val_subset="val", val_every=1))
+    with pytest.warns(UserWarning, match="subset 'test' has no ground truth: it will be predicted, and not evaluated"):
+        without = run(config.replace(annotations=f"{tiny}/world/no test labels.json", track_test=True),
+                      out / "without", quiet=True)
+    return out, {"without": without, "with": run(config, out / "with", quiet=True)}
+
+
+def test_a_run_without_test_labels_ends_with_predictions_and_no_number(hidden):
+    out, results = hidden
+    result = json.loads((out / "without" / "result.json").read_text())
+    assert result == results["without"] and result["average_map"] is None and result["test_map"] == {}
+    assert result["val_map"] == results["with"]["val_map"] != {}
+    assert read_predictions(out / "without" / "predictions.json") == read_predictions(out / "with" / "predictions.json")
+
+
+def test_all_readers_of_runs_take_one_without_a_number(hidden, tmp_path):
+    out, results = hidden
+    assert {*find_runs(out)} == {"with", "without"}
+    opened = {name: open_run(out / name) for name in ("with", "without")}
+    assert len(opened["without"].videos) == len(opened["with"].videos) and not any(opened["without"].truth.values())
+    video = next(iter(opened["without"].videos))
+    assert opened["without"].table["average"] == {}
+    assert opened["without"].timeline(video).tracks
+    table = result_table(opened).data
+    assert table.loc["without", "average mAP"] != table.loc["without", "average mAP"], "NaN"
+    assert table.loc["with", "average mAP"] == pytest.approx(100 * results["with"]["average_map"])
+    frame = collect(out).set_index("run")
+    assert frame.loc["without", "status"] == "ok" and math.isnan(frame.loc["without", "average_map"])
+    assert frame.loc["without", "val_map"] == frame.loc["with", "val_map"]
+    assert {*collect_parts(out)["per_class"].run} == {"with"}
+    assert "without" in report(out, tmp_path / "report.html").read_text()
+    assert not compare(read_card(out / "with"), read_card(out / "without")).comparable
+    browser = Explore(out, run="without")
+    assert browser.run.name == "without" and browser.timeline.video_id in opened["without"].videos
+    assert "without one instance; nothing to measure" in browser.message, "of its diagnosis"
+
+
+def test_a_missing_validation_subset_is_named_with_its_option_before_any_work(tiny, tmp_path):
+    config = tiny_config(tiny, val_subset="validation")
+    with pytest.raises(ConfigError, match=r"Write -s val_subset=val or -s val_subset= \(no validation\)"):
+        run(config, tmp_path / "run", quiet=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_learnt_is_told_before_taps_are_computed(tiny, tmp_path, monkeypatch):
+    """By `run` for a cache, by `train` for features of others; nothing is written before."""
+    monkeypatch.setattr("losa.taps.open.fill", lambda *_, **__: pytest.fail("taps are computed"))
+    config = head_only(tiny_config(tiny, window=8, head_levels=2, cache=str(tmp_path / "taps")))
+    with pytest.warns(UserWarning, match="longer than two windows") as told, pytest.raises(BaseException, match="taps"):
+        run(config, tmp_path / "run", quiet=True)
+    said = next(str(w.message) for w in told if "two windows" in str(w.message))
+    fitting = re.search(r"-s window=(\d+)", said)
+    assert fitting and int(fitting[1]) > 8 and not (tmp_path / "taps").exists()
