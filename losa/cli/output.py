@@ -1,6 +1,7 @@
 """What the commands print: the fields of the config, results as a table, and what to type next."""
 
 import json
+import shlex
 from pathlib import Path
 
 from losa.config import SECTIONS, Config, explain_field
@@ -49,7 +50,7 @@ def training_hint(found, out: Path) -> str:
     fields = {"annotations": out / "annotations.json", "cache": out / "taps",
               **{f"{standard}_subset": name for standard, name in zip(("train", "val", "test"), names, strict=True)
                  if name != standard}}
-    settings = " ".join(f"-s {name}={value}" for name, value in fields.items())
+    settings = " ".join(f"-s {shlex.quote(f'{name}={value}')}" for name, value in fields.items())
     return ((notes if unseen else "") + f"next: losa train RUN_FOLDER {settings} \\\n"
             "    -s backbone=timm/vit_small_patch14_dinov2.lvd142m -s sample_fps=10\n"
             "(or another backbone; its weights come from timm's hub, or add -s weights=FILE)")
@@ -62,5 +63,5 @@ def print_table(result: dict) -> None:
           f"{result['num_ground_truth']} instances, {result['num_predictions']} predictions, {result['protocol']}")
     if "card" in result:
         print(card_line(result["card"]))
-    if result["num_unknown_video"]:
+    if result["num_unknown_video"] and "mismatches" not in result:  # else said by them
         print(f"{result['num_unknown_video']} predictions lie in videos the subset does not have; they count as wrong")
