@@ -13,8 +13,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from losa.annotations.activitynet import parse_json
-from losa.annotations.formats import read_classes, scan
+from losa.annotations.cells import read_classes
+from losa.annotations.formats import scan
 from losa.annotations.sheet import Entry, Finding, Sheet, listing
+from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
 from losa.errors import EvaluationError, Note
 from losa.evaluation.prediction_rows import list_rows, list_table_rows, read_records
@@ -24,9 +26,9 @@ Records = dict[str, list[dict]]
 THUMOS_SUBSETS = {"test": "test", "val": "val", "validation": "val"}
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")  # what is tested on, the likeliest first
 ONE_SUBSET = ("", "all")  # the subset of videos where a file has none
-UNDERSTOOD = {"columns have another name", "videos contradict themselves"}  # errors that leave no doubt about mAP
-PLAIN = {"separators are no commas", "cells have spaces around them", "labels have two numbers"}  # not worth a word
-NO_SUBSET = "places are not in the layout"
+HARMLESS = {"videos contradict themselves"}  # errors that mAP does not depend on
+PLAIN = {"separators are no commas", "cells have spaces around them", "labels have two numbers",
+         "videos have no subset"}  # not worth a word, or said otherwise
 
 
 # --- ground truth -----------------------------------------------------------------------------------------
@@ -54,26 +56,27 @@ def read_ground_truth(path: str | Path, subset: str = "", classes: str | Path | 
     return read_truth(path, subset, classes).records
 
 
-def read_truth(path: str | Path, subset: str = "", classes: str | Path | Sequence[str] | None = None) -> Truth:
+def read_truth(path: str | Path, subset: str = "", classes: str | Path | Sequence[str] | None = None,
+               reading: Reading = AS_RECOGNISED) -> Truth:  # fmt: skip
     """Read the ground truth of one subset from a file in any layout that `losa.annotations.formats.scan` knows.
 
     subset: as spelt in the file (of THUMOS-14's text files: test or val); "" takes the only one with instances, else
     the one that its name says is for testing, and warns which. A file without subsets is one subset, under any name.
-    classes: names, or a file of them, where the file has class numbers only. "Ambiguous" instances are marked.
+    classes: names, or a file of them, where the file has class numbers only. reading: how to read it where that is a
+    choice. "Ambiguous" instances are marked; what else is set aside is counted in a warning.
 
     Raises AnnotationError for a file that cannot be read, and EvaluationError for what is wrong inside, a subset that
     is not in it letter for letter, an instance that ends before it starts, or no instance at all.
     """
-    sheet = scan(path, classes)
+    sheet = scan(path, classes, reading)
     _check_findings(path, sheet)
     entries = _with_ambiguous(Path(path), sheet)
     sizes = _count_by_subset(entries)
     chosen = choose_subset(path, subset, sizes, sheet.layout)
     kept = entries if sizes.keys() <= {*ONE_SUBSET} else [entry for entry in entries if entry.subset == chosen]
     _check_order(path, kept)
-    _announce_ambiguous(path, kept)
-    named = set().union(*(_labels(entry) for entry in entries))
-    listed = [name for name in sheet.classes or sorted(named) if name != AMBIGUOUS]
+    named = {label for entry in entries for label, _, _ in entry.instances}
+    listed = sheet.classes or sorted(named)
     return Truth(
         records={entry.id: _to_records(entry, sheet) for entry in kept},
         subset=chosen,
@@ -84,22 +87,18 @@ def read_truth(path: str | Path, subset: str = "", classes: str | Path | Sequenc
     )  # fmt: skip
 
 
-def _labels(entry: Entry) -> set[str]:
-    return {label for label, _, _ in entry.instances if label != AMBIGUOUS}
-
-
 def _to_records(entry: Entry, sheet: Sheet) -> list[dict]:
     """Return the instances of a video as records, in the order of the file; ambiguous ones are marked."""
-    vague = [(AMBIGUOUS, start, end) for start, end in sheet.ambiguous.get(entry.id, [])]
-    return [{"segment": [start, end], "label": label, **({"ambiguous": True} if label == AMBIGUOUS else {})}
-            for label, start, end in (*vague, *entry.instances)]  # fmt: skip
+    vague = [{"segment": [start, end], "label": AMBIGUOUS, "ambiguous": True}
+             for start, end in sheet.ambiguous.get(entry.id, [])]  # fmt: skip
+    return vague + [{"segment": [start, end], "label": label} for label, start, end in entry.instances]
 
 
 def _with_ambiguous(path: Path, sheet: Sheet) -> list[Entry]:
     """Return the entries, with those videos of THUMOS' text files that hold nothing but ambiguous stretches."""
     entries = list(sheet.entries)
     known = {entry.id for entry in entries}
-    if path.is_dir():
+    if sheet.layout == "THUMOS text":
         for file, label, subset in find_thumos_files(path):
             rows = parse_thumos_text(read_utf8(file), lambda _: 0.0) if label == AMBIGUOUS else ()
             ids = {row.video for row in rows if row.video} - known
@@ -113,27 +112,22 @@ def _with_ambiguous(path: Path, sheet: Sheet) -> list[Entry]:
 
 def _check_findings(path: str | Path, sheet: Sheet) -> None:
     """Raise EvaluationError for what cannot be read, and warn of what is read otherwise than written."""
-    errors = [finding for finding in sheet.findings.values() if finding.level == "error"
-              and finding.kind not in UNDERSTOOD and not _is_only_no_subset(finding, sheet)]  # fmt: skip
+    errors = [f for f in sheet.findings.values() if f.level == "error" and f.kind not in HARMLESS]
     if errors:
         raise EvaluationError("\n".join([*(_describe(path, finding) for finding in errors),
                                          "`losa data check` lists everything, `--fix` repairs a copy."]))  # fmt: skip
+    aside = sheet.set_aside if sheet.layout != "THUMOS text" else {}
+    if aside:
+        examples = [sheet.findings[kind].examples[0] for kind in aside]
+        warnings.warn(f"{path}: {sheet.counts}{listing(examples, len(examples))}", stacklevel=4)
     for finding in sheet.findings.values():
-        if finding.kind not in PLAIN and not _is_only_no_subset(finding, sheet):
-            text = _describe(path, finding)
-            warnings.warn(text, UserWarning if finding.level == "warning" else Note, stacklevel=4)
-
-
-def _is_only_no_subset(finding: Finding, sheet: Sheet) -> bool:
-    """Return whether the finding is that no video has a subset, and nothing else."""
-    bare = bool(sheet.entries) and all(entry.subset == "" for entry in sheet.entries)
-    return bare and finding.kind == NO_SUBSET and finding.count == len(sheet.entries) and all(
-        ".subset: " in example and example.endswith("None") for example in finding.examples)  # fmt: skip
+        if finding.kind not in PLAIN and finding.kind not in sheet.set_aside:
+            kind = UserWarning if finding.level == "warning" else Note
+            warnings.warn(_describe(path, finding), kind, stacklevel=4)
 
 
 def _describe(path: str | Path, finding: Finding) -> str:
-    advice = "Understood as said." if finding.kind in UNDERSTOOD else finding.advice
-    return f"{path}: {finding.count} {finding.kind}:{listing(finding.examples, finding.count)}\n{advice}"
+    return f"{path}: {finding.count} {finding.kind}:{listing(finding.examples, finding.count)}\n{finding.advice}"
 
 
 def _check_order(path: str | Path, entries: Sequence[Entry]) -> None:
@@ -144,20 +138,13 @@ def _check_order(path: str | Path, entries: Sequence[Entry]) -> None:
                               f"{listing(wrong, len(wrong))}\nCorrect them in the file.")  # fmt: skip
 
 
-def _announce_ambiguous(path: str | Path, entries: Sequence[Entry]) -> None:
-    count = sum(label == AMBIGUOUS for entry in entries for label, _, _ in entry.instances)
-    if count:
-        warnings.warn(f'{path}: {count} instances "{AMBIGUOUS}" belong to no class and are set aside; the protocol '
-                      "thumos14 forgives what touches them", Note, stacklevel=4)  # fmt: skip
-
-
 # --- its subset -------------------------------------------------------------------------------------------
 
 
 def _count_by_subset(entries: Sequence[Entry]) -> dict[str, int]:
     sizes: Counter[str] = Counter()
     for entry in entries:
-        sizes[entry.subset] += sum(label != AMBIGUOUS for label, _, _ in entry.instances)
+        sizes[entry.subset] += len(entry.instances)
     return dict(sizes)
 
 

@@ -173,9 +173,9 @@ def test_what_is_read_otherwise_than_written_is_said(tmp_path):
     assert "Rename them" not in str(said[0].message)
     content = truth_content()
     content["database"]["clip_0000"]["annotations"].append({"label": "Ambiguous", "segment": [30, 33]})
-    with pytest.warns(Note, match='1 instances "Ambiguous" belong to no class and are set aside'):
+    with pytest.warns(UserWarning, match="13 instances read = 12 kept \\+ 1 set aside .*ambiguous"):
         truth = read_truth(write(tmp_path, content), "test")
-    assert truth.records["clip_0000"][-1] == {"label": "Ambiguous", "segment": [30.0, 33.0], "ambiguous": True}
+    assert truth.records["clip_0000"][0] == {"label": "Ambiguous", "segment": [30.0, 33.0], "ambiguous": True}
     assert count_instances(truth.records) == 12 and truth.classes == CLASSES
 
 
