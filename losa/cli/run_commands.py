@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from losa.cli.options import ConfigFile, Folder, Post, Preset, Set, choose_config, interruptible, parse_fields
+from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.cli.options import (
+    ConfigFile,
+    Folder,
+    Post,
+    Preset,
+    Set,
+    choose_config,
+    interruptible,
+    parse_fields,
+    with_reading,
+)
 
 
 def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run continues.")],
@@ -72,9 +83,10 @@ def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of
         raise SystemExit(1)
 
 
+@with_reading
 def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON, rows as JSON or CSV, or a "
                                                        "run's folder.")],
-             ground_truth: Annotated[Path, typer.Option(help="Annotations in any layout that `losa data check` reads: "
+             ground_truth: Annotated[Path, typer.Option(help="Annotations of any format of `losa data check --formats`: "
                                                         "ActivityNet's JSON, MultiTHUMOS', CSV, a folder of THUMOS' "
                                                         "official text files.")],
              subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; default: the "
@@ -91,31 +103,33 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
              = False,
              cleaned: Annotated[bool, typer.Option("--cleaned", help="Ground truth as training reads it: clipped to "
                                                    "its videos, without zero lengths and repeats.")] = False,
-             classes: Annotated[Path | None, typer.Option(help="File of classes, one a line, with or without its "
-                                                          "number, where files hold class numbers.")] = None,
              label_key: Annotated[str, typer.Option(help="Key or column of the predictions with the class, e.g. "
                                                     "verb.")] = "",
              rename: Annotated[list[str] | None, typer.Option(help="OLD=NEW: a label of the predictions as the ground "
                                                               "truth writes it; may be repeated.")] = None,
              match_ids: Annotated[bool, typer.Option("--match-ids", help="Compare video ids without folder, file "
                                                      "ending, upper case and v_ in front.")] = False,
-             times: Annotated[str, typer.Option(help="Unit of the predictions' times: frames, ms, minutes or shares "
-                                                "(of the video); default: seconds.")] = "",
-             format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
+             predicted_times: Annotated[str, typer.Option(help="What the predictions' times are, where they are no "
+                                                          "seconds: frames, ms, minutes or shares (of the video).")]
+             = "",
+             output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+             reading: Reading = AS_RECOGNISED) -> None:
     """mAP of a predictions file, by the rules of a public evaluator, and the card that says which.
 
-    What does not fit between the files (labels, ids, times, missing videos) is said before the numbers.
+    What does not fit between the files (labels, ids, times, missing videos) is said before the numbers. --from to
+    --classes say how to read the ground truth, where that is a choice; --classes names class numbers of both files.
     """
     from losa.cli.output import print_table
     from losa.evaluation.evaluate_file import evaluate_file
     from losa.evaluation.protocols import parse_tiou
 
-    if format not in ("table", "json"):
-        raise typer.BadParameter(f"--format is table or json, got {format!r}")
+    if output not in ("table", "json"):
+        raise typer.BadParameter(f"--format is table or json, got {output!r}")
     found = evaluate_file(predictions, ground_truth, subset, tiou=parse_tiou(tiou), protocol=protocol,
                           test_set=test_set, block_list=block_list, class_agnostic=class_agnostic, cleaned=cleaned,
-                          classes=classes, label_key=label_key, rename=rename or (), match_ids=match_ids, times=times)
-    if format == "json":
+                          label_key=label_key, rename=rename or (), match_ids=match_ids, times=predicted_times,
+                          reading=reading)
+    if output == "json":
         print(json.dumps(found))
     else:
         print_table(found)

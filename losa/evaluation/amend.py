@@ -52,7 +52,7 @@ def convert_times(truth: Truth, predictions: Records, unit: str) -> Records:
     Raises EvaluationError for another unit, and where a video's frame rate or duration is needed and not known.
     """
     if unit not in UNITS:
-        raise EvaluationError(f"--times {unit}: expected one of {', '.join(UNITS)}; without it times are seconds")
+        raise EvaluationError(f"--predicted-times {unit}: expected one of {', '.join(UNITS)}, or none for seconds")
     converted = {}
     for video_id, items in predictions.items():
         scale = seconds_per(unit, truth.durations.get(video_id), truth.fps.get(video_id))
@@ -60,8 +60,8 @@ def convert_times(truth: Truth, predictions: Records, unit: str) -> Records:
             scale = 1.0  # wrong whatever its times
         if scale is None:
             lacking = "fps" if unit == "frames" else "duration"
-            raise EvaluationError(f"--times {unit}: the ground truth gives no {lacking} of the video '{video_id}'; add "
-                                  f'"{lacking}" there, or convert the predictions to seconds')  # fmt: skip
+            raise EvaluationError(f"--predicted-times {unit}: the ground truth gives no {lacking} of the video "
+                                  f"'{video_id}'; add it there, or convert the predictions to seconds")  # fmt: skip
         converted[video_id] = [{**row, "segment": [t * scale for t in row["segment"]]} for row in items]
     return converted
 

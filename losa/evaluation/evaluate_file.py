@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.dataset import load_annotations
+from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.errors import Note
 from losa.evaluation import amend
 from losa.evaluation.average_precision import evaluate
@@ -20,14 +21,15 @@ def evaluate_file(
     predictions: str | Path, ground_truth: str | Path, subset: str = "", *,
     tiou: Sequence[int | float] = (0.3, 0.4, 0.5, 0.6, 0.7), protocol: str = "activitynet", test_set: str = "",
     block_list: str | Path | None = None, class_agnostic: bool = False, cleaned: bool = False,
-    classes: str | Path | Sequence[str] | None = None, label_key: str = "", rename: Sequence[str] = (),
-    match_ids: bool = False, times: str = "",
+    reading: Reading = AS_RECOGNISED, label_key: str = "", rename: Sequence[str] = (), match_ids: bool = False,
+    times: str = "",
 ) -> dict:  # fmt: skip
     """Return the evaluation as a dict, with its "subset", its "card" and its "mismatches".
 
-    predictions: a file, or a run's folder. subset, classes, label_key: see `records`. class_agnostic: all classes count
-    as one. cleaned: the ground truth as training reads it (segments clipped to their video, none of zero length or
-    repeated), not as published. rename, match_ids, times: see `amend`.
+    predictions: a file, or a run's folder. subset, label_key: see `records`. reading: how to read the ground truth;
+    its classes name class numbers of both files. class_agnostic: all classes count as one. cleaned: the ground truth
+    as training reads it (segments clipped to their video, none of zero length or repeated), not as published. rename,
+    match_ids, times (of the predictions): see `amend`.
 
     Warns of what does not fit, the worst first, then of what was read otherwise than written. Raises what the readers
     raise, and EvaluationError for an unknown protocol, test set or threshold.
@@ -35,8 +37,8 @@ def evaluate_file(
     predictions = Path(predictions) / "predictions.json" if Path(predictions).is_dir() else Path(predictions)
     with warnings.catch_warnings(record=True) as said:  # shown after what does not fit
         warnings.simplefilter("always")
-        given = read_cleaned(ground_truth, subset, classes) if cleaned else read_truth(ground_truth, subset, classes)
-        found = read_predictions(predictions, classes=classes, label_key=label_key)
+        given = (read_cleaned if cleaned else read_truth)(ground_truth, subset, reading=reading)
+        found = read_predictions(predictions, classes=reading.classes, label_key=label_key)
         records = _amended(given, found, rename, match_ids, times)
         truth, records = _select(given, records, test_set, block_list)
     if class_agnostic:
@@ -61,9 +63,9 @@ def warn_of(mismatches: Sequence[Mismatch]) -> None:
         warnings.warn(str(mismatch), Note if mismatch.level == "note" else MismatchWarning, stacklevel=3)
 
 
-def read_cleaned(path: str | Path, subset: str, classes: str | Path | Sequence[str] | None = None) -> Truth:
+def read_cleaned(path: str | Path, subset: str, *, reading: Reading = AS_RECOGNISED) -> Truth:
     """Read the ground truth of a subset as training reads it. Raises AnnotationError and EvaluationError."""
-    annotations = load_annotations(path, classes=classes)
+    annotations = load_annotations(path, reading=reading)
     chosen = choose_subset(path, subset, {name: count for name, (_, count) in annotations.subsets.items()})
     return describe_truth(annotations, annotations.subset(chosen), chosen)
 

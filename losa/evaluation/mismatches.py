@@ -318,7 +318,7 @@ def _times(truth: Truth, predictions: Records) -> list[Mismatch]:
 def _advise_unit(truth: Truth, predictions: Records) -> str:
     unit, how = propose_unit(truth, predictions)
     if unit:
-        return f"Are they {UNITS[unit]}? Read so, {how}. If so, give --times {unit}"
+        return f"Are they {UNITS[unit]}? Read so, {how}. If so, give --predicted-times {unit}"
     return "Expected seconds from the start of the video"
 
 

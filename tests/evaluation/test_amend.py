@@ -50,7 +50,7 @@ def test_times_need_what_they_are_divided_by():
         convert_times(Truth(TRUTH.records, "test", DURATIONS), results(), "frames")
     with pytest.raises(EvaluationError, match="gives no duration of the video 'clip_0000'"):
         convert_times(Truth(TRUTH.records, "test"), results(), "shares")
-    with pytest.raises(EvaluationError, match="--times days: expected one of frames, ms, minutes, shares"):
+    with pytest.raises(EvaluationError, match="--predicted-times days: expected one of frames, ms, minutes, shares"):
         convert_times(TRUTH, results(), "days")
     elsewhere = {"x": [{"segment": [1, 2], "label": "a", "score": 1}]}
     assert convert_times(TRUTH, elsewhere, "frames") == elsewhere, "wrong whatever its times"

@@ -6,6 +6,7 @@ import warnings
 import pytest
 
 from helpers.eval_files import CLASSES, results, truth_content, write
+from losa.annotations.source import Reading
 from losa.errors import EvaluationError, LosaError, Note
 from losa.evaluation.evaluate_file import evaluate_file
 
@@ -41,7 +42,7 @@ def test_what_makes_mAP_0_is_the_first_thing_said_and_said_once(tmp_path, truth)
     (lambda v, r: (v, {**r, "label": r["label"].title()}), {"rename": [f"{c.title()}={c}" for c in CLASSES]}),
     (lambda v, r: (f"videos/v_{v}.mp4", r), {"match_ids": True}),
     (lambda v, r: (v, {**r, "segment": [12 * t for t in r["segment"]]}), {"times": "frames"}),
-    (lambda v, r: (v, {**r, "label": str(CLASSES.index(r["label"]) + 1)}), {"classes": CLASSES}),
+    (lambda v, r: (v, {**r, "label": str(CLASSES.index(r["label"]) + 1)}), {"reading": Reading(classes=CLASSES)}),
     (lambda v, r: (v, {"verb": r["label"], "noun": 3, "segment": r["segment"], "score": r["score"]}),
      {"label_key": "verb"}),
     (lambda v, r: (v, {**r, "label": "anything"}), {"class_agnostic": True}),
@@ -86,7 +87,8 @@ PREDICTIONS = {  # file: (average mAP in %, what is said of it) or the error
     "empty_lists.json": (0, "there is no prediction"), "empty_results.json": (0, "there is no prediction"),
     "epic_c2.json": "choose one, e.g. --label-key verb", "eval_results.pkl": "a pickle, which is never loaded",
     "exact.json": (100, ""), "ext.json": (0, "by a file ending"), "extra_keys.json": (100, ""),
-    "frames.json": (0, "give --times frames"), "inf_score.json": "its score is inf", "int_labels.json": (0, "0 bounce"),
+    "frames.json": (0, "give --predicted-times frames"), "inf_score.json": "its score is inf",
+    "int_labels.json": (0, "0 bounce"),
     "label_case.json": (0, "'Jump' (4): did you mean 'jump'?"), "label_case_one.json": (80, "'Jump' (4): did you mean"),
     "missing_video.json": (61.67, "no prediction in 1 of 3 videos with ground truth, 4 instances missed: 'clip_0002'"),
     "nan_score.json": "its score is nan", "negative_scores.json": (100, "12 of 12 scores outside 0 to 1"),

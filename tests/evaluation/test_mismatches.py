@@ -133,7 +133,7 @@ def test_no_prediction_at_all_is_one_error(nothing):
     ("frames", scaled(12)), ("ms", scaled(1000)), ("minutes", scaled(1 / 60)), ("shares", scaled(1, duration=True))])
 def test_the_unit_is_the_one_in_which_times_fill_their_videos(unit, predictions):
     (only,) = find_mismatches(TRUTH, predictions)
-    assert propose_unit(TRUTH, predictions)[0] == unit and f"give --times {unit}" in only.advice
+    assert propose_unit(TRUTH, predictions)[0] == unit and f"give --predicted-times {unit}" in only.advice
     assert "3 of 3 videos hold all of theirs" in only.advice and only.level == "warning"
 
 
