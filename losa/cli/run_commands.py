@@ -86,9 +86,9 @@ def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of
 @with_reading
 def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON, rows as JSON or CSV, or a "
                                                        "run's folder.")],
-             ground_truth: Annotated[Path, typer.Option(help="Annotations of any format of `losa data check --formats`: "
-                                                        "ActivityNet's JSON, MultiTHUMOS', CSV, a folder of THUMOS' "
-                                                        "official text files.")],
+             ground_truth: Annotated[Path, typer.Option(help="Annotations of any format that `losa data check "
+                                                        "--formats` lists: ActivityNet's JSON, CSV, THUMOS' official "
+                                                        "text files, ...")],
              subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; default: the "
                                                  "only one, or the one for testing.")] = "",
              tiou: Annotated[str, typer.Option(help="low:high:step, or values with commas.")] = "0.3:0.7:0.1",
