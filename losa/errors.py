@@ -7,6 +7,10 @@ class LosaError(Exception):
     """The base of every error below. The `losa` command prints these as one line, without a traceback."""
 
 
+class Note(UserWarning):
+    """What was understood otherwise than written, or chosen; nothing is lost. Commands print it as "note: ..."."""
+
+
 class ConfigError(LosaError, ValueError):
     """A field is unknown, has a wrong value, or contradicts another."""
 

@@ -11,7 +11,7 @@ from losa.cli.run_commands import compare, demo, evaluate, fields, predict, test
 from losa.cli.study_commands import bench_app, study_app
 from losa.cli.sweep_commands import sweep_app
 from losa.cli.world_commands import world_app
-from losa.errors import LosaError
+from losa.errors import LosaError, Note
 
 # Spellings of version 0.1, and the words that replace them. They go in 0.3.
 RENAMED = {"prepare": ("data", "prepare"), "check": ("data", "check"), "extract": ("data", "extract"),
@@ -35,7 +35,7 @@ def main() -> None:
     def show(message: Warning | str, *_, **__) -> None:
         if str(message) not in shown:
             shown.add(str(message))
-            print(f"warning: {message}", file=sys.stderr)
+            print(f"{'note' if isinstance(message, Note) else 'warning'}: {message}", file=sys.stderr)
 
     warnings.showwarning = show
     try:

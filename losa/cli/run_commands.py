@@ -1,13 +1,24 @@
 """The commands of one run: demo, train, test, predict, evaluate, compare, fields."""
 
 import json
-import warnings
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from losa.cli.options import ConfigFile, Folder, Post, Preset, Set, choose_config, interruptible, parse_fields
+from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.cli.options import (
+    ConfigFile,
+    Folder,
+    Post,
+    Preset,
+    Set,
+    choose_config,
+    interruptible,
+    parse_fields,
+    with_reading,
+)
 
 
 def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run continues.")],
@@ -16,6 +27,7 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
     """Train, predict the test subset, evaluate. Without options: LoSA on the demo's data."""
     from losa.cli.output import print_table
     from losa.training.distributed import launched
+    from losa.workflows.evaluate_run import evaluate_command
     from losa.workflows.run import run
 
     chosen = choose_config(config, preset, data, post, fields)
@@ -25,11 +37,9 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
     if result["val_map"]:
         print(f"val average {100 * list(result['val_map'].values())[-1]:.2f}: choose between configs by this one")
     print_table(result)
-    print(f"next: losa evaluate {out / 'predictions.json'} --ground-truth {chosen.ground_truth or chosen.annotations} "
-          f"--subset {result['subset']}" + (f" --test-set {chosen.test_set}" if chosen.test_set else "")
-          + (f" --protocol {chosen.protocol}" if chosen.protocol != "activitynet" else ""))
+    print(f"next: {evaluate_command(out, chosen)}")
     if not chosen.features:
-        print(f"  or: losa predict VIDEOS --run {out} --out FOLDER")
+        print(f"  or: losa predict VIDEOS --run {shlex.quote(str(out))} --out FOLDER")
 
 
 def test(run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
@@ -75,11 +85,14 @@ def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of
         raise SystemExit(1)
 
 
-def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON.")],
-             ground_truth: Annotated[Path, typer.Option(help="ActivityNet-layout JSON, or a folder of THUMOS' official "
-                                                        "text files.")],
-             subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; of the text "
-                                                 "files: test or val.")],
+@with_reading
+def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON, rows as JSON or CSV, or a "
+                                                       "run's folder.")],
+             ground_truth: Annotated[Path, typer.Option(help="Annotations of any format that `losa data check "
+                                                        "--formats` lists: ActivityNet's JSON, CSV, THUMOS' official "
+                                                        "text files, ...")],
+             subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; default: the "
+                                                 "only one, or the one for testing.")] = "",
              tiou: Annotated[str, typer.Option(help="low:high:step, or values with commas.")] = "0.3:0.7:0.1",
              protocol: Annotated[str, typer.Option(help="activitynet (duplicates kept), activitynet-dedup (dropped, as "
                                                    "OpenTAD and ActionFormer) or thumos14 (the challenge's "
@@ -88,37 +101,40 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
              = "",
              block_list: Annotated[Path | None, typer.Option(help="File of video ids to leave out, e.g. ActivityNet's "
                                                              "blocked videos.")] = None,
-             format: Annotated[str, typer.Option(help="table or json.")] = "table") -> None:
-    """mAP of a predictions file, by the rules of a public evaluator, and the card that says which."""
-    from losa.cli.output import print_table
-    from losa.evaluation.average_precision import evaluate
-    from losa.evaluation.card import evaluation_card
-    from losa.evaluation.protocols import parse_tiou
-    from losa.evaluation.records import read_ground_truth, read_ground_truth_csv, read_predictions
-    from losa.evaluation.test_sets import TEST_SETS, choose_test_set, leave_out, read_block_list
+             class_agnostic: Annotated[bool, typer.Option("--class-agnostic", help="All classes count as one.")]
+             = False,
+             cleaned: Annotated[bool, typer.Option("--cleaned", help="Ground truth as training reads it: clipped to "
+                                                   "its videos, without zero lengths and repeats.")] = False,
+             label_key: Annotated[str, typer.Option(help="Key or column of the predictions with the class, e.g. "
+                                                    "verb.")] = "",
+             rename: Annotated[list[str] | None, typer.Option(help="OLD=NEW: a label of the predictions as the ground "
+                                                              "truth writes it; may be repeated.")] = None,
+             match_ids: Annotated[bool, typer.Option("--match-ids", help="Compare video ids without folder, file "
+                                                     "ending, upper case and v_ in front.")] = False,
+             predicted_times: Annotated[str, typer.Option(help="What the predictions' times are, where they are no "
+                                                          "seconds: frames, ms, minutes or shares (of the video).")]
+             = "",
+             output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+             reading: Reading = AS_RECOGNISED) -> None:
+    """mAP of a predictions file, by the rules of a public evaluator, and the card that says which.
 
-    predictions = predictions / "predictions.json" if predictions.is_dir() else predictions
-    read_truth = read_ground_truth_csv if ground_truth.suffix.lower() == ".csv" else read_ground_truth
-    given = read_truth(ground_truth, subset)
-    left_out = set(read_block_list(block_list) if block_list else ())
-    truth = leave_out(given, left_out)
-    if test_set:
-        truth = choose_test_set(truth, test_set)
-        left_out |= set(TEST_SETS[test_set].left_out)
-    everything = read_predictions(predictions)
-    records = leave_out(everything, left_out)
-    dropped = sum(map(len, everything.values())) - sum(map(len, records.values()))
-    if dropped:
-        warnings.warn(f"{dropped} predictions lie in videos that are left out; they do not count", stacklevel=1)
-    found = evaluate(truth, records, parse_tiou(tiou), protocol).to_dict()
-    found["card"] = evaluation_card(found, predictions, ground_truth, subset=subset, test_set=test_set,
-                                    left_out=given.keys() - truth.keys())
-    if format == "json":
+    What does not fit between the files (labels, ids, times, missing videos) is said before the numbers. --from to
+    --classes say how to read the ground truth, where that is a choice; --classes names class numbers of both files.
+    """
+    from losa.cli.output import print_table
+    from losa.evaluation.evaluate_file import evaluate_file
+    from losa.evaluation.protocols import parse_tiou
+
+    if output not in ("table", "json"):
+        raise typer.BadParameter(f"--format is table or json, got {output!r}")
+    found = evaluate_file(predictions, ground_truth, subset, tiou=parse_tiou(tiou), protocol=protocol,
+                          test_set=test_set, block_list=block_list, class_agnostic=class_agnostic, cleaned=cleaned,
+                          label_key=label_key, rename=rename or (), match_ids=match_ids, times=predicted_times,
+                          reading=reading)
+    if output == "json":
         print(json.dumps(found))
-    elif format == "table":
-        print_table(found)
     else:
-        raise typer.BadParameter(f"--format is table or json, got {format!r}")
+        print_table(found)
 
 
 def compare(first: Annotated[str, typer.Argument(help="A run's folder, a result, predictions or evaluation JSON, or "

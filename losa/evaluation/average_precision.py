@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from losa.errors import EvaluationError
+from losa.evaluation.mismatches import warn_if_nothing_fits
 from losa.evaluation.protocols import Protocol, check_tiou, find_protocol
 from losa.evaluation.records import Records, count_instances, unknown_videos
 from losa.segments import tiou as pairwise_tiou
@@ -93,17 +94,13 @@ def evaluate(
     analysis (without its normalisation); the mean goes over the classes that have such instances.
 
     Raises EvaluationError for an unknown protocol, a bad threshold, or a truth without instances. Warns where no
-    prediction lies in a video of the truth, and where the protocol forgives what is ambiguous but nothing is marked so.
+    prediction lies in a video of the truth, or none has a label of it, and where the protocol forgives what is
+    ambiguous but nothing is marked so.
     """
     tiou = check_tiou(tiou)
     rules, classes = find_protocol(protocol), match_classes(truth, predictions, tiou, protocol)
     unknown = unknown_videos(truth, predictions)
-    if predictions and len(unknown) == len(predictions):
-        warnings.warn(
-            f'none of the {len(predictions)} videos of the predictions ("{next(iter(predictions))}", ...) is in the '
-            f'ground truth ("{next(iter(truth))}", ...): are the ids written alike, is it the right subset?',
-            stacklevel=2,
-        )
+    warn_if_nothing_fits(truth, predictions)
     num_ambiguous = sum(bool(r.get("ambiguous")) for items in truth.values() for r in items)
     if rules.forgive and not num_ambiguous:
         warnings.warn(

@@ -8,6 +8,7 @@ for. All of that follows from annotations, frame rates and the config. Works wit
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -264,7 +265,7 @@ def _set_levels(config: Config, longer: float, longest: float) -> dict:
 def write_settings(fields: dict) -> str:
     """Return fields as the options of a command: "-s window=512 -s 'crop_ratio=[0.9, 1.0]'"."""
     pairs = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in fields.items()]
-    return " ".join(f"-s '{pair}'" if " " in pair or "[" in pair else f"-s {pair}" for pair in pairs)
+    return " ".join(f"-s {shlex.quote(pair)}" for pair in pairs)
 
 
 def fit_own_videos(config: Config, annotations: Annotations, train: str) -> tuple[dict, list[str]]:

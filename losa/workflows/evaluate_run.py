@@ -1,16 +1,21 @@
 """Predict a subset with a trained run, evaluate it where it has labels, and write its protocol card."""
 
 import re
+import shlex
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config, replace_late
+from losa.errors import LosaError
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import describe_method, make_card
-from losa.evaluation.ground_truth import as_learnt, choose_truth, leave_unmeasured
-from losa.evaluation.records import count_instances
+from losa.evaluation.evaluate_file import warn_of
+from losa.evaluation.ground_truth import as_learnt, choose_truth, find_truth, leave_unmeasured
+from losa.evaluation.mismatches import Mismatch, MismatchWarning, find_mismatches
+from losa.evaluation.records import Records, Truth, count_instances, read_truth
 from losa.inference.candidates import save_raw
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict
@@ -45,14 +50,13 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
         labelled = replace(labelled, classes=known_classes(out, trained))
     data = as_learnt(config, labelled)
     load_model(out, classes=data.classes)  # before the taps, which may take long
-    truth, left_out = choose_truth(config, labelled, subset)
+    truth, left_out = find_truth(config, labelled, subset)
     videos = tuple(v for v in data.subset(subset, need_labels=False) if v.id not in left_out)
     source = open_features(config, videos, device=best_device(), quiet=quiet, run=out)
     model, _, classes = load_model(out, classes=data.classes, backbone=source.recipe.describe())
     raw = predict(model.to(best_device()), source, videos, config, quiet=quiet)
     records = suppress(raw, config, classes, labelled.classes)
-    found = (evaluate(truth, records, tuple(config.tiou), config.protocol).to_dict() if count_instances(truth)
-             else leave_unmeasured(truth, records, config))
+    found, mismatches = measure(truth, records, config)
     card = run_card(config, found, source, videos, left_out, subset)
     words = [subset, *filter(None, [post]), *(f"{name}={value}" for name, value in (fields or {}).items())]
     own = "" if config == trained and subset == config.test_subset else re.sub(r"[^\w.=-]", "-", f"_{'_'.join(words)}")
@@ -60,8 +64,20 @@ def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "",
     path = write_predictions(out / f"predictions{own}.json", records, {"card": card, "config": config.to_dict()})
     learnt = [*model.parameters(), *(source.tuned.parameters() if source.tuned is not None else ())]
     parameters = sum(p.numel() for p in learnt)
-    return {**found, "subset": subset, "num_videos": len(videos), "trainable_parameters": parameters, "card": card,
+    return {**found, "mismatches": [mismatch.to_dict() for mismatch in mismatches], "subset": subset,
+            "num_videos": len(videos), "trainable_parameters": parameters, "card": card,
             "config": config.to_dict(), "predictions": str(path), "predict_seconds": time.monotonic() - began}
+
+
+def measure(truth: Truth, records: Records, config: Config) -> tuple[dict, list[Mismatch]]:
+    """Return what `evaluate` says as a dict, or `leave_unmeasured` without ground truth; and what does not fit."""
+    if not count_instances(truth.records):
+        return leave_unmeasured(truth.records, records, config), []
+    mismatches = find_mismatches(truth, records)
+    warn_of([mismatch for mismatch in mismatches if mismatch.level != "note"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MismatchWarning)  # said above
+        return evaluate(truth.records, records, tuple(config.tiou), config.protocol).to_dict(), mismatches
 
 
 def known_classes(out: Path, trained: Config) -> tuple[str, ...]:
@@ -77,3 +93,31 @@ def run_card(config: Config, found: dict, source: FeatureSource, videos: tuple[V
     return make_card(found, subset=subset, test_set=config.test_set,
                      annotations=config.ground_truth or config.annotations, left_out=left_out,
                      selection="last epoch, EMA weights", device=device_name(), **known)
+
+
+def evaluate_command(out: str | Path, config: Config) -> str:
+    """Return the command that evaluates a finished run's predictions again and gives its number, quoted for a shell."""
+    words = ["losa", "evaluate", Path(out) / "predictions.json",
+             "--ground-truth", config.ground_truth or config.annotations, "--subset", config.test_subset]
+    words += ["--cleaned"] if not config.ground_truth and is_cleaned(config) else []
+    for name in ("test_set", "block_list", "protocol"):
+        if getattr(config, name) != Config.model_fields[name].default:
+            words += [f"--{name.replace('_', '-')}", getattr(config, name)]
+    words += ["--tiou", ",".join(map(str, config.tiou))] if config.tiou != Config.model_fields["tiou"].default else []
+    words += ["--class-agnostic"] if config.class_agnostic and not config.classifier else []
+    return shlex.join(map(str, words))
+
+
+def is_cleaned(config: Config) -> bool:
+    """Return whether loading changes the test subset of the annotations: clips, drops, or marks anything in it."""
+    def flat(records: Records) -> dict[str, list]:
+        return {v: sorted((r["label"], *map(float, r["segment"])) for r in items) for v, items in records.items()}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when it was trained
+        plain = config.replace(class_agnostic=False, classifier="", test_set="", block_list="")
+        used, _ = choose_truth(plain, load_annotations(config.annotations), config.test_subset)
+        try:
+            return flat(read_truth(config.annotations, config.test_subset).records) != flat(used)
+        except LosaError:
+            return True

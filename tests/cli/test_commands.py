@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from helpers.command import losa
+from helpers.eval_files import CLASSES, ROWS, results, truth_content, write
 from helpers.paths import GOLDEN
 from helpers.video_files import read_number, write_video
 
@@ -136,3 +137,26 @@ def test_what_would_be_most_of_a_file_is_not_left_out(tmp_path):
     done = losa("data", "check", "labels.csv", "--fix", "clean.csv", cwd=tmp_path)
     assert done.returncode == 1 and "read 3 instances = 1 kept + 2 not understood" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_evaluate_says_what_does_not_fit_before_the_number_and_reads_as_it_is_told(tmp_path):
+    write(tmp_path / "truth.json", truth_content())
+    write(tmp_path / "titled.json", {"results": results(lambda v, r: (v, {**r, "label": r["label"].title()}))})
+    in_frames = results(lambda v, r: (v, {**r, "segment": [12 * t for t in r["segment"]]}))
+    write(tmp_path / "frames.json", {"results": in_frames})
+    write(tmp_path / "table.csv", "clip;what;from here;until\n" + "\n".join(";".join(map(str, row)) for row in ROWS))
+    words = ("--ground-truth", "truth.json", "--format", "json")
+    done = losa("evaluate", "titled.json", *words, cwd=tmp_path)
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("warning: none of the 12 predictions has a label") and lines[-1].startswith("note: ")
+    (counted,) = json.loads(done.stdout)["mismatches"]
+    assert done.returncode == 0 and counted["kind"] == "unknown labels" and counted["count"] == 12
+    renamed = [word for name in CLASSES for word in ("--rename", f"{name.title()}={name}")]
+    for options in ((), renamed):
+        found = json.loads(losa("evaluate", "titled.json", *words, *options, cwd=tmp_path).stdout)
+        assert found["average_map"] == (1 if options else 0)
+    found = losa("evaluate", "frames.json", *words, "--predicted-times", "frames", cwd=tmp_path)
+    assert json.loads(found.stdout)["average_map"] == 1 and "beyond" not in found.stderr
+    columns = "video=clip,label=what,start=from here,end=until"
+    table = losa("evaluate", "titled.json", "--ground-truth", "table.csv", "--columns", columns, *renamed, cwd=tmp_path)
+    assert "average 100.00" in table.stdout, table.stderr

@@ -277,8 +277,13 @@ def test_predictions_in_other_videos_are_wrong_and_counted():
 
 
 def test_ids_that_never_meet_are_said():
-    with pytest.warns(UserWarning, match=r'none of the 1 videos of the predictions \("w"'):
+    with pytest.warns(UserWarning, match=r"none of the 1 video in the predictions is in the ground truth.*'w'"):
         assert evaluate({"v": [instance(0, 1)]}, {"w": [instance(0, 1, 0.9)]}, (0.5,)).num_unknown_video == 1
+
+
+def test_labels_that_never_meet_are_said():
+    with pytest.warns(UserWarning, match=r"none of the 1 prediction has a label .*: 'A' \(1\): did you mean 'a'"):
+        assert evaluate({"v": [instance(0, 1)]}, {"v": [instance(0, 1, 0.9, "A")]}, (0.5,)).num_unknown_label == 1
 
 
 def test_nothing_to_forgive_is_said():

@@ -1,6 +1,7 @@
 """A trained run predicts and is judged: the data sets' presets, smaller but with all that sets them apart."""
 
 import json
+import shlex
 
 import pytest
 from safetensors.torch import load_file
@@ -156,3 +157,59 @@ def test_the_old_command_predicts_a_hidden_subset(thumos, tiny):
     first, last = done.stdout.splitlines()
     assert first == (f"no ground truth in subset 'test': not evaluated; {result['num_predictions']} predictions in "
                      f"{result['num_videos']} videos") and last.endswith("predictions_test.json")
+
+
+@pytest.fixture(scope="module")
+def spaced(tiny, tmp_path_factory):
+    """A folder with a space: the tiny world, the same with an instance that passes the end, and what a run may use."""
+    folder = tmp_path_factory.mktemp("next") / "my data"
+    folder.mkdir()
+    (folder / "videos").symlink_to(tiny / "world" / "videos")
+    content = json.loads((tiny / "world" / "annotations.json").read_text())
+    clean = json.dumps(content)
+    tests = [v for v in content["database"].values() if v["subset"] == "test"]
+    label = tests[0]["annotations"][0]["label"]
+    tests[0]["annotations"].append({"label": label, "segment": [tests[0]["duration"] - 1, tests[0]["duration"] + 9]})
+    (folder / "annotations.json").write_text(clean)
+    (folder / "raw.json").write_text(json.dumps(content))
+    (folder / "block list.txt").write_text([n for n, v in content["database"].items() if v["subset"] == "test"][1])
+    scores = {name: [0.9 if c == label else 0.1 for c in content["classes"]] for name in content["database"]}
+    (folder / "scores.json").write_text(json.dumps({"class": content["classes"], "results": scores}))
+    return folder
+
+
+SMALL = {"epochs": 3, "warmup_epochs": 0, "head_levels": 3, "head_dim": 16, "adapter_dim": 8, "min_score": 0.0,
+         "pre_nms_score": 0.0, "max_segments": 2000, "val_subset": ""}  # many weak segments, so that some are right
+AGNOSTIC = {"class_agnostic": True}
+
+
+@pytest.mark.parametrize(("run_name", "annotations", "fields", "options"), [
+    ("plain run", "annotations.json", {}, set()),
+    ("plain run", "annotations.json", {"tiou": [0.1, 0.05], "protocol": "activitynet-dedup"}, {"--tiou", "--protocol"}),
+    ("plain run", "annotations.json", {"tiou": [0.1], "block_list": "block list.txt"}, {"--tiou", "--block-list"}),
+    ("plain run", "annotations.json", {"ground_truth": "raw.json", "tiou": [0.1], "test_set": "thumos14-212"},
+     {"--tiou", "--test-set"}),
+    ("raw", "raw.json", {"tiou": [0.05, 0.1]}, {"--tiou", "--cleaned"}),
+    ("one class", "raw.json", {**AGNOSTIC, "tiou": [0.05, 0.1]}, {"--tiou", "--cleaned", "--class-agnostic"}),
+    ("one class", "raw.json", {**AGNOSTIC, "tiou": [0.05, 0.1], "classifier": "scores.json"}, {"--tiou", "--cleaned"}),
+    ("one class", "raw.json", {**AGNOSTIC, "tiou": [0.1], "ground_truth": "raw.json"}, {"--tiou", "--class-agnostic"}),
+])
+def test_the_command_that_train_prints_gives_the_runs_number(spaced, tiny, run_name, annotations, fields, options):
+    files = {name: str(spaced / value) for name, value in fields.items() if name in ("block_list", "ground_truth",
+                                                                                     "classifier")}
+    given = SMALL | {"annotations": str(spaced / annotations), "cache": str(tiny / "next_taps"), **fields, **files}
+    words = [word for name, value in given.items() for word in (
+        "-s", f"{name}={value if isinstance(value, str) else json.dumps(value)}")]
+    trained = losa("train", spaced / run_name, *words)
+    assert trained.returncode == 0, trained.stderr[-2000:]
+    (line,) = [line for line in trained.stdout.splitlines() if line.startswith("next: ")]
+    again = shlex.split(line.removeprefix("next: "))
+    assert again[:2] == ["losa", "evaluate"] and {word for word in again if word.startswith("--")} == {
+        "--ground-truth", "--subset", *options}
+    done = losa(*again[1:], "--format", "json")
+    result = json.loads((spaced / run_name / "result.json").read_text())
+    found = json.loads(done.stdout)
+    assert found["average_map"] == pytest.approx(result["average_map"], abs=1e-12) and result["average_map"] > 0
+    assert (found["num_ground_truth"], found["num_predictions"]) == (result["num_ground_truth"],
+                                                                     result["num_predictions"])
+    assert found["mismatches"] == result["mismatches"]
