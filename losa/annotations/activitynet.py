@@ -5,21 +5,18 @@ and mmaction2, which have the videos at their top. A results file has the same i
 {"results": {id: [...]}}.
 """
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from losa.annotations.cells import is_safe, is_text, short
 from losa.annotations.sheet import NOT_LAYOUT, Entry, Findings, Sheet
+from losa.annotations.source import Reading, Source
 from losa.annotations.times import parse_time, seconds
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
-
-if TYPE_CHECKING:
-    from losa.annotations.source import Reading, Source
 
 DURATIONS = ("duration_second", "duration_seconds", "duration_sec", "duration_s", "video_duration")  # BMN's and others'
 VIDEO_KEYS = {"subset", "duration", "fps", "path", "start", "end", "annotations", *DURATIONS}  # that are read
@@ -28,30 +25,6 @@ MOST_CLASSES = 10**6  # a larger number of a class is none
 
 
 # --- parsing ----------------------------------------------------------------------------------------------------------
-
-
-def parse_json(text: str, repeated: list[str]) -> object:
-    """Return the content of a JSON text. Keys that an object has more than once are added to `repeated`.
-
-    Of such a key the last value counts, with the "annotations" (or "actions") of all. Raises ValueError where the text
-    is not JSON, RecursionError where it is nested too deeply.
-    """
-    return json.loads(text, object_pairs_hook=lambda pairs: _merge(pairs, repeated))
-
-
-def _merge(pairs: list[tuple], repeated: list[str]) -> dict:
-    merged = dict(pairs)
-    if len(merged) < len(pairs):
-        earlier: dict = {}
-        for key, value in pairs:
-            if key in earlier:
-                repeated.append(key)
-                for name in ("annotations", "actions"):
-                    old, new = (v.get(name) if isinstance(v, dict) else None for v in (earlier[key], value))
-                    if isinstance(old, list) and isinstance(new, list):
-                        value[name] = old + new
-            earlier[key] = value
-    return merged
 
 
 def parse_instance(item: object, to_seconds: Callable[[object], Any]) -> tuple[str, Any, Any] | None:
@@ -64,7 +37,7 @@ def parse_instance(item: object, to_seconds: Callable[[object], Any]) -> tuple[s
     return None if not isinstance(label, str) or None in times else (label, *times)
 
 
-def json_object(source: "Source", expected: str, key: str = "") -> dict:
+def json_object(source: Source, expected: str, key: str = "") -> dict:
     """Return the object that a file is, or that it has under a key. Raises AnnotationError where it has none."""
     content = source.content.get(key) if key and isinstance(source.content, dict) else source.content
     if not isinstance(content, dict):
@@ -75,19 +48,19 @@ def json_object(source: "Source", expected: str, key: str = "") -> dict:
 # --- the sheet of a file --------------------------------------------------------------------------------------------
 
 
-def is_activitynet(source: "Source") -> bool:
+def is_activitynet(source: Source) -> bool:
     """Return whether a file is JSON with a "database"."""
     return isinstance(source.content, dict) and isinstance(source.content.get("database"), dict)
 
 
-def read_activitynet(source: "Source", reading: "Reading", findings: Findings) -> Sheet:
+def read_activitynet(source: Source, reading: Reading, findings: Findings) -> Sheet:
     """Read {"database": {id: {"subset", "duration", "annotations"}}}, with ActionFormer's "label_id", and ours."""
     database, content = json_object(source, 'JSON with a "database"', "database"), cast(dict, source.content)
     unread = Counter[str](content.keys() - {"database", "classes", "version"})
     return read_videos(database, content, "database.", "", unread, findings)
 
 
-def is_bmn(source: "Source") -> bool:
+def is_bmn(source: Source) -> bool:
     """Return whether a file is JSON of {id: {"annotations": [...]}}, most of them with a duration or a subset."""
     videos = list(source.content.values()) if isinstance(source.content, dict) else []
     lists = [video for video in videos if isinstance(video, dict) and isinstance(video.get("annotations"), list)]
@@ -95,7 +68,7 @@ def is_bmn(source: "Source") -> bool:
     return bool(known) and 2 * len(known) >= len(videos)
 
 
-def read_bmn(source: "Source", reading: "Reading", findings: Findings) -> Sheet:
+def read_bmn(source: Source, reading: Reading, findings: Findings) -> Sheet:
     """Read BMN's and mmaction2's anet_anno_*.json, {id: {"duration_second", "annotations"}}: one file, one subset."""
     content, subset = json_object(source, 'JSON of {id: {"annotations": [...]}}'), subset_of_file(source.path)
     if subset and not any(isinstance(video, dict) and "subset" in video for video in content.values()):

@@ -42,7 +42,7 @@ def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Shee
     table = with_header(source.table, reading, findings)
     columns = find_columns(source.path, table, reading, findings)
     if "video" not in columns:
-        findings.add("videos are named by their files", f"{source.path.name} is of {source.path.stem!r}")
+        findings.add("videos are named by their files", f"{source.path.name} is of {source.video!r}")
     used = {column.key for column in columns.values()}
     unread, seen = Counter[str](), defaultdict(Counter)
 
@@ -52,7 +52,7 @@ def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Shee
                 if cell and name not in used:
                     unread[name] += 1
                     seen[name][cell] += 1
-            yield _row(f"line {line}", cells, columns, source.path.stem)
+            yield _row(f"line {line}", cells, columns, source.video)
 
     sheet = collect("CSV", rows(), findings, unread=unread)
     if table.error:

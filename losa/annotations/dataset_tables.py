@@ -128,7 +128,7 @@ def read_hacs_clips(source: Source, reading: Reading, findings: Findings) -> She
     def rows() -> Iterator[Row]:
         for line, cells in _records(source, findings):
             _count(cells, {*chosen, video, subset, "start", "end", "label"}, unread)
-            name, label, part = cells.get(video, source.path.stem), _label(cells, chosen), cells.get(subset, "")
+            name, label, part = cells.get(video, source.video), _label(cells, chosen), cells.get(subset, "")
             times = [_in_unit(cells[name], unit) for name, unit in units.items()]
             if not cells["label"]:
                 label = ""  # neither 1 nor -1: a finding
@@ -217,14 +217,14 @@ def read_trace(source: Source, reading: Reading, findings: Findings) -> Sheet:
     labels = _label_columns(source, reading, ("label id",), findings)
     video = _column(source, ("video", *ALIASES["video"]))
     if not video:
-        findings.add("videos are named by their files", f"{source.path.name} is of {source.path.stem!r}")
+        findings.add("videos are named by their files", f"{source.path.name} is of {source.video!r}")
     unread = Counter[str]()
 
     def rows() -> Iterator[Row]:
-        yield from [] if video else [Row("file", source.path.stem)]
+        yield from [] if video else [Row("file", source.video)]
         for line, cells in _records(source, findings):
             _count(cells, {video, *labels, *TRACE}, unread)
-            yield Row(f"line {line}", cells.get(video, source.path.stem), _label(cells, labels), cells["timestamp"],
+            yield Row(f"line {line}", cells.get(video, source.video), _label(cells, labels), cells["timestamp"],
                       cells["end timestamp"])
 
     return collect("TRACE", rows(), findings, unread=unread)

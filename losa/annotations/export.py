@@ -5,11 +5,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from losa.annotations.boris import write_boris
+from losa.annotations.cues import write_subtitles
 from losa.annotations.elan import write_elan
 from losa.annotations.fiftyone import write_fiftyone
 from losa.annotations.label_studio import write_label_studio
 from losa.annotations.rows import Labelled
-from losa.annotations.subtitles import write_subtitles
 from losa.annotations.via import write_via
 from losa.annotations.write_labels import write_activitynet, write_csv
 from losa.errors import AnnotationError

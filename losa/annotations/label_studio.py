@@ -237,7 +237,7 @@ def _rows(answer: Answer, regions: Sequence[Region], control: str, reading: Read
         findings.add("frames are counted at the tool's rate", f"{answer.place}: {stated}")
 
 
-def _at(time: object, rate: float | None) -> object:
+def _at(time: object, rate: int | float | None) -> object:
     return round(time.number / rate, 6) if rate and isinstance(time, Frames) else time
 
 
@@ -280,7 +280,7 @@ def _task(number: int, video: Labelled, predicted: bool) -> dict:
             "predictions" if predicted else "annotations": [answer]}
 
 
-def _range(start: float, end: float, rate: float) -> dict[str, int]:
+def _range(start: int | float, end: int | float, rate: int | float) -> dict[str, int]:
     """Return the first and the last frame, from 1, of a segment in seconds."""
     first = max(round(start * rate), 0) + 1
     return {"start": first, "end": max(round(end * rate), first)}

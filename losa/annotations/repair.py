@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from losa.annotations.activitynet import parse_json
 from losa.annotations.cells import read_text, short
 from losa.annotations.change_log import ChangeLog, Instance, log_beside
 from losa.annotations.check import (
@@ -32,7 +31,7 @@ from losa.annotations.csv_format import COLUMNS
 from losa.annotations.formats import AS_PUBLISHED
 from losa.annotations.resolve import ROUNDING, find_other_unit, shortened, where
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet
-from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.annotations.source import AS_RECOGNISED, Reading, parse_json
 from losa.annotations.spelling import choose_names, report_labels, same_words, unify
 from losa.errors import AnnotationError
 from losa.files import write_text

@@ -198,7 +198,7 @@ def clip(entries: list[Entry], source: Path) -> list[Entry]:
             low, high = max(start, 0.0), min(end, entry.duration)
             if start == end:
                 zero.append(where(entry, label, start, end))
-            elif start < 0 or end > entry.duration + ROUNDING:
+            elif start < 0 or end > entry.duration + ROUNDING or low >= high:
                 beyond.append(f"{where(entry, label, start, end)} of {entry.duration:.2f} s")
                 outside += low >= high
             if low < high:

@@ -14,6 +14,7 @@ from losa.annotations.cells import is_safe, short, without_suffix
 from losa.annotations.sheet import Entry, Findings, Sheet, check_one_subset
 from losa.annotations.times import Frames, looks_like_date, parse_time
 
+UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded file
 NOT_FILES = "names of videos are paths or addresses"
 
 
@@ -61,10 +62,13 @@ def collect(layout: str, rows: Iterable[Row], findings: Findings, classes: Seque
     Rows without a video, with a label but no times, or with times that are none are findings.
     """
     entries: dict[str, Entry] = {}
+    cleaned: dict[object, str] = {}
     names: dict[str, dict[str, None]] = defaultdict(dict)
     subsets: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
-        name = clean_name(row.video, row.place, findings)
+        if row.video not in cleaned:
+            cleaned[row.video] = clean_name(row.video, row.place, findings)
+        name = cleaned[row.video]
         label = "" if row.label is None else str(row.label).strip()
         empty = not label and row.start in (None, "") and row.end in (None, "")
         instance = None if empty or not name else _instance(row, label, findings)
@@ -143,10 +147,11 @@ def _last_part(text: str) -> str:
         query = parse_qs(address.query)
         if address.netloc.endswith(("youtube.com", "youtu.be")) and "v" in query:
             return query["v"][0]
-        return unquote(address.path.rstrip("/").rsplit("/", 1)[-1]) or unquote(address.netloc)
+        last = unquote(address.path.rstrip("/").rsplit("/", 1)[-1]) or unquote(address.netloc)
+        return UPLOADED.sub("", last) if "/upload/" in address.path else last
     if text.startswith("/data/local-files/") and "d=" in text:  # Label Studio's files on its own disk
         return unquote(text.split("d=", 1)[1]).rsplit("/", 1)[-1]
     if re.match(r"/|\\\\|[A-Za-z]:[\\/]", text):
         last = re.split(r"[\\/]", text.rstrip("\\/"))[-1]
-        return re.sub(r"^[0-9a-f]{8}-(?=.)", "", last) if "/upload/" in text else last
+        return UPLOADED.sub("", last) if "/upload/" in text else last
     return text

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
 
-from losa.annotations.activitynet import parse_json
 from losa.annotations.cells import read_text, without_suffix
 from losa.annotations.sheet import Findings
 from losa.annotations.table import Table, find_table
@@ -129,3 +128,27 @@ def _parse_xml(path: Path, text: str) -> ElementTree.Element:
             return ElementTree.fromstring(text[text.index("?>") + 2:] if text.lstrip().startswith("<?xml") else text)  # noqa: S314
         except (ElementTree.ParseError, ValueError):
             raise AnnotationError(f"{path}: cannot be read as XML: {error}") from error
+
+
+def parse_json(text: str, repeated: list[str]) -> object:
+    """Return the content of a JSON text. Keys that an object has more than once are added to `repeated`.
+
+    Of such a key the last value counts, with the "annotations" (or "actions") of all. Raises ValueError where the text
+    is not JSON, RecursionError where it is nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=lambda pairs: _merge(pairs, repeated))
+
+
+def _merge(pairs: list[tuple], repeated: list[str]) -> dict:
+    merged = dict(pairs)
+    if len(merged) < len(pairs):
+        earlier: dict = {}
+        for key, value in pairs:
+            if key in earlier:
+                repeated.append(key)
+                for name in ("annotations", "actions"):
+                    old, new = (v.get(name) if isinstance(v, dict) else None for v in (earlier[key], value))
+                    if isinstance(old, list) and isinstance(new, list):
+                        value[name] = old + new
+            earlier[key] = value
+    return merged

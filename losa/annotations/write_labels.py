@@ -53,11 +53,11 @@ def _video(video: Labelled) -> dict:
             "annotations": [_instance(*item[:3]) for item in video.items]}
 
 
-def _instance(label: str, start: float, end: float) -> dict:
+def _instance(label: str, start: int | float, end: int | float) -> dict:
     return {"label": label, "segment": [_rounded(start), _rounded(end)]}
 
 
-def _rounded(number: float | None) -> float | None:
+def _rounded(number: int | float | None) -> int | float | None:
     return None if number is None else round(float(number), DIGITS)
 
 

@@ -25,7 +25,7 @@ def read_x_anylabeling(source: Source, reading: Reading, findings: Findings) -> 
     content = source.content
     if not isinstance(content, dict):
         raise AnnotationError(f"{source.path}: expected X-AnyLabeling's {{\"type\": \"video_classification\", ...}}")
-    return collect("X-AnyLabeling", _rows(content, source.path.stem, findings), findings)
+    return collect("X-AnyLabeling", _rows(content, source.video, findings), findings)
 
 
 def _rows(content: dict, stem: str, findings: Findings) -> Iterator[Row]:

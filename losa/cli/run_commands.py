@@ -37,7 +37,8 @@ def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interr
     if result["val_map"]:
         print(f"val average {100 * list(result['val_map'].values())[-1]:.2f}: choose between configs by this one")
     print_table(result)
-    print(f"next: {evaluate_command(out, chosen)}")
+    if result["average_map"] is not None:
+        print(f"next: {evaluate_command(out, chosen)}")
     if not chosen.features:
         print(f"  or: losa predict VIDEOS --run {shlex.quote(str(out))} --out FOLDER")
 

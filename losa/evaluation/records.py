@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.annotations.activitynet import parse_json
 from losa.annotations.cells import read_classes
 from losa.annotations.formats import scan
 from losa.annotations.sheet import Entry, Finding, Sheet, listing
-from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.annotations.source import AS_RECOGNISED, Reading, parse_json
 from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
 from losa.errors import EvaluationError, Note, NoTruthError
 from losa.evaluation.prediction_rows import list_rows, list_table_rows, read_records
@@ -228,6 +227,18 @@ def read_predictions(path: str | Path, *, classes: str | Path | Sequence[str] | 
     for note in notes:
         warnings.warn(f"{path}: {note}", Note, stacklevel=2)
     return records
+
+
+def looks_like_predictions(path: str | Path) -> bool:
+    """Return whether a file holds predictions rather than annotations: JSON with "results", or rows with scores."""
+    path = Path(path)
+    try:
+        if read_utf8(path).lstrip()[:1] == "{" and isinstance(content := read_json(path, KIND), dict):
+            return "results" in content
+        _, rows = _list_predictions(path, [])
+        return bool(list(read_records(rows[:1], "", {}, [])))
+    except (EvaluationError, OSError):
+        return False
 
 
 KIND = 'a predictions file: ActivityNet\'s results format, {"results": {video: [record]}}, or a table'

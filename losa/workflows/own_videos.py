@@ -4,6 +4,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -66,6 +67,16 @@ def make_example(out: Path, size: str | Sequence[int]) -> tuple[Path, Path]:
     last = world.videos[-1].path
     last.write_bytes(last.read_bytes()[:9000])
     return out / "world" / "videos", table
+
+
+def example_renames(given: Inputs) -> list[str]:
+    """Return "WRONG=RIGHT" for each label of the example that is misspelt; of a user's own labels nothing is known."""
+    if not given.is_example:
+        return []
+    classes = load_annotations(given.out / "world" / "annotations.json").classes
+    known = {name.casefold() for name in classes}
+    wrong = [label for label in pd.read_csv(given.labels)["label"].unique() if label.casefold() not in known]
+    return [f"{label}={get_close_matches(label, classes, 1, 0)[0]}" for label in wrong]
 
 
 def draw_durations(data: Annotations) -> Figure:

@@ -8,8 +8,9 @@ import pytest
 from helpers.annotation_files import instances, record
 from helpers.annotation_files import write_text as write
 from helpers.label_cases import CASES, assert_same, damaged_json, errors, expected, found, survives
-from losa.annotations.activitynet import parse_instance, parse_json, subset_of_file
+from losa.annotations.activitynet import parse_instance, subset_of_file
 from losa.annotations.formats import scan
+from losa.annotations.source import parse_json
 from losa.annotations.times import seconds
 
 

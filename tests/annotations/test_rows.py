@@ -9,7 +9,8 @@ from losa.annotations.times import Frames
 
 @pytest.mark.parametrize(("name", "expected"), [
     ("clip.mp4", "clip.mp4"), ("day 1/clip.mp4", "day 1/clip.mp4"), (7, "7"), ("file:///data/a%20b.mp4", "a b.mp4"),
-    ("C:\\Users\\x\\clip.mp4", "clip.mp4"), ("/home/x/clip.mp4", "clip.mp4"), ("\\\\host\\share\\clip.mp4", "clip.mp4"),
+    ("C:\\Users\\x\\clip.mp4", "clip.mp4"), ("/media/x/clip.mp4", "clip.mp4"),
+    ("\\\\host\\share\\clip.mp4", "clip.mp4"),
     ("https://www.youtube.com/watch?v=abc-_1&t=3", "abc-_1"), ("https://youtu.be/abc?t=3", "abc"),
     ("s3://bucket/x/clip.mp4?sig=1", "clip.mp4"), ("/data/upload/1/abcd1234-clip.mp4", "clip.mp4"),
     ("/data/local-files/?d=x/clip.mp4", "clip.mp4"), ("abcd1234-clip.mp4", "abcd1234-clip.mp4"),
