@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from losa.annotations.cells import is_safe, is_text, short
+from losa.annotations.settle import means_nothing
 from losa.annotations.sheet import NOT_LAYOUT, Entry, Findings, Sheet
 from losa.annotations.source import Reading, Source
 from losa.annotations.times import parse_time, seconds
@@ -104,7 +105,7 @@ def read_videos(videos: dict, content: dict, place: str, subset: str, unread: Co
             unread.update(video.keys() - VIDEO_KEYS)
             items = video.get("annotations")
             for item in items if isinstance(items, list) else []:
-                unread.update(item.keys() - {"label", "segment"} if isinstance(item, dict) else ())
+                unread.update(item.keys() - {"label", "segment", "ambiguous"} if isinstance(item, dict) else ())
     classes = _by_number(numbers, findings) if listed is None else listed
     return Sheet("ActivityNet", entries, classes, findings, unread=unread)
 
@@ -159,7 +160,11 @@ def _with_label(item: object, names: dict[int, str]) -> object:
 
 
 def _by_number(numbers: dict[str, set], findings: Findings) -> list[str] | None:
-    """Return the classes in order of their "label_id"; None where not every instance has one, or a label has two."""
+    """Return the classes in order of their "label_id"; None where not every instance has one, or a label has two.
+
+    Names that mean that nothing happens are no classes.
+    """
+    numbers = {label: ids for label, ids in numbers.items() if not means_nothing(label)}
     if not numbers or not all(isinstance(n, int) for ids in numbers.values() for n in ids):
         return None
     unclear = [label for label, ids in numbers.items() if len(ids) > 1]
@@ -211,6 +216,9 @@ def _json_instances(place: str, items: object, numbers: dict[str, set], findings
         if instance is None or not is_text(instance[0]):
             findings.add(NOT_LAYOUT, f"{place}.annotations.{index}: expected a label and a segment of two times "
                          f"in seconds, got {short(item)}")
+            continue
+        if item.get("ambiguous") is True:  # as records of ground truth mark them
+            instances.append(("Ambiguous", *instance[1:]))
             continue
         number = item.get("label_id")
         numbers[instance[0]].add(number if isinstance(number, int) else None)

@@ -15,6 +15,8 @@ from losa.errors import AnnotationError
 NOTHING = {"background", "background class", "bg", "no action", "noaction", "none", "null", "nothing", "n/a", "na",
            "action start", "action end", "sil", "unlabeled", "unlabelled", "undefined", "-1"}
 SEPARATORS = "|;"
+COMMON_RATES = (24, 25, 30, 50, 60)  # frames per second that tools count with
+MARGIN = 0.5  # seconds by which a frame may lie behind the end of its video
 AMBIGUOUS = "ambiguous"
 
 
@@ -30,7 +32,9 @@ def settle(sheet: Sheet, reading: Reading, path: Path, videos: Path | None) -> S
         entries = [_in_unit(entry, reading.times, findings) for entry in entries]
     if reading.label_separator:
         entries = [_split_labels(entry, reading.label_separator) for entry in entries]
-    rates = find_rates([entry for entry in entries if _has_frames(entry)], reading, path, videos)
+    rates, durations = find_rates([entry for entry in entries if _has_frames(entry)], reading, path, videos)
+    if reading.fps is None:
+        report_other_rate(entries, rates, durations, findings)
     entries = [_at_rate(entry, rates, findings) if _has_frames(entry) else entry for entry in entries]
     names = read_classes(reading.classes)
     if names:
@@ -82,12 +86,17 @@ def note_several(entries: list[Entry], findings: Findings) -> None:
                              f"of each: --label-separator {sign!r}")
 
 
-def find_rates(entries: list[Entry], reading: Reading, path: Path, videos: Path | None) -> dict[str, int | float]:
-    """Return the frame rate of every video of which one is known, {id: frames per second}."""
+def find_rates(entries: list[Entry], reading: Reading, path: Path,
+               videos: Path | None) -> tuple[dict[str, int | float], dict[str, float]]:
+    """Return the frame rate of every video of which one is known, {id: frames per second}, and lengths, {id: seconds}.
+
+    Lengths are known of the files in `videos`.
+    """
     if reading.fps is not None and not 0 < reading.fps < 1e4:
         raise AnnotationError(f"--fps {reading.fps}: expected the frames per second of the videos, such as 25")
     if reading.fps is not None:
-        return {entry.id: reading.fps for entry in entries}
+        return {entry.id: reading.fps for entry in entries}, {}
+    durations: dict[str, float] = {}
     rates = {entry.id: entry.fps for entry in entries if entry.fps}
     if videos is not None and entries:
         from losa.annotations.resolve import find_entry, index_folder  # which load the decoder
@@ -98,7 +107,25 @@ def find_rates(entries: list[Entry], reading: Reading, path: Path, videos: Path 
                  if len(found) == 1}
         infos, _ = probe_many(files.values())
         rates |= {key: float(infos[file].fps) for key, file in files.items() if file in infos}
-    return rates
+        durations = {key: float(infos[file].duration) for key, file in files.items() if file in infos}
+    return rates, durations
+
+
+def report_other_rate(entries: list[Entry], rates: Mapping[str, int | float], durations: Mapping[str, float],
+                      findings: Findings) -> None:
+    """Add an error where frames lie outside their videos, but would lie inside at a rate that tools count with.
+
+    Label Studio counts at the rate of its own settings, 24 unless changed, whatever that of the video.
+    """
+    known = [(entry, item, item[2].number) for entry in entries if entry.id in durations for item in entry.instances
+             if isinstance(item[2], Frames) and not item[2].seconds]
+    outside = [(entry, item, last) for entry, item, last in known
+               if last / rates[entry.id] > durations[entry.id] + MARGIN]
+    fitting = [rate for rate in COMMON_RATES if all(last / rate <= durations[entry.id] + MARGIN
+                                                    for entry, _, last in known)] if outside else []
+    for entry, (label, *times), _ in outside if fitting else ():
+        findings.add("frames are counted at another rate", f"{entry.id}: {label!r} {_shown(times)} of "
+                     f"{durations[entry.id] * rates[entry.id]:.0f}; at --fps {fitting[0]} all lie inside")
 
 
 def _at_rate(entry: Entry, rates: Mapping[str, int | float], findings: Findings) -> Entry:

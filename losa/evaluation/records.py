@@ -104,8 +104,6 @@ def _with_ambiguous(path: Path, sheet: Sheet) -> list[Entry]:
             entries += [Entry(video_id, subset) for video_id in sorted(ids & sheet.ambiguous.keys())]
             known |= ids
         entries.sort(key=lambda entry: entry.id)
-    elif sheet.unread.get("ambiguous"):
-        warnings.warn(f'{path}: the key "ambiguous" is not read: write the label "{AMBIGUOUS}" instead', stacklevel=4)
     return entries
 
 

@@ -143,3 +143,16 @@ def test_damaged_files_end_in_a_sheet_or_in_one_error(tmp_path, name):
                "multithumos": {"v": {"subset": "a", "duration": 9.5, "actions": [[1, 2, 3], [4, 5, 6.5]]}}}[name]
     for seed in range(40):
         survives(write(tmp_path / "a.json", damaged_json(content, seed)), name)
+
+
+def test_what_is_ambiguous_is_set_aside_by_its_label_or_its_key(tmp_path):
+    items = [{"label": "jump", "label_id": 1, "segment": [0, 1]},
+             {"label": "Ambiguous", "label_id": 0, "segment": [1, 2]},
+             {"label": "jump", "label_id": 1, "segment": [2, 3], "ambiguous": True}]
+    content = {"database": {"v": {"subset": "test", "annotations": items}}}
+    sheet = scan(write(tmp_path / "a.json", json.dumps(content)))
+    assert sheet.entries[0].instances == [("jump", 0, 1)] and sheet.ambiguous == {"v": [(1, 2), (2, 3)]}
+    assert sheet.classes == ["jump"] and sheet.set_aside == {"stretches are ambiguous": 2}
+    del items[2]
+    listed = scan(write(tmp_path / "b.json", json.dumps(content | {"classes": ["Ambiguous", "jump"]})))
+    assert len(listed.entries[0].instances) == 2  # stated to be a class

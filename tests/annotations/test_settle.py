@@ -70,3 +70,14 @@ def test_several_labels_in_a_cell_are_told_and_split_on_request():
     assert agree(split, within=0.01)
     assert "labels look like several in one" not in settled(Row("1", "a", "sit; stand", 1, 2), *[
         Row("2", "a", "run", 1, 2)] * 3).findings
+
+
+def test_frames_that_fit_only_at_another_rate_ask_for_it():
+    rows = Row("1", "clip_0000", "x", Frames(24), Frames(48)), Row("2", "clip_0000", "y", Frames(960), Frames(1080))
+    sheet = settled(*rows, videos=VIDEOS)  # 541 frames of 12 a second
+    found = sheet.findings["frames are counted at another rate"]
+    assert found.level == "error" and found.examples == [
+        "clip_0000: 'y' ['frame 960', 'frame 1080'] of 541; at --fps 24 all lie inside"]
+    asked = settled(*rows, videos=VIDEOS, fps=24)
+    assert asked.entries[0].instances == [("x", 1, 2), ("y", 40, 45)] and not [
+        finding for finding in asked.findings.values() if finding.level == "error"]
