@@ -13,8 +13,10 @@ from pathlib import Path
 from losa.annotations.cells import read_classes, without_suffix
 from losa.annotations.formats import scan
 from losa.annotations.resolve import (
+    IS_DURATION,
     ROUNDING,
     durations_differ,
+    ends_are_durations,
     find_entry,
     find_other_unit,
     index_folder,
@@ -33,9 +35,7 @@ LONG = 0.1  # seconds; two times to the millisecond are the same where instances
 CHECKS = KINDS | {
     "file cannot be read": ("error", "Nothing else can be checked before this is repaired."),
     "files hold no instance": ("error", "Expected at least one row, or annotation, with a label and a segment."),
-    "ends are durations": ("error", "More than a fifth of all segments end before they start: is `end` a duration? "
-                           "Then type `--columns duration=end` (in JSON write [start, start + duration]). If start and "
-                           "end are interchanged, exchange their names. --fix turns none round and writes no copy."),
+    "ends are durations": ("error", f"{IS_DURATION} --fix turns none round and writes no copy."),
     "segments end before they start": ("error", "Swap start and end; --fix does where both lie inside the video, and "
                                        "leaves the others out."),
     "times are no seconds": ("error", "--fix writes no copy: nothing is repaired by deleting most of the file."),
@@ -307,12 +307,6 @@ def identity(label: str, start: float, end: float, duration: float | None = None
 def is_outside(start: float, end: float, duration: float | None) -> bool:
     """Return whether nothing of a segment with a length lies inside its video, which may have no known end."""
     return start < end and (end <= 0 or (duration is not None and start >= duration))
-
-
-def ends_are_durations(entries: Sequence[Entry]) -> int:
-    """Return how many segments end before they start, where these are more than a fifth and at least 3; else 0."""
-    backwards = [end < start for entry in entries for _, start, end in entry.instances]
-    return sum(backwards) if sum(backwards) > max(2, len(backwards) / 5) else 0
 
 
 def _check_units(entries: Sequence[Entry], findings: Findings) -> None:

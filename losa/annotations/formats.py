@@ -58,10 +58,15 @@ from losa.annotations.thumos import (
 )
 from losa.annotations.via import is_via, read_via
 from losa.annotations.x_anylabeling import is_x_anylabeling, read_x_anylabeling
-from losa.errors import AnnotationError
+from losa.errors import AnnotationError, Note
 
 AS_PUBLISHED = ("ActivityNet", "MultiTHUMOS", "THUMOS text", "EPIC-KITCHENS", "C2-Action-Detection", "HACS Clips",
                 "Charades", "Ego4D moments", "FineGym", "MS-TCN")  # layouts whose repeated instances are kept
+
+CHOICES = {"columns have another name", "columns are not read that may be labels", "the file has other labels as well",
+           "several could be the label", "tiers are not read", "frames may be counted at another rate",
+           "the subset is named by the file", "files are not read", "media are not read", "times are shifted",
+           "videos are named by their files"}  # notes that loading repeats
 
 
 class Format(NamedTuple):
@@ -142,6 +147,10 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
     if aside:
         warnings.warn(f"{path}: {sheet.counts}" + listing([finding.examples[0] for finding in aside], len(aside)),
                       stacklevel=3)
+    for finding in sheet.findings.values():
+        if finding.kind in CHOICES or (finding.level == "warning" and finding.kind not in sheet.set_aside):
+            warnings.warn(f"{path}: {finding.count} {finding.kind}:{listing(finding.examples, finding.count)}\n"
+                          f"{finding.advice}", Note if finding.level == "note" else UserWarning, stacklevel=3)
     if sheet.layout not in AS_PUBLISHED:
         repeated = [f"{entry.id}: {item}" for entry in sheet.entries
                     for item, times in Counter(entry.instances).items() if times > 1]

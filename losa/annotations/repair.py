@@ -20,7 +20,6 @@ from losa.annotations.change_log import ChangeLog, Instance, log_beside
 from losa.annotations.check import (
     CHECKS,
     counted,
-    ends_are_durations,
     find_videos,
     identity,
     is_outside,
@@ -29,7 +28,7 @@ from losa.annotations.check import (
 )
 from losa.annotations.csv_format import COLUMNS
 from losa.annotations.formats import AS_PUBLISHED
-from losa.annotations.resolve import ROUNDING, find_other_unit, shortened, where
+from losa.annotations.resolve import ROUNDING, ends_are_durations, find_other_unit, shortened, where
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet
 from losa.annotations.source import AS_RECOGNISED, Reading, parse_json
 from losa.annotations.spelling import choose_names, report_labels, same_words, unify

@@ -15,7 +15,16 @@ from losa.video.probe import VideoInfo
 from losa.video.probe_pool import probe_many
 from losa.video.reader import read_through
 
+IS_DURATION = ("More than a fifth of all segments end before they start: is `end` a duration? Then type `--columns "
+               "duration=end` (in JSON write [start, start + duration]). If start and end are interchanged, exchange "
+               "their names.")
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a warning: digits cut off
+
+
+def ends_are_durations(entries: Sequence[Entry]) -> int:
+    """Return how many segments end before they start, where these are more than a fifth and at least 3; else 0."""
+    backwards = [end < start for entry in entries for _, start, end in entry.instances]
+    return sum(backwards) if sum(backwards) > max(2, len(backwards) / 5) else 0
 
 
 def check_instances(entries: list[Entry], classes: Sequence[str] | None, source: Path,
@@ -46,8 +55,9 @@ def check_instances(entries: list[Entry], classes: Sequence[str] | None, source:
             if end < start:
                 wrong.append(f"{where(entry, label, start, end)}: ends before it starts")
     if wrong:
-        stop(source, wrong, "instances are wrong", f"Correct them, or let `losa data check --fix` do it on a copy. The "
-             f"{len(names)} classes: {shortened(names)}")
+        advice = (IS_DURATION if ends_are_durations(entries) else
+                  "Correct them, or let `losa data check --fix` do it on a copy.")
+        stop(source, wrong, "instances are wrong", f"{advice} The {len(names)} classes: {shortened(names)}")
     return names
 
 
@@ -70,14 +80,15 @@ def locate(entries: list[Entry], source: Path, folder: Path | None) -> tuple[lis
 
 
 def find_entry(entry: Entry, source: Path, folder: Path, find: Callable[[str], list[Path]]) -> list[Path]:
-    """Find the files in the folder that a video may be: by name, by path from the JSON's folder, by id, or by v_id."""
+    """Find the files in the folder that a video may be: by name, path from the JSON's folder, id, or v_id and back."""
     named = find(entry.name) if entry.name else []
     if entry.name and not named:
         stated = (source.parent / entry.name).resolve()
         if stated.is_relative_to(folder.resolve()) and stated.is_file():
             return [folder / stated.relative_to(folder.resolve())]
     same = entry.name and without_suffix(entry.name) == entry.id  # then the name says which ending, and is wrong
-    return named or ([] if same else find(entry.id)) or find(f"v_{entry.id}")
+    other = entry.id.removeprefix("v_") if entry.id.startswith("v_") else f"v_{entry.id}"
+    return named or ([] if same else find(entry.id)) or find(other)
 
 
 def index_folder(folder: Path) -> Callable[[str], list[Path]]:

@@ -29,7 +29,7 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
                                                           "rate (--fps 25). Of published labels for each frame, "
                                                           "Breakfast and GTEA have 15, 50Salads has 30."),
     "frames are counted at another rate": ("error", "They do not fit the videos' own rate: --fps takes the one that "
-                                           "the tool counted with (Label Studio: 24, unless its settings say another)."),
+                                           "the tool counted with (Label Studio: 24, unless set)."),
     "bytes are not UTF-8": ("error", 'Save the file as UTF-8 (in Excel: "CSV UTF-8").'),
     NOT_LAYOUT: ("error", 'Expected {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": '
                           "[start, end]}]}}}, times in seconds."),

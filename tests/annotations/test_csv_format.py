@@ -11,7 +11,7 @@ from losa.annotations.csv_format import read_ranges
 from losa.annotations.dataset import load_annotations
 from losa.annotations.formats import read_layout, scan
 from losa.annotations.source import Reading
-from losa.errors import AnnotationError
+from losa.errors import AnnotationError, Note
 
 pytestmark = pytest.mark.usefixtures("no_unexpected_warning")
 
@@ -141,7 +141,8 @@ def test_columns_are_taken_by_name_number_or_unit_and_wrong_ones_listed(tmp_path
     text = "who,what,start_ms,end_ms,start_frame\none,jump,500,1500,15\n"
     path = write(tmp_path / "a.csv", text)
     reading = Reading(columns={"video": "who", "label": "2"})
-    assert instances(read_layout(path, reading=reading)[0]) == {"one": [("jump", 0.5, 1.5)]}
+    with pytest.warns(Note, match="2 columns have another name:\n  'start_ms' is start, in ms"):
+        assert instances(read_layout(path, reading=reading)[0]) == {"one": [("jump", 0.5, 1.5)]}
     with pytest.raises(AnnotationError, match="no column video, label; the columns are 'who', 'what'.* --columns "
                                               "video=NAME,label=NAME"):
         read_layout(path)

@@ -6,9 +6,20 @@ from pathlib import Path
 import pytest
 
 from helpers.annotation_files import by_id, record, write_json
+from helpers.label_cases import CASES
 from helpers.video_files import write_video
 from losa.annotations.dataset import load_annotations
-from losa.annotations.resolve import clip, durations_differ, index_folder, nearest, rates_differ, shortened
+from losa.annotations.formats import read_layout
+from losa.annotations.resolve import (
+    check_instances,
+    clip,
+    durations_differ,
+    find_entry,
+    index_folder,
+    nearest,
+    rates_differ,
+    shortened,
+)
 from losa.annotations.sheet import Entry
 from losa.errors import AnnotationError
 
@@ -108,3 +119,15 @@ def test_names_that_lead_out_of_the_folder_find_nothing(folder, tmp_path):
     assert find("../secret.mp4") == find("../secret") == find(str(tmp_path / "secret.mp4")) == find("nine") == []
     assert find("three") == find("three.mp4") == find("more/three") == find("more/three.mp4") == [
         folder / "more" / "three.mp4"]
+
+
+def test_ends_that_are_durations_are_recognised_and_nothing_is_swapped():
+    entries, _ = read_layout(CASES / "csv_more" / "start_duration.csv")
+    with pytest.raises(AnnotationError, match="11 instances are wrong:(.|\\n)*--columns duration=end"):
+        check_instances(entries, None, CASES / "csv_more" / "start_duration.csv")
+
+
+def test_ids_find_files_that_have_no_v_before_them(tmp_path):
+    (tmp_path / "clip.mp4").touch()
+    find = index_folder(tmp_path)
+    assert find_entry(Entry("v_clip", ""), tmp_path / "a.json", tmp_path, find) == [tmp_path / "clip.mp4"]
