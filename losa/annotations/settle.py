@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from losa.annotations.cells import read_classes
@@ -49,6 +50,7 @@ def settle(sheet: Sheet, reading: Reading, path: Path, videos: Path | None) -> S
     return replace(sheet, entries=entries, ambiguous=ambiguous, classes=listed or classes)
 
 
+@cache
 def means_nothing(label: str) -> bool:
     """Return whether a label names no action: background, none, action_start, -1, Ambiguous and their like."""
     return label.strip() == "-1" or plain(label) in NOTHING | {AMBIGUOUS}
