@@ -15,7 +15,9 @@ def wrapped(frame: pd.DataFrame) -> Styler:
 
 
 def first_lines(path: Path, num: int = 9) -> str:
-    """Return the first lines of a text file as they are, whatever its encoding and separator."""
+    """Return the first lines of a text file as they are, in any encoding; of a folder, the names of its files."""
+    if path.is_dir():
+        return "\n".join(sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())[:num])
     with path.open("rb") as file:
         start = file.read(100_000)
     wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")  # as Excel's "Unicode text"

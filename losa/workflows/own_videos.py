@@ -69,6 +69,12 @@ def make_example(out: Path, size: str | Sequence[int]) -> tuple[Path, Path]:
     return out / "world" / "videos", table
 
 
+def name_copy(given: Inputs) -> Path:
+    """Return where the clean copy of the labels goes: a table of a table, else JSON."""
+    is_table = given.labels.suffix.lower() in (".csv", ".tsv", ".txt") and given.labels.is_file()
+    return given.out / f"labels_clean{'.csv' if is_table else '.json'}"
+
+
 def example_renames(given: Inputs) -> list[str]:
     """Return "WRONG=RIGHT" for each label of the example that is misspelt; of a user's own labels nothing is known."""
     if not given.is_example:

@@ -16,3 +16,10 @@ def test_a_table_of_any_encoding_is_shown(tmp_path, encoding):
 def test_a_table_shows_lists_line_by_line_and_escapes_what_it_is_given():
     page = wrapped(pd.DataFrame({"kind": ["<b>"], "examples": [["one", "two"]]})).to_html()
     assert "one\ntwo" in page and "&lt;b&gt;" in page and "<b>" not in page
+
+
+def test_of_a_folder_the_files_are_shown(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("b.txt", "sub/a.txt"):
+        (tmp_path / name).touch()
+    assert first_lines(tmp_path) == "b.txt\nsub/a.txt"

@@ -20,10 +20,12 @@ from losa.workflows.own_videos import (
     Inputs,
     choose_new_videos,
     draw_durations,
+    example_renames,
     find_inputs,
     link_to,
     list_lanes,
     make_example,
+    name_copy,
     name_run,
     print_warnings,
 )
@@ -166,3 +168,21 @@ def test_warnings_become_one_plain_line_and_links_lead_to_their_page(tmp_path, c
     (tmp_path / "notebooks").mkdir()
     address = link_to(page, tmp_path / "notebooks").data.split('href="')[1].split('"')[0]
     assert os.path.samefile(tmp_path / "notebooks" / unquote(address), page)
+
+
+def test_the_clean_copy_is_a_table_of_a_table_and_json_of_the_rest(tmp_path):
+    (tmp_path / "labels.tsv").touch()
+    given = Inputs(tmp_path, tmp_path / "labels.tsv", None, tmp_path / "out", tmp_path, False)
+    assert name_copy(given) == tmp_path / "out" / "labels_clean.csv" and example_renames(given) == []
+    for name in ("a.eaf", "folder.txt"):
+        (tmp_path / "folder.txt").mkdir(exist_ok=True)
+        assert name_copy(given._replace(labels=tmp_path / name)).name == "labels_clean.json"
+
+
+def test_the_misspelt_label_of_the_example_is_known(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = find_inputs(videos="", labels="", new_videos="", out="own", size="tiny")
+    (pair,) = example_renames(given)
+    wrong, right = pair.split("=")
+    assert sorted(wrong) == sorted(right) and wrong != right
+    assert wrong in given.labels.read_text()
