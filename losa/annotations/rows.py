@@ -62,13 +62,14 @@ def collect(layout: str, rows: Iterable[Row], findings: Findings, classes: Seque
     Rows without a video, with a label but no times, or with times that are none are findings.
     """
     entries: dict[str, Entry] = {}
-    cleaned: dict[object, str] = {}
+    cleaned: dict[str, str] = {}
     names: dict[str, dict[str, None]] = defaultdict(dict)
     subsets: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
-        if row.video not in cleaned:
-            cleaned[row.video] = clean_name(row.video, row.place, findings)
-        name = cleaned[row.video]
+        written = repr(row.video)
+        if written not in cleaned:
+            cleaned[written] = clean_name(row.video, row.place, findings)
+        name = cleaned[written]
         label = "" if row.label is None else str(row.label).strip()
         empty = not label and row.start in (None, "") and row.end in (None, "")
         instance = None if empty or not name else _instance(row, label, findings)

@@ -76,7 +76,8 @@ def make_data(folder: Path, num_videos: int, seconds: tuple[int, int]) -> Config
                             for s in starts.tolist()]}
     write_text(folder / "annotations.json", json.dumps({"classes": [f"class_{i}" for i in range(10)],
                                                         "database": database}))
-    config = demo(folder, annotations=str(folder / "annotations.json"), val_subset="", warmup_epochs=0, val_every=1000)
+    config = demo(folder, annotations=str(folder / "annotations.json"), val_subset="", test_subset="train",
+                  warmup_epochs=0, val_every=1000)
     cache = open_features(config, ())
     cache.folder.mkdir()
     for video in load_annotations(config.annotations).subset("train"):

@@ -67,7 +67,8 @@ def test_at_least_one_decoder_can_be_killed(tiny, monkeypatch):
 
 def test_what_is_asked_before_comes_before_anything_is_computed(tiny, videos, tmp_path, monkeypatch):
     """With a cache, on the fly, interpolated and from feature files: the source is there, and nothing computed."""
-    np.save(tmp_path / f"{videos[0].id}.npy", np.zeros((70, 8), np.float32))
+    length = round(videos[0].duration * videos[0].fps / 4)
+    np.save(tmp_path / f"{videos[0].id}.npy", np.zeros((length, 8), np.float32))
     ways = (dict(cache=str(tmp_path / "taps")), dict(cache=""), dict(cache=str(tmp_path / "taps"), snippet_frames=3),
             dict(cache="", taps="none", mode="head_only", features=str(tmp_path), feature_stride=4, feature_frames=4))
     monkeypatch.setattr(open_module, "_complete", lambda *_: asked.append("computed"))

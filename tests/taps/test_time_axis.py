@@ -37,7 +37,8 @@ def test_of_videos_and_rates_as_when_they_are_read(tiny, monkeypatch):
 def test_of_feature_files_as_long_as_these_are(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((70, 8), np.float32))
     np.save(tmp_path / "b.npy", np.zeros((31, 8), np.float32))
-    videos = [Video(name, "train", None, 0.0, 10.0, np.zeros((0, 2)), np.zeros(0, np.int64), 25.0) for name in "ab"]
+    videos = [Video(name, "train", None, 0.0, duration, np.zeros((0, 2)), np.zeros(0, np.int64), 25.0)
+              for name, duration in (("a", 11.2), ("b", 5.0))]
     config = on_features(PRESETS["tiny"](tmp_path), features=str(tmp_path), feature_stride=4)
     axes = estimate_axes(open_features(config, videos), videos)
     assert [axis.num_snippets for axis in axes] == [70, 31] and axes[0].grid == Grid(25.0, 4, 8)

@@ -109,7 +109,7 @@ def test_comparing_two_trainings_names_what_was_trained_otherwise(thumos, tiny, 
     elsewhere = {"annotations", "cache", "features", "weights", "backbone", "ground_truth", "block_list", "test_set",
                  "test_subset", "val_subset", "classifier", "classifier_topk", "classifier_fusion", "protocol", "tiou",
                  "seed", "num_workers", "val_every", "save_every", "micro_batch", "checkpointing", "track_test",
-                 "log_with"}
+                 "log_with", "feature_pattern", "feature_key", "feature_axes"}
     assert {*POST, *SAMPLING, *METHOD, *elsewhere} == set(Config.model_fields)
 
 
