@@ -66,6 +66,7 @@ def collect(layout: str, rows: Iterable[Row], findings: Findings, classes: Seque
     names: dict[str, dict[str, None]] = defaultdict(dict)
     subsets: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
+        row = row if isinstance(row.video, str | int) else row._replace(video="")  # a list, or nothing
         if row.video not in cleaned:
             cleaned[row.video] = clean_name(row.video, row.place, findings)
         name = cleaned[row.video]
