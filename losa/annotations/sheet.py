@@ -62,6 +62,9 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "media are not read": ("note", "Their times are those of the first one, which names the video."),
     "times are shifted": ("note", "The tool counts from another moment than the start of the video's file."),
     "times may be shifted": ("warning", "Taken as they are. Compare one with the video."),
+    "pairs may be shifted": ("warning", "Their number is odd: one start or stop is missing, and from there on the "
+                             "pauses between actions are taken for actions. Find it in BORIS (Observations, Check "
+                             "state events) and save the project again."),
     "observations have no media": ("note", "The name of the observation is taken for the video's."),
     "cues have several lines": ("note", "Each line is a label."),
     "cues go on": ("note", "A line that touching cues share, beside others, is one instance: overlapping actions are "
