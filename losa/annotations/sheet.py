@@ -135,15 +135,21 @@ class Findings(dict[str, Finding]):
         super().__init__()
         self.kinds, self.show = kinds, show
 
-    def add(self, kind: str, example: str) -> None:
-        """Count a finding of this kind and keep it as an example, if it is one of the first."""
+    def add(self, kind: str, example: str, longest: int = 200) -> None:
+        """Count a finding of this kind and keep it, in `longest` characters, if it is one of the first."""
         if kind not in self:
             level, advice = self.kinds[kind]
             self[kind] = Finding(kind, level, 0, [], advice)
         self[kind].count += 1
         if len(self[kind].examples) < self.show:
             example = example.encode("utf-8", "backslashreplace").decode()
-            self[kind].examples.append(example if len(example) <= 200 else example[:197] + "...")
+            self[kind].examples.append(_shortened(example, longest))
+
+
+def _shortened(text: str, longest: int) -> str:
+    """Return a text without its middle where it is too long: the option to type stands at its end."""
+    half = (longest - 5) // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
 
 
 @dataclass
