@@ -196,6 +196,10 @@ def _events(name: str, observation: dict, files: Playlist, kinds: Mapping[str, b
             yield Event(place, series, kind, found[1], label, found[0])
         elif kind != "STOP":
             findings.add("instances have no label", f"{place}: {short(event)}")
+    for series, number in counts.items():
+        if number > 1 and number % 2:
+            findings.add("pairs may be shifted", f"observation {name!r}: {number} starts and stops of {series[2]!r}"
+                         + (f" by {series[1]!r}" if series[1] else ""))
 
 
 def _time_of(numbered: tuple[int, object]) -> float:

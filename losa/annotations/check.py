@@ -135,7 +135,7 @@ def check(annotations: str | Path, videos: str | Path | None = None, decode: boo
     try:
         sheet = scan_listed(source, reading, folder)
     except AnnotationError as error:
-        findings.add("file cannot be read", str(error).removeprefix(f"{source}: "))
+        findings.add("file cannot be read", str(error).removeprefix(f"{source}: ").replace("\n", f"\n{'':18}"), 5000)
         return Report(source, "cannot be read", list(findings.values()))
     findings.update(sheet.findings)
     entries = sheet.entries

@@ -14,12 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from losa.annotations.cells import is_safe, read_text
+from losa.annotations.other_tools import name_tool
 from losa.annotations.rows import Row, collect
 from losa.annotations.sheet import KINDS, Findings, Sheet, stop
 from losa.annotations.source import Reading, Source
 from losa.annotations.table import ALIASES, HEADER, UNIT, Table, find_table, plain
 from losa.annotations.times import WORDS, Frames, Time, convert, parse_time, seconds
 from losa.errors import AnnotationError
+from losa.video.folder import VIDEO_SUFFIXES
 
 COLUMNS = ("video", "label", "start", "end")
 OPTIONAL = ("subset",)
@@ -40,8 +42,13 @@ def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Shee
     Raises AnnotationError where columns are missing.
     """
     table = with_header(source.table, reading, findings)
-    columns = find_columns(source.path, table, reading, findings)
+    try:
+        columns = find_columns(source.path, table, reading, findings)
+    except AnnotationError as error:
+        tool = "" if reading.columns or reading.label_column else name_tool(source)
+        raise AnnotationError(f"{source.path}: {tool}") if tool else error from None
     if "video" not in columns:
+        _check_one_video(source, table)
         findings.add("videos are named by their files", f"{source.path.name} is of {source.video!r}")
     used = {column.key for column in columns.values()}
     unread, seen = Counter[str](), defaultdict(Counter)
@@ -61,13 +68,25 @@ def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Shee
     return sheet
 
 
+def _check_one_video(source: Source, table: Table) -> None:
+    """Raise AnnotationError where no column is the video's, and one has names of other files than the table's own."""
+    for at, written in enumerate(table.header):
+        names = dict.fromkeys(row[at].strip() for _, row in table.rows if len(row) > at and row[at].strip())
+        files = {re.split(r"[\\/]", name)[-1] for name in names}
+        if all(Path(name).suffix.lower() in {*VIDEO_SUFFIXES, ".eaf"} for name in files) and any(
+                Path(name).stem != Path(source.video).name for name in files):
+            raise AnnotationError(f"{source.path}: no column video, but {written!r} names {len(names)} files, such as "
+                                  f"{next(iter(names))[:100]!r}. Say that it is meant: --columns video=\"{written}\"")
+
+
 def _row(place: str, cells: Mapping[str, str], columns: Mapping[str, Column], file: str) -> Row:
     """Return the row of a line's cells; `file` names the video where no column does."""
     found = {ours: cells.get(column.key, "") for ours, column in columns.items()}
     start, end = (_time(found.get(name, ""), columns.get(name)) for name in ("start", "end"))
     if "duration" in columns and "end" not in columns:
         end = _later(start, _time(found["duration"], columns["duration"]))
-    return Row(place, found.get("video", file), found["label"], start, end, found.get("subset", ""))
+    video = re.sub(r"(?<=.)\.eaf$", "", found.get("video", file), flags=re.IGNORECASE)  # as ELAN names the file
+    return Row(place, video, found["label"], start, end, found.get("subset", ""))
 
 
 def _time(cell: str, column: Column | None) -> object:
@@ -187,9 +206,24 @@ def _complaint(path: Path, table: Table, lacking: list[str], twice: list[str]) -
         return f"{path}: a column is there more than once: {', '.join(twice)}; the first line is {first!r}"
     if set(lacking) == set(COLUMNS):
         return (f"{path}: no column {', '.join(lacking)}; the first line is {first!r}, expected {','.join(COLUMNS)} "
-                f"(and subset, if you like). `losa data check --formats` lists the files of tools that are read")
+                f"(and subset, if you like)." + _by_number(table.header)
+                + " `losa data check --formats` lists the files of tools that are read")
+    also = " (without video= where the file is named like its video)" if "video" in lacking else ""
     return (f"{path}: no column {', '.join(lacking)}; the columns are {', '.join(map(repr, table.header))[:300]}. Say "
-            f"which are meant: --columns {','.join(f'{ours}=NAME' for ours in lacking)}")
+            f"which are meant: --columns {','.join(f'{ours}=NAME' for ours in lacking)}{also}")
+
+
+def _by_number(cells: list[str]) -> str:
+    """Return how to say which columns are meant where the first line is a row with two times and one or two texts."""
+    times = [at for at, cell in enumerate(cells, 1) if parse_time(cell) is not None][:2]
+    texts = [at for at, cell in enumerate(cells, 1) if cell and parse_time(cell) is None]
+    if len(times) < 2 or not 1 <= len(texts) <= 2:
+        return ""
+    named = dict(zip(("video", "label") if len(texts) == 2 else ("label",), texts, strict=True))
+    named |= {"start": times[0], "end": times[1]}
+    return (" If there is no first line with names, say which column is which, such as --columns "
+            + ",".join(f"{ours}={at}" for ours, at in named.items())
+            + ("" if "video" in named else ", in a file that is named like its video") + ".")
 
 
 def mention_unread(seen: Mapping[str, Counter], written: Mapping[str, str], findings: Findings) -> None:

@@ -19,7 +19,7 @@ from losa.annotations.sheet import Findings, Sheet
 from losa.annotations.source import Reading, Source
 from losa.annotations.table import HEAD
 from losa.annotations.tiers import choose_tiers
-from losa.annotations.times import Time, parse_time, seconds
+from losa.annotations.times import Frames, Time, parse_time, seconds
 from losa.errors import AnnotationError
 
 FORMS = {"ss.msec": 1.0, "hh:mm:ss.ms": 1.0, "hh:mm:ss.msec": 1.0, "msec": 1e-3, "ms": 1e-3, "hh:mm:ss:ff": 1.0}
@@ -43,7 +43,10 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Which column is which; None: there is none. tiers: {name: column} where each tier has its own."""
+    """Which column is which; None: there is none. tiers: {name: column} where each tier has its own.
+
+    rate: frames in a second of timecodes, which ELAN counts as PAL or NTSC whatever the video has; None: not stated.
+    """
 
     span: Span
     tier: int | None
@@ -51,6 +54,7 @@ class Layout:
     tiers: dict[str, int]
     file: int | None
     width: int
+    rate: float | None = None
 
 
 class Found(NamedTuple):
@@ -94,7 +98,8 @@ def read_elan_table(source: Source, reading: Reading, findings: Findings) -> She
             if one.tier in chosen and not label:
                 findings.add("instances have no label", f"{one.place}: [{one.begin}, {one.end}]")
             elif one.tier in chosen:
-                yield Row(one.place, name, label, *(_time(cell, layout.span.unit) for cell in (one.begin, one.end)))
+                yield Row(one.place, name, label, *(_time(cell, layout.span.unit, None if reading.fps else layout.rate)
+                                                   for cell in (one.begin, one.end)))
 
     return collect("ELAN tab-delimited text", rows(), findings)
 
@@ -105,7 +110,12 @@ def without_ending(name: str) -> str:
     return PurePosixPath(name).stem if name.lower().endswith(".eaf") else without_suffix(name)
 
 
-def _time(cell: str, unit: float) -> Time | str:
+def _time(cell: str, unit: float, rate: float | None = None) -> Time | str:
+    """Return a time of this unit in seconds; a timecode as it is, where its rate is not known."""
+    code = parse_time(cell) if rate else None
+    at = code.at(rate) if rate and isinstance(code, Frames) else None
+    if at is not None:
+        return round(at, 6)
     number = seconds(cell) if unit != 1 else None
     return cell if number is None else round(number * unit, 6)
 
@@ -146,13 +156,21 @@ def _by_name(source: Source) -> Layout | None:
     if not forms:
         return None
     span = Span(units[groups[0], forms[0]], units[groups[1], forms[0]], FORMS[forms[0]])
+    rate = _rate(header[span.begin]) if forms[0] == "hh:mm:ss:ff" else None
     first, last = timed[0][0], timed[-1][0]
     rest = [at for at in range(last + 1, len(header)) if header[at]]
     files = [at for at in rest if _is_file_column(source, at)]
     texts = [at for at in rest if at not in files]
     if first:  # tier and participant stand before the times
-        return Layout(span, 0, texts[0] if texts else None, {}, files[-1] if files else None, len(header))
-    return Layout(span, None, None, {header[at]: at for at in texts}, files[-1] if files else None, len(header))
+        return Layout(span, 0, texts[0] if texts else None, {}, files[-1] if files else None, len(header),
+                      rate)
+    return Layout(span, None, None, {header[at]: at for at in texts}, files[-1] if files else None, len(header), rate)
+
+
+def _rate(name: str) -> float | None:
+    """Return the frames in a second that the name of a column of timecodes states: "... - hh:mm:ss:ff (PAL)"."""
+    found = re.search(r"PAL[\s\-]*50|PAL|NTSC", name, re.IGNORECASE)
+    return {"PAL": 25.0, "NTSC": 30000 / 1001}.get(found[0].upper(), 50.0) if found else None
 
 
 def _is_file_column(source: Source, at: int) -> bool:

@@ -43,6 +43,7 @@ from losa.annotations.fiftyone import is_fiftyone, read_fiftyone
 from losa.annotations.framewise import is_framewise, read_framewise
 from losa.annotations.label_studio import is_label_studio, read_label_studio
 from losa.annotations.label_tracks import is_audacity, is_textgrid, read_audacity, read_textgrid
+from losa.annotations.other_tools import name_tool
 from losa.annotations.refused import is_refused, read_refused
 from losa.annotations.settle import settle
 from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet, announce, listing
@@ -214,9 +215,14 @@ def _read_files(folder: Source, reading: Reading, findings: Findings, asked: For
     formats = {path: recognise(source) for path, source in sources.items()}
     counts = Counter(known for known in formats.values() if known is not None)
     if not counts and (asked is None or not sources):
-        raise AnnotationError(f"{folder.path}: a folder with {len(folder.files)} text files, none of a known format; "
-                              f"expected label files of one tool, files like BaseballPitch_test.txt (THUMOS-14), or "
-                              f"one JSON or CSV file. `losa data check --formats` lists what is read")
+        named = [f"{path}: {tool}" for path, source in sources.items() if (tool := name_tool(source))]
+        if named:
+            raise AnnotationError("\n".join(named[:1]))
+        others = sorted(path.name for path in folder.path.iterdir() if path.is_file() and path not in sources)
+        also = f" (and {', '.join(others[:3])}: give such a file by itself)" if others and not sources else ""
+        raise AnnotationError(f"{folder.path}: a folder with {len(folder.files)} text files{also}, none of a known "
+                              f"format; expected label files of one tool, files like BaseballPitch_test.txt "
+                              f"(THUMOS-14), or one JSON or CSV file. `losa data check --formats` lists what is read")
     chosen = asked or counts.most_common(1)[0][0]
     sheets = []
     for path, source in sources.items():
@@ -259,7 +265,9 @@ def _joined(sheets: Sequence[Sheet], findings: Findings) -> Sheet:
 
 def _unknown(source: Source) -> str:
     """Return what a file is that no reader knows, and what would be read instead."""
-    content = source.content
+    content, tool = source.content, name_tool(source)
+    if tool:
+        return f"{source.path}: {tool}"
     if isinstance(content, dict) and "results" in content:
         return f"{source.path}: holds predictions, expected annotations: {KINDS[NOT_LAYOUT][1]}"
     if source.xml is not None:

@@ -62,6 +62,9 @@ KINDS = {  # what a reader can find: how bad it is, and what to do
     "media are not read": ("note", "Their times are those of the first one, which names the video."),
     "times are shifted": ("note", "The tool counts from another moment than the start of the video's file."),
     "times may be shifted": ("warning", "Taken as they are. Compare one with the video."),
+    "pairs may be shifted": ("warning", "Their number is odd: one start or stop is missing, and from there on the "
+                             "pauses between actions are taken for actions. Find it in BORIS (Observations, Check "
+                             "state events) and save the project again."),
     "observations have no media": ("note", "The name of the observation is taken for the video's."),
     "cues have several lines": ("note", "Each line is a label."),
     "cues go on": ("note", "A line that touching cues share, beside others, is one instance: overlapping actions are "
@@ -132,15 +135,21 @@ class Findings(dict[str, Finding]):
         super().__init__()
         self.kinds, self.show = kinds, show
 
-    def add(self, kind: str, example: str) -> None:
-        """Count a finding of this kind and keep it as an example, if it is one of the first."""
+    def add(self, kind: str, example: str, longest: int = 200) -> None:
+        """Count a finding of this kind and keep it, in `longest` characters, if it is one of the first."""
         if kind not in self:
             level, advice = self.kinds[kind]
             self[kind] = Finding(kind, level, 0, [], advice)
         self[kind].count += 1
         if len(self[kind].examples) < self.show:
             example = example.encode("utf-8", "backslashreplace").decode()
-            self[kind].examples.append(example if len(example) <= 200 else example[:197] + "...")
+            self[kind].examples.append(_shortened(example, longest))
+
+
+def _shortened(text: str, longest: int) -> str:
+    """Return a text without its middle where it is too long: the option to type stands at its end."""
+    half = (longest - 5) // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
 
 
 @dataclass

@@ -115,6 +115,10 @@ def _parse_json(path: Path, text: str, repeated: list[str]) -> object:
                 return [json.loads(line) for line in lines]
         except (ValueError, RecursionError):
             pass
+        if "cutSegments" in text[:2000]:
+            raise AnnotationError(f"{path}: is a project of LosslessCut, which is not read. Export its segments as "
+                                  f"CSV, in a file that is named like its video: --columns start=1,end=2,label=3"
+                                  ) from error
         raise AnnotationError(f"{path}: cannot be read as JSON: {error}") from error
 
 

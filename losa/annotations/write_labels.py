@@ -15,14 +15,15 @@ DIGITS = 6  # of seconds
 def write_csv(videos: Sequence[Labelled]) -> dict[str, str]:
     """Return {"labels.csv": text}, with columns video, label, start, end, subset, and score where items have one.
 
-    A video without items is a row with only its name. The name is that of its file where this is the id with an ending.
+    A video without items is a row with only its name. The name is that of its file where this is the id with an ending;
+    of predictions the id, as `losa evaluate` compares it with the ground truth's.
     """
     scored = any(item.score is not None for video in videos for item in video.items)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["video", "label", "start", "end", "subset", *(["score"] if scored else [])])
     for video in videos:
-        name = video.file if video.file and without_suffix(video.file) == video.id else video.id
+        name = video.file if video.file and not scored and without_suffix(video.file) == video.id else video.id
         for label, start, end, score in video.items or [(None, None, None, None)]:
             row = [name, label, _rounded(start), _rounded(end), video.subset]
             table.writerow(row + ([_rounded(score)] if scored else []))

@@ -38,6 +38,8 @@ def export_labels(source: str | Path, to: str, out: str | Path, videos: str | Pa
     else:
         entries = read_layout(path, reading=reading, videos=videos)[0]
     subsets = sorted({entry.subset for entry in entries})
+    if subset and subsets == [""] and scores:
+        raise AnnotationError(f"{source}: --subset {subset}: predictions have no subsets; leave it out")
     if subset and subset not in subsets:
         raise AnnotationError(f"{source}: there is no subset {subset!r}; there are {', '.join(map(repr, subsets))}")
     entries = [entry for entry in entries if subset in ("", entry.subset)]
@@ -45,6 +47,7 @@ def export_labels(source: str | Path, to: str, out: str | Path, videos: str | Pa
         raise AnnotationError(f"{source}: holds no instance to write"
                               + (f" of score {min_score} or more; lower --min-score" if scores else ""))
     described = describe_files(entries, scores, path, None if videos is None else Path(videos), to not in BY_ID)
+    described = [video if video.fps else video._replace(fps=reading.fps) for video in described]
     return export(described, to, Path(out))
 
 

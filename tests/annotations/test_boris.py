@@ -37,6 +37,7 @@ def test_states_pair_for_each_subject_behaviour_and_modifier_and_points_are_set_
     assert sheet.set_aside == {"events are points in time": 1, "starts or stops have no partner": 1}
     assert sheet.findings["starts or stops have no partner"].examples == [
         "observation 'one', event 10: START of 'jump' at 6 s"]
+    assert sheet.findings["pairs may be shifted"].examples == ["observation 'one': 3 starts and stops of 'jump'"]
     assert [e.split(" (")[0] for e in sheet.findings["columns are not read that may be labels"].examples] == [
         "'modifier'", "'subject'"]
 

@@ -183,3 +183,16 @@ def test_the_table_of_afsd_gives_thumos_without_its_ambiguous_stretches(tmp_path
     labels = {label for entry in sheet.entries for label, _, _ in entry.instances}
     assert len(labels) == 20 and sheet.set_aside == {"stretches are ambiguous": 99}
     assert sum(len(entry.instances) for entry in sheet.entries) == 3358
+
+
+def test_a_table_that_names_several_videos_in_a_column_of_another_name_is_not_one_video(tmp_path):
+    text = "label,start,end,Footage\njump,1,2,a.mp4\nrun,3,4,{}\n"
+    with pytest.raises(AnnotationError, match="'Footage' names 2 files, such as 'a.mp4'.*--columns video=\"Footage\""):
+        scan(write(tmp_path / "a.csv", text.format("b.mp4")))
+    given = Reading(columns={"video": "Footage"})
+    assert instances(read_layout(write(tmp_path / "a.csv", text.format("b.eaf")), reading=given)[0]) == {
+        "a": [("jump", 1.0, 2.0)], "b": [("run", 3.0, 4.0)]}
+    alike = text.format("a.mp4")
+    assert [entry.id for entry in scan(write(tmp_path / "a.csv", alike)).entries] == ["a"]
+    with pytest.raises(AnnotationError, match="'Footage' names 1 files"):
+        scan(write(tmp_path / "labels.csv", alike))

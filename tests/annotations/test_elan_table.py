@@ -118,3 +118,10 @@ def test_plain_names_of_columns(tmp_path, names, factor):
     path.write_text(path.read_text() + f"notes,{factor},{2 * factor},,hm,clip_0000.eaf\n")
     with pytest.raises(AnnotationError, match=r"'action' \(12\), 'notes' \(1\)"):
         scan(path)
+
+
+@pytest.mark.parametrize("form, end", [("hh:mm:ss:ff (PAL)", 2.48), ("hh:mm:ss:ff (PAL-50)", 2.24)])
+def test_timecodes_are_counted_as_the_column_says_and_not_at_the_rate_of_the_video(tmp_path, form, end):
+    path = tmp_path / "a.txt"
+    path.write_text(f"Tier\tBegin Time - {form}\tEnd Time - {form}\tAnnotation\nx\t00:00:01:00\t00:00:02:12\tjump\n")
+    assert scan(path).entries[0].instances == [("jump", 1.0, end)]

@@ -49,3 +49,10 @@ def test_two_files_or_two_subsets_of_one_video_are_errors():
     collect("X", [Row("1", "a.mp4", "x", 1, 2, "train"), Row("2", "a.avi", "x", 1, 2, "test")], findings)
     assert findings["ids are there more than once"].examples == ["a: a.mp4, a.avi would be one video"]
     assert findings["videos are in more than one subset"].count == 1
+
+
+@pytest.mark.parametrize("name", [{"id": "a"}, ["a"], None, 1.5])
+def test_a_row_whose_video_is_no_name_is_a_finding(name):
+    sheet = collect("X", [Row("row 1", name, "jump", 1, 2), Row("row 2", "a", "jump", 1, 2)], Findings(KINDS))
+    assert [(entry.id, entry.instances) for entry in sheet.entries] == [("a", [("jump", 1.0, 2.0)])]
+    assert sheet.findings["rows cannot be understood"].count == 1

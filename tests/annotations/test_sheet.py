@@ -15,7 +15,7 @@ def test_all_findings_are_counted_and_the_first_are_kept():
     findings.add("times have a decimal comma", "line 1: 1,5")
     found = findings[NOT_LAYOUT]
     assert (found.count, found.level, found.advice) == (7, *KINDS[NOT_LAYOUT])
-    assert found.examples == ["0" * 197 + "...", "1" * 197 + "..."]
+    assert found.examples == ["0" * 97 + " ... " + "0" * 97, "1" * 97 + " ... " + "1" * 97]
     assert list(findings) == [NOT_LAYOUT, "times have a decimal comma"] and "labels have two numbers" not in findings
     findings.add("times have a decimal comma", "half of a \ud83d letter")
     assert findings["times have a decimal comma"].examples[1] == r"half of a \ud83d letter"  # can be printed

@@ -7,7 +7,9 @@ import pytest
 from helpers.label_cases import CASES, VIDEOS, agree, expected
 from losa.annotations.formats import scan
 from losa.annotations.prepare import prepare
+from losa.annotations.source import Reading
 from losa.errors import AnnotationError
+from losa.evaluation.evaluate_file import evaluate_file
 from losa.workflows.export_labels import export_labels
 
 
@@ -55,3 +57,25 @@ def test_frames_need_a_rate_and_subsets_must_be_there(prepared, tmp_path):
         export_labels(lonely, "label-studio", tmp_path / "out")
     with pytest.raises(AnnotationError, match="there is no subset 'tset'; there are 'all'"):
         export_labels(prepared, "csv", tmp_path / "out", subset="tset")
+
+
+def test_the_rate_that_is_given_counts_where_no_video_says_it(tmp_path):
+    path = predictions(tmp_path / "predictions.json")
+    with pytest.raises(AnnotationError, match=r"the rate \(--fps 25\)"):
+        export_labels(path, "label-studio", tmp_path / "none")
+    paths = export_labels(path, "label-studio", tmp_path / "out", reading=Reading(fps=25.0))
+    assert agree(scan(paths[0]).entries, within=0.05)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,label,start,end\na,jump,1,2\n")
+    (tasks, _) = export_labels(labels, "label-studio", tmp_path / "labels", reading=Reading(fps=25.0))
+    assert scan(tasks).entries[0].instances == [("jump", 1.0, 2.0)]
+
+
+def test_predictions_have_no_subset_to_choose(tmp_path):
+    with pytest.raises(AnnotationError, match="--subset test: predictions have no subsets; leave it out"):
+        export_labels(predictions(tmp_path / "predictions.json"), "csv", tmp_path / "out", subset="test")
+
+
+def test_predictions_written_as_a_table_still_compare_with_the_truth(prepared, tmp_path):
+    (table,) = export_labels(predictions(tmp_path / "predictions.json"), "csv", tmp_path / "out", videos=VIDEOS)
+    assert evaluate_file(table, prepared)["average_map"] == 1.0
