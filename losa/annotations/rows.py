@@ -66,9 +66,10 @@ def collect(layout: str, rows: Iterable[Row], findings: Findings, classes: Seque
     names: dict[str, dict[str, None]] = defaultdict(dict)
     subsets: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
-        if row.video not in cleaned:
-            cleaned[row.video] = clean_name(row.video, row.place, findings)
-        name = cleaned[row.video]
+        written = row.video if isinstance(row.video, str | int) else ""  # of damaged files
+        if written not in cleaned:
+            cleaned[written] = clean_name(written, row.place, findings)
+        name = cleaned[written]
         label = "" if row.label is None else str(row.label).strip()
         empty = not label and row.start in (None, "") and row.end in (None, "")
         instance = None if empty or not name else _instance(row, label, findings)
@@ -139,6 +140,7 @@ def clean_name(name: object, place: str, findings: Findings) -> str:
 
 
 def _last_part(text: str) -> str:
+    text = re.sub(r"^(\.[\\/]+)+", "", text)
     if re.match(r"[A-Za-z][A-Za-z0-9+.\-]+://", text):
         try:
             address = urlsplit(text)

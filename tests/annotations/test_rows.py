@@ -49,3 +49,9 @@ def test_two_files_or_two_subsets_of_one_video_are_errors():
     collect("X", [Row("1", "a.mp4", "x", 1, 2, "train"), Row("2", "a.avi", "x", 1, 2, "test")], findings)
     assert findings["ids are there more than once"].examples == ["a: a.mp4, a.avi would be one video"]
     assert findings["videos are in more than one subset"].count == 1
+
+
+def test_a_video_that_is_no_name_is_a_finding():
+    findings = Findings(KINDS)
+    assert not collect("CSV", [Row("row 1", {"a": 1}, "jump", 1, 2)], findings).entries
+    assert findings["rows cannot be understood"].count == 1
