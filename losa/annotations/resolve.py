@@ -9,7 +9,7 @@ from pathlib import Path
 
 from losa.annotations.cells import is_safe, without_suffix
 from losa.annotations.sheet import Entry, announce, listing, stop
-from losa.annotations.times import Placed, fitting_units, misread, unit_advice
+from losa.annotations.times import AS_LONG, Placed, fitting_units, misread, unit_advice
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
 from losa.video.probe import VideoInfo
@@ -189,7 +189,7 @@ def find_other_unit(entries: Sequence[Entry]) -> tuple[str, str, list[str]]:
               if entry.duration is not None]
     why = misread(placed)
     shown = [f"{where(entry, *item)} of {entry.duration:.2f} s" for (entry, item), segment in zip(known, placed,
-             strict=True) if segment.start >= segment.duration or "frame" in why] if why else []
+             strict=True) if segment.start >= segment.duration or "frame" in why or why.startswith(AS_LONG)] if why else []
     return why, unit_advice(placed) if why else "", shown
 
 
