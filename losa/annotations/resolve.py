@@ -188,8 +188,9 @@ def find_other_unit(entries: Sequence[Entry]) -> tuple[str, str, list[str]]:
     placed = [Placed(min(item[1:]), max(item[1:]), entry.duration, entry.fps) for entry, item in known
               if entry.duration is not None]
     why = misread(placed)
+    every = "frame" in why or why.startswith(AS_LONG)
     shown = [f"{where(entry, *item)} of {entry.duration:.2f} s" for (entry, item), segment in zip(known, placed,
-             strict=True) if segment.start >= segment.duration or "frame" in why or why.startswith(AS_LONG)] if why else []
+             strict=True) if segment.start >= segment.duration or every] if why else []
     return why, unit_advice(placed) if why else "", shown
 
 

@@ -148,8 +148,8 @@ def test_units_that_are_mixed_in_one_file_are_told():
 
 def test_a_duration_that_is_the_whole_videos_is_told():
     entry = Entry("one", "", [("a", 3.0, 13.0), ("b", 5.0, 15.0)], duration=10.0)
-    with pytest.raises(AnnotationError, match="the whole length of the video is the duration of 2 of 2 instances.*\n.*one: 'a'(.|\n)*"
-                                              "--columns end=NAME"):
+    with pytest.raises(AnnotationError, match="the whole length of the video is the duration of 2 of 2 instances.*"
+                                              "\n.*one: 'a'(.|\n)*--columns end=NAME"):
         check_units([entry], Path("a.csv"))
     check_units([Entry("one", "", [("a", 0.0, 10.0), ("b", 5.0, 10.0)], duration=10.0)], Path("a.csv"))
 
