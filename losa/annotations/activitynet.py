@@ -65,7 +65,8 @@ def is_bmn(source: Source) -> bool:
     """Return whether a file is JSON of {id: {"annotations": [...]}}, most of them with a duration or a subset."""
     videos = list(source.content.values()) if isinstance(source.content, dict) else []
     lists = [video for video in videos if isinstance(video, dict) and isinstance(video.get("annotations"), list)]
-    known = [video for video in lists if video.keys() & {"duration", *DURATIONS, "duration_frame", "subset", "fps"}]
+    known = [video for video in lists if video.keys() & {"duration", *DURATIONS, "duration_frame", "subset", "fps"}
+             or (video["annotations"] and all(parse_instance(item, seconds) for item in video["annotations"]))]
     return bool(known) and 2 * len(known) >= len(videos)
 
 

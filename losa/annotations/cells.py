@@ -89,9 +89,9 @@ def read_text(path: Path, findings: Findings) -> str:
 def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
     """Return {number: name} of a list of names, or of a file with one name a line, from 1; "7 Diving" gives its number.
 
-    Charades' "c007 Diving" does as well.
+    Charades' "c007 Diving" does as well, and a table "7,Diving" or "Diving,7" with or without a header.
 
-    Raises AnnotationError where the file is not UTF-8 text of that kind.
+    Raises AnnotationError where the file is not UTF-8 text of that kind, or gives one number two names.
     """
     if classes is None:
         return {}
@@ -99,7 +99,28 @@ def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
         return dict(enumerate(classes, 1))
     findings = Findings(KINDS)
     lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
-    rows = [re.fullmatch(r"c?(\d{1,9})[\s,;:]+(.+)", line, re.ASCII) for line in lines]
     if findings or not lines or lines[0][0] in "[{":
         raise AnnotationError(f'{classes}: expected UTF-8 text with one class a line, "Jump" or "7 Jump"')
-    return {int(row[1]): row[2] for row in rows} if all(rows) else dict(enumerate(lines, 1))
+    for pattern in (r"c?(?P<number>\d{1,9})[\s,;:]+(?P<name>.+)", r"(?P<name>.+?)\s*[,;\t]\s*(?P<number>\d{1,9})"):
+        rows = [re.fullmatch(pattern, line, re.ASCII) for line in lines]
+        rows = rows[1:] if len(rows) > 2 and rows[0] is None and re.search("[,;\t]", lines[0]) else rows
+        if all(rows):
+            return _numbered(classes, [(int(row["number"]), row["name"].strip('"')) for row in rows if row])
+    return dict(enumerate(lines, 1))
+
+
+def _numbered(classes: str | Path, rows: Sequence[tuple[int, str]]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for number, name in rows:
+        if names.setdefault(number, name) != name:
+            raise AnnotationError(f"{classes}: number {number} is {names[number]!r} and {name!r}; expected one name "
+                                  f"for each number")
+    return names
+
+
+def counts_itself(classes: str | Path | Sequence[str] | None) -> bool:
+    """Return whether `read_classes` counts the names of a list or file itself, from 1."""
+    if not isinstance(classes, str | Path):
+        return classes is not None
+    lines = [line.strip() for line in read_text(Path(classes), Findings(KINDS)).splitlines() if line.strip()]
+    return list(read_classes(classes).values()) == lines

@@ -20,8 +20,10 @@ from losa.annotations.resolve import (
     find_entry,
     find_other_unit,
     index_folder,
+    mixed_units,
     open_all,
     rates_differ,
+    subsets_named_twice,
     where,
 )
 from losa.annotations.sheet import KINDS, Entry, Finding, Findings, Sheet
@@ -58,6 +60,8 @@ CHECKS = KINDS | {
     "labels look misspelt": ("warning", "Classes of their own? --fix leaves them so. If one is meant, type the "
                              "--rename with --fix COPY; if not, name all classes in a file: --classes FILE."),
     "subsets differ only in case or spaces": ("warning", "They would be two subsets; --fix takes the commoner."),
+    "subsets have two names": ("warning", "They are two subsets, and what training does not name is not used; write "
+                               "them alike if one is meant."),
     "subsets differ only in signs": ("warning", "They are two subsets; write them alike if one is meant."),
     "classes have no instance in the training subset": ("warning", "They cannot be learnt: move videos, or leave the "
                                                         "class out."),
@@ -73,6 +77,7 @@ CHECKS = KINDS | {
     "instances of one class overlap": ("note", "Is it one action that was marked twice?"),
     "videos have no instance": ("note", "They count as background; is that meant?"),
     "classes of the list have no instance": ("note", "They are never learnt."),
+    "labels are numbers": ("note", "Each number is a class. --classes FILE names them, one a line: '7 Jump'."),
     "lengths are not known": ("note", "Give the folder of videos (--videos) to check times against the files."),
     "subsets are all there is": ("note", "Name train, val and test in a column subset, or let `losa data prepare "
                                  "--split 0.6,0.2,0.2` choose."),
@@ -323,6 +328,9 @@ def _check_units(entries: Sequence[Entry], findings: Findings) -> None:
     if past and not why and 2 * past.count > sum(len(entry.instances) for entry in entries if entry.duration):
         past.advice = ("More than half do: are these frames or milliseconds instead of seconds? Then --times frames or "
                        "--times ms. " + past.advice)
+    mixed = "" if why else mixed_units(entries)
+    if past and mixed:
+        past.advice = f"{mixed}. {past.advice}"
     if past and past.count <= len(examples):
         del findings["segments pass the end of their video"]  # the same ones
 
@@ -331,6 +339,8 @@ def _check_subsets(entries: Sequence[Entry], findings: Findings) -> None:
     names = Counter(entry.subset for entry in entries)
     report_variants(names, "subsets differ only in case or spaces", findings)
     report_signs(counted_as(names, unify(names)), "subsets differ only in signs", findings, option=False)
+    for same in subsets_named_twice(unify(names).get(name, name) for name in names):
+        findings.add("subsets have two names", same)
     subsets, twins = defaultdict(Counter), defaultdict(list)
     for entry in entries:
         subsets[entry.subset].update(label for label, _, _ in entry.instances)

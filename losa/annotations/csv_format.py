@@ -25,6 +25,7 @@ from losa.video.folder import VIDEO_SUFFIXES
 
 COLUMNS = ("video", "label", "start", "end")
 OPTIONAL = ("subset",)
+GROUPED = re.compile(r"\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{3})+")  # 1.166 or 1'166, which may be 1166
 FEW = 0.5  # of the rows: a text column with fewer different values than this looks like labels
 
 
@@ -34,6 +35,7 @@ class Column(NamedTuple):
     key: str
     written: str
     unit: str = ""
+    grouped: bool = False  # digits in groups of three: "1.166" is 1166
 
 
 def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Sheet:
@@ -41,6 +43,9 @@ def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Shee
 
     Raises AnnotationError where columns are missing.
     """
+    if reading.tier:
+        raise AnnotationError(f"{source.path}: --tier {reading.tier}: a table has no tiers; --label-column NAME "
+                              f"takes a column")
     table = with_header(source.table, reading, findings)
     try:
         columns = find_columns(source.path, table, reading, findings)
@@ -50,6 +55,7 @@ def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Shee
     if "video" not in columns:
         _check_one_video(source, table)
         findings.add("videos are named by their files", f"{source.path.name} is of {source.video!r}")
+    columns = _in_units(table, columns, reading, findings)
     used = {column.key for column in columns.values()}
     unread, seen = Counter[str](), defaultdict(Counter)
 
@@ -62,9 +68,11 @@ def read_csv_sheet(source: Source, reading: Reading, findings: Findings) -> Shee
             yield _row(f"line {line}", cells, columns, source.video)
 
     sheet = collect("CSV", rows(), findings, unread=unread)
+    _note_frames(table, columns, findings)
     if table.error:
         raise AnnotationError(f"{source.path}: {table.error}")
-    mention_unread(seen, {written: name for name, written in zip(table.plain, table.header, strict=True)}, findings)
+    mention_unread(seen, {written: name for name, written in zip(table.plain, table.header, strict=True)}, findings,
+                   "video" in columns)
     return sheet
 
 
@@ -91,18 +99,52 @@ def _row(place: str, cells: Mapping[str, str], columns: Mapping[str, Column], fi
 
 def _time(cell: str, column: Column | None) -> object:
     """Return the cell as it is, or as a time in the unit of its column where that states one."""
+    if column is not None and column.grouped:
+        cell = re.sub(r"\D", "", cell)
     number = seconds(cell) if column and column.unit not in ("", "seconds") and ":" not in cell else None
     return cell if number is None or column is None else convert(number, column.unit)
+
+
+def _in_units(table: Table, columns: Mapping[str, Column], reading: Reading, findings: Findings) -> dict[str, Column]:
+    """Return the columns with the unit that their numbers have: the one asked for, before the one of their name.
+
+    In whole milliseconds or frames, "1.166" is 1166 where every number beyond 999 is written so.
+    """
+    asked = "" if reading.times == "seconds" else reading.times
+    found = dict(columns)
+    for ours, column in columns.items():
+        if reading.times and column.unit not in ("", "seconds"):
+            findings.add("columns state another unit than is asked for", f"{column.written!r} is read as "
+                         f"{reading.times}, not {column.unit}")
+            found[ours] = column._replace(unit="")
+    whole = {ours: table.plain.index(column.key) for ours, column in found.items()
+             if ours in ("start", "end", "duration") and (asked or column.unit) in ("ms", "frames")}
+    cells = [row[at].strip() for _, row in table.rows for at in whole.values() if len(row) > at]
+    groups = [cell for cell in cells if GROUPED.fullmatch(cell)]
+    if groups and all(re.fullmatch(r"\d{0,3}", cell) or GROUPED.fullmatch(cell) for cell in cells):
+        findings.add("numbers have groups of digits", f"{groups[0]} is " + re.sub(r"\D", "", groups[0]))
+        found |= {ours: found[ours]._replace(grouped=True) for ours in whole}
+    return found
+
+
+def _note_frames(table: Table, columns: Mapping[str, Column], findings: Findings) -> None:
+    """Add a finding where all times are like 00:00:08.09 and the last two digits could be those of a timecode."""
+    at = [table.plain.index(columns[name].key) for name in ("start", "end") if name in columns]
+    cells = [row[i].strip() for _, row in table.rows for i in at if len(row) > i and row[i].strip()]
+    found = [re.fullmatch(r"\d+:\d\d:\d\d[.,](\d\d)", cell) for cell in cells]
+    last = {match[1] for match in found if match}
+    if all(found) and len(last) > 5 and max(last) < "30":
+        findings.add("hundredths may be frames", f"{max(cells, key=lambda cell: cell[-2:])}, and {len(cells)} like it")
 
 
 def _later(start: object, duration: object) -> Time | str:
     """Return the end of what begins at `start`; "" where one of both is no time."""
     first, length = parse_time(start), parse_time(duration)
-    if isinstance(first, float) and isinstance(length, float):
-        return first + length
-    if isinstance(first, Frames) and isinstance(length, Frames) and not length.seconds:
-        return Frames(first.number + length.number, first.seconds, first.drop)
-    return ""
+    if first is None or length is None:
+        return ""
+    if isinstance(first, Frames):
+        return replace(first, later=length)
+    return replace(length, later=first) if isinstance(length, Frames) else first + length
 
 
 # --- which column is which ------------------------------------------------------------------------------------------
@@ -175,7 +217,8 @@ def _given(path: Path, table: Table, ours: str, name: str) -> Column:
             return Column(key, written, unit_of(written) if ours in ("start", "end", "duration") else "")
     if re.fullmatch(r"[1-9]\d?", name) and int(name) <= len(table.header):
         at = int(name) - 1
-        return Column(table.plain[at], table.header[at])
+        written = table.header[at]
+        return Column(table.plain[at], written, unit_of(written) if ours in ("start", "end", "duration") else "")
     raise AnnotationError(f"{path}: there is no column {name!r} (for {ours}); there are "
                           f"{', '.join(map(repr, table.header))}")
 
@@ -185,7 +228,9 @@ def _named(table: Table, ours: str, taken: set[str]) -> Column | None:
     choices = []
     for at, (key, written) in enumerate(zip(table.plain, table.header, strict=True)):
         unit = unit_of(written) if ours in ("start", "end", "duration") else ""
-        base = " ".join(key.split(" ")[:-1]) if unit and key.split(" ")[-1] in WORDS and " " in key else key
+        words = key.replace(",", " ").split()
+        base = " ".join(word for word in words if word not in WORDS and (word != "in" or word == words[0]))
+        base = base if unit and base else key
         names = (ours, *ALIASES[ours])
         if base in names and key not in taken:
             choices.append((unit not in ("", "seconds"), names.index(base), at, Column(key, written, unit)))
@@ -195,8 +240,11 @@ def _named(table: Table, ours: str, taken: set[str]) -> Column | None:
 def unit_of(written: str) -> str:
     """Return the unit that a column's name states, one of `times.UNITS`; "" where it states none."""
     bracket = re.search(UNIT + r"\s*$", written)
-    word = bracket[1].lower() if bracket else plain(written).rpartition(" ")[2]
-    return WORDS.get(word, "") if bracket or " " in plain(written) else ""
+    if bracket:
+        return WORDS.get(bracket[1].lower(), "")
+    words = plain(written).replace(",", " ").split()
+    named = [WORDS[word] for word in (*words[-1:], *words[:1], *words[1:-1]) if word in WORDS]  # "frame start"
+    return named[0] if named and len(words) > 1 else ""
 
 
 def _complaint(path: Path, table: Table, lacking: list[str], twice: list[str]) -> str:
@@ -206,7 +254,8 @@ def _complaint(path: Path, table: Table, lacking: list[str], twice: list[str]) -
         return f"{path}: a column is there more than once: {', '.join(twice)}; the first line is {first!r}"
     if set(lacking) == set(COLUMNS):
         return (f"{path}: no column {', '.join(lacking)}; the first line is {first!r}, expected {','.join(COLUMNS)} "
-                f"(and subset, if you like)." + _by_number(table.header)
+                f"(and subset, if you like)." + (_by_number(table.header) or " Say which are meant: --columns "
+                                                 + ",".join(f"{ours}=NAME" for ours in COLUMNS) + ".")
                 + " `losa data check --formats` lists the files of tools that are read")
     also = " (without video= where the file is named like its video)" if "video" in lacking else ""
     return (f"{path}: no column {', '.join(lacking)}; the columns are {', '.join(map(repr, table.header))[:300]}. Say "
@@ -226,15 +275,20 @@ def _by_number(cells: list[str]) -> str:
             + ("" if "video" in named else ", in a file that is named like its video") + ".")
 
 
-def mention_unread(seen: Mapping[str, Counter], written: Mapping[str, str], findings: Findings) -> None:
-    """Add a finding for each column {name: {cell: times}} that is not read and looks as if it held labels."""
+def mention_unread(seen: Mapping[str, Counter], written: Mapping[str, str], findings: Findings,
+                   named: bool = True) -> None:
+    """Add a finding for each column {name: {cell: times}} that is not read and looks as if it held labels.
+
+    named: a column names the video; else this one may.
+    """
     for name, cells in seen.items():
         texts = [cell for cell in cells if seconds(cell) is None and not looks_like_path(cell)]
         total = sum(cells.values())
         if len(texts) > 0.5 * len(cells) and len(cells) <= max(FEW * total, 1) and len(cells) > 1:
             examples = ", ".join(cell for cell, _ in cells.most_common(3))
             findings.add("columns are not read that may be labels", f"{name!r} ({len(cells)} different: {examples}): "
-                         f"--label-column {name!r} takes it")
+                         f"--label-column {name!r} takes it"
+                         + f"; --columns video={name!r}, if it names the videos" * (not named))
 
 
 def looks_like_path(cell: str) -> bool:

@@ -19,6 +19,7 @@ from losa.annotations.resolve import (
     locate,
     measure,
     probe_all,
+    subsets_named_twice,
     where,
 )
 from losa.annotations.sheet import Entry, announce, stop
@@ -55,6 +56,9 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     entries, listed = read_layout(source, reading=reading, videos=folder)
     names = check_instances(entries, listed, source)
     rows = [] if ranges is None else read_ranges(Path(ranges))
+    twice = [] if split is not None else subsets_named_twice(entry.subset for entry in entries)
+    if twice:
+        announce(source, twice, "subsets have two names, and only one of them is used; write them alike")
     entries, broken = locate(entries, source, folder)
     infos = probe_all([entry for entry in entries if entry.id not in broken], broken, decode)
     if len(broken) == len(entries):

@@ -72,6 +72,8 @@ def _is_tacos(source: Source) -> bool:
 
 def _is_ava(source: Source) -> bool:
     """Return whether the first line is video, second, four corners from 0 to 1, and numbers of an action."""
+    if source.columns >= {"timestamp", "x1", "y1", "x2", "y2"}:
+        return True
     cells = [cell.strip() for cell in _first_line(source).split(",")]
     if len(cells) not in (7, 8):
         return False

@@ -93,8 +93,8 @@ OWN = [  # what is changed row by row
 LISTED, CASE, RENAMED, TURNED, CLIPPED, MERGED, SUBSET, NO_SUBSET, FACTS = OWN
 CHANGES = {change: ("note", "") for change in [*READ.values(), *LOOKED_UP.values(), *LEFT_OUT, *OWN, AMBIGUOUS,
                                                            SET_ASIDE]}
-NOT_READ = ("rows cannot be understood", "rows do not have as many cells as the first line", "instances have no end",
-            "times are dates", "timecodes do not fit the frame rate",
+NOT_READ = ("rows cannot be understood", "rows do not have as many cells as the first line",
+            "instances have no end", "times are dates", "timecodes do not fit the frame rate",
             "times are frames, and the frame rate is not known")  # each one row less
 ALL = 10**9  # examples: every one is logged
 

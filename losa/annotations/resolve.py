@@ -1,5 +1,6 @@
 """Match the rows of annotation files with classes and video files: labels exist, files are there, times fit."""
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from losa.annotations.cells import is_safe, without_suffix
 from losa.annotations.sheet import Entry, announce, listing, stop
-from losa.annotations.times import Placed, misread, unit_advice
+from losa.annotations.times import AS_LONG, Placed, fitting_units, misread, unit_advice
 from losa.errors import AnnotationError
 from losa.video.folder import VIDEO_SUFFIXES
 from losa.video.probe import VideoInfo
@@ -18,6 +19,7 @@ from losa.video.reader import read_through
 IS_DURATION = ("More than a fifth of all segments end before they start: is `end` a duration? Then type `--columns "
                "duration=end` (in JSON write [start, start + duration]). If start and end are interchanged, exchange "
                "their names.")
+SPELLINGS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a warning: digits cut off
 
 
@@ -103,13 +105,14 @@ def index_folder(folder: Path) -> Callable[[str], list[Path]]:
         inside = path.relative_to(folder)
         if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
             for key in {path.name, path.stem, inside.as_posix(), inside.with_suffix("").as_posix()}:
-                files[key].append(path)
+                files[unicodedata.normalize("NFC", key)].append(path)  # a Mac writes letters and accents apart
 
     def find(name: str) -> list[Path]:
         if not is_safe(name):
             return []
         exact = folder / name
-        return [exact] if exact.suffix.lower() in VIDEO_SUFFIXES and exact.is_file() else files.get(name, [])
+        is_file = exact.suffix.lower() in VIDEO_SUFFIXES and exact.is_file()
+        return [exact] if is_file else files.get(unicodedata.normalize("NFC", name), [])
 
     return find
 
@@ -185,9 +188,25 @@ def find_other_unit(entries: Sequence[Entry]) -> tuple[str, str, list[str]]:
     placed = [Placed(min(item[1:]), max(item[1:]), entry.duration, entry.fps) for entry, item in known
               if entry.duration is not None]
     why = misread(placed)
+    every = "frame" in why or why.startswith(AS_LONG)
     shown = [f"{where(entry, *item)} of {entry.duration:.2f} s" for (entry, item), segment in zip(known, placed,
-             strict=True) if segment.start >= segment.duration or "frame" in why] if why else []
+             strict=True) if segment.start >= segment.duration or every] if why else []
     return why, unit_advice(placed) if why else "", shown
+
+
+def mixed_units(entries: Sequence[Entry]) -> str:
+    """Return that the segments wholly outside their videos fit in another unit; "" where they do not, or are few.
+
+    Few are less than a tenth of all.
+    """
+    known = [(item, entry) for entry in entries if entry.duration for item in entry.instances]
+    outside = [Placed(start, end, entry.duration, entry.fps) for (_, start, end), entry in known
+               if entry.duration and start >= entry.duration and end > start]
+    units = [unit for unit in fitting_units(outside) if unit in ("ms", "frames")] if outside else []
+    if not units or 10 * len(outside) < len(known):
+        return ""
+    return (f"{len(outside)} of {len(known)} instances lie wholly outside their videos, and all of these would lie "
+            f"inside as {' or '.join(units)}: are units mixed in this file? Write all times in seconds")
 
 
 def check_units(entries: list[Entry], source: Path) -> None:
@@ -222,10 +241,22 @@ def clip(entries: list[Entry], source: Path) -> list[Entry]:
                               f"Expected a start and a later end for each, inside its video")
     if zero:
         announce(source, zero, "instances have zero length; dropped")
+    mixed = mixed_units(entries)
     if beyond:
         announce(source, beyond, "segments pass an end of their video; clipped"
-                 + (f" ({outside} of them lie wholly outside and are dropped)" if outside else ""))
+                 + (f" ({outside} of them lie wholly outside and are dropped)" if outside else "")
+                 + (f"; {mixed}" if mixed else ""))
     return clipped
+
+
+def subsets_named_twice(names: Iterable[str]) -> list[str]:
+    """Return the spellings of each subset that has several: ["'Train' and 'training'"]."""
+    groups = defaultdict(list)
+    for name in dict.fromkeys(names):
+        for meant, spellings in SPELLINGS.items():
+            if name.strip().casefold() in spellings:
+                groups[meant].append(name)
+    return [" and ".join(map(repr, same)) for same in groups.values() if len(same) > 1]
 
 
 # --- saying it ------------------------------------------------------------------------------------------------------

@@ -140,6 +140,7 @@ def clean_name(name: object, place: str, findings: Findings) -> str:
 
 
 def _last_part(text: str) -> str:
+    text = re.sub(r"^(\.[\\/]+)+", "", text)
     if re.match(r"[A-Za-z][A-Za-z0-9+.\-]+://", text):
         try:
             address = urlsplit(text)

@@ -1,12 +1,13 @@
 """Settle what a reader left open: the unit of times, frames in seconds, class numbers, names that are no action."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from losa.annotations.cells import read_classes
+from losa.annotations.cells import counts_itself, read_classes
 from losa.annotations.sheet import Entry, Findings, Sheet
 from losa.annotations.source import Reading
 from losa.annotations.table import plain
@@ -39,6 +40,7 @@ def settle(sheet: Sheet, reading: Reading, path: Path, videos: Path | None) -> S
     entries = [_at_rate(entry, rates, findings) if _has_frames(entry) else entry for entry in entries]
     names = read_classes(reading.classes)
     if names:
+        _check_first_number(entries, reading, names, path)
         entries = [_with_names(entry, names) for entry in entries]
     if not reading.label_separator and not names:
         note_several(entries, findings)
@@ -127,7 +129,8 @@ def report_other_rate(entries: list[Entry], rates: Mapping[str, int | float], du
                                                     for entry, _, last in known)] if outside else []
     for entry, (label, *times), _ in outside if fitting else ():
         findings.add("frames are counted at another rate", f"{entry.id}: {label!r} {_shown(times)} of "
-                     f"{durations[entry.id] * rates[entry.id]:.0f}; at --fps {fitting[0]} all lie inside")
+                     f"{durations[entry.id] * rates[entry.id]:.0f}; at --fps "
+                     f"{' or '.join(f'{rate}' for rate in fitting)} all lie inside")
 
 
 def _at_rate(entry: Entry, rates: Mapping[str, int | float], findings: Findings) -> Entry:
@@ -159,13 +162,28 @@ def _shown(times: list[Time]) -> list[str]:
             else f"frame {time.number:g}" if isinstance(time, Frames) else f"{time:g} s" for time in times]
 
 
+def _check_first_number(entries: list[Entry], reading: Reading, names: Mapping[int, str], path: Path) -> None:
+    """Raise AnnotationError where labels are numbers from 0 on, and the list of names is counted from 1."""
+    zeros = sum(_class_number(label) == 0 for entry in entries for label, _, _ in entry.instances)
+    if zeros and 0 not in names and "0" not in names.values() and counts_itself(reading.classes):
+        raise AnnotationError(f"{path}: {zeros} instances are of class number 0, and the {len(names)} names of "
+                              f"--classes are counted from 1. Write the number of each before it in that file, "
+                              f"'0 {names[1]}' where they count from 0")
+
+
+def _class_number(label: str) -> int | None:
+    """Return the number that a label is: of "7", "7.0" or "class_7"; None for a name."""
+    found = re.fullmatch(r"(?:class_)?(\d{1,9})(?:\.0+)?", label, re.ASCII)
+    return int(found[1]) if found else None
+
+
 def _with_names(entry: Entry, names: dict[int, str]) -> Entry:
     """Return the entry with names in place of class numbers that are no names themselves."""
     known = set(names.values())
 
     def named(label: str) -> str:
-        number = label.removeprefix("class_")
-        return names.get(int(number), label) if label not in known and number.isascii() and number.isdigit() else label
+        number = None if label in known else _class_number(label)
+        return label if number is None else names.get(number, label)
 
     return replace(entry, instances=[(named(label), start, end) for label, start, end in entry.instances])
 

@@ -13,10 +13,16 @@ NOT_LAYOUT = "places are not in the layout"
 KINDS = {  # what a reader can find: how bad it is, and what to do
     "header line missing": ("error", "Make the first line video,label,start,end (and ,subset if you like)."),
     "columns have another name": ("note", "Understood as said here; --columns ours=NAME takes others."),
+    "columns state another unit than is asked for": ("warning", "--times is taken; leave it out to take that of the "
+                                                     "columns."),
+    "hundredths may be frames": ("warning", "Taken as hundredths of a second, though none is above 29. If they count "
+                                 "frames, write a colon before them: 00:00:08:09."),
+    "numbers have groups of digits": ("note", "Understood as thousands."),
     "lines above the header": ("note", "They are not read."),
     "columns are not read that may be labels": ("note", "One column holds the labels, here another one."),
     "rows cannot be understood": ("error", "Expected a video, a label, and start and end as seconds (83.5) or as "
-                                  "m:ss (1:23.5); a video without any action is a row with only its name."),
+                                  "m:ss (1:23.5); a video without any action is a row with only its name. Of "
+                                  "cells that a spreadsheet merged only the first is filled: fill every row."),
     "rows do not have as many cells as the first line": (
         "error", 'Write a decimal point (1.5, not 1,5), and "quotes" around a cell with a comma in it.'),
     "instances have no end": ("error", "Write the end of each, in seconds; a table of starts and durations needs a "

@@ -6,6 +6,7 @@ By themselves only names become one that are equal but for case and spaces. Name
 
 import re
 import shlex
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
@@ -26,6 +27,8 @@ def report_labels(sheet: Sheet, findings: Findings) -> None:
         for item in entry.instances:
             if not item[0].strip():
                 findings.add("labels are empty", where(entry, *item))
+    if len(counts) > 1 and not sheet.classes and all(re.fullmatch(r"(class_)?\d+(\.0+)?", name) for name in counts):
+        findings.add("labels are numbers", ", ".join(sorted(counts)[:8]))
     if sheet.classes:
         _report_listed(counts, sheet.classes, findings)
     else:
@@ -147,8 +150,9 @@ def counted_as(counts: Mapping[str, int], names: Mapping[str, str]) -> Counter[s
 
 
 def same_words(name: str) -> str:
-    """Return the name in small letters, with one space for spaces."""
-    return " ".join(name.lower().split())
+    """Return the name in small letters, with one space for spaces, each sign in one form, and none that is not seen."""
+    seen = "".join(sign for sign in unicodedata.normalize("NFC", name) if unicodedata.category(sign) != "Cf")
+    return " ".join(seen.lower().split())
 
 
 def plain_name(name: str) -> str:

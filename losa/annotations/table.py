@@ -14,14 +14,17 @@ from losa.annotations.sheet import Findings
 
 ALIASES = {  # our columns and what others call them, the likeliest first
     "video": ("filename", "file name", "file", "video id", "videoid", "video name", "videoname", "video file",
-              "video path", "media file", "media file name", "media", "clip", "clip id", "path", "id"),
+              "video path", "media file", "media file name", "media", "clip", "clip id", "path",
+              "datei", "videodatei", "vidéo", "vídeo", "fichier", "archivo", "id"),
     "label": ("class", "action", "activity", "category", "event", "name", "labels", "type", "behavior", "behaviour",
-              "class name", "classname", "label name", "action label", "annotation"),
+              "class name", "classname", "label name", "action label", "annotation", "klasse", "aktion", "verhalten",
+              "étiquette", "etiquette", "classe", "etiqueta", "clase"),
     "start": ("begin", "from", "t start", "start time", "starttime", "onset", "start timestamp", "begin time",
-              "time start", "timestamp start", "segment start", "tstart", "t0"),
+              "time start", "timestamp start", "segment start", "tstart", "t0", "in", "beginn", "anfang",
+              "startzeit", "début", "debut", "inicio"),
     "end": ("stop", "to", "t end", "end time", "endtime", "offset", "stop timestamp", "end timestamp", "stop time",
-            "time end", "finish", "segment end", "tend", "t1"),
-    "duration": ("length", "dur", "duration sec"),
+            "time end", "timestamp end", "finish", "segment end", "tend", "t1", "out", "ende", "endzeit", "fin"),
+    "duration": ("length", "dur", "duration sec", "dauer", "durée", "duree", "duración"),
     "subset": ("split", "set", "fold", "partition"),
 }  # fmt: skip
 OTHERS = {  # columns of tools, which make a line a header as well

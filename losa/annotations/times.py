@@ -6,7 +6,7 @@ numbers are seconds; `fitting_units` recognises that they are not, for the error
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from losa.errors import AnnotationError
 
@@ -21,8 +21,10 @@ UNITS = {  # names of --times: what the numbers of the file are
     "days": "fractions of a day, as spreadsheets store a time",
     "m.ss": "minutes and seconds with a point between them, 1.30 for 90 s",
 }
+AS_LONG = "the whole length of the video is the duration of"
 ASSUMED = 30  # frames per second, of a video whose rate is not known
-WORDS = {"s": "seconds", "sec": "seconds", "secs": "seconds", "second": "seconds", "seconds": "seconds", "ms": "ms",
+WORDS = {"s": "seconds", "sec": "seconds", "secs": "seconds", "sek": "seconds",
+         "second": "seconds", "seconds": "seconds", "ms": "ms",
          "msec": "ms", "millisecond": "ms", "milliseconds": "ms", "f": "frames", "fr": "frames", "frame": "frames",
          "frames": "frames", "min": "decimal-minutes", "mins": "decimal-minutes", "minutes": "decimal-minutes"}
 NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
@@ -35,9 +37,14 @@ class Frames:
     number: int | float
     seconds: int = 0
     drop: bool = False  # a timecode with ";", which skips numbers at 29.97 and 59.94 frames a second
+    later: "int | float | Frames" = field(default=0, repr=False)  # what is added: a duration
 
     def at(self, fps: int | float) -> float | None:
         """Return the time in seconds at a frame rate; None where a timecode has more frames than a second holds."""
+        if self.later:
+            first, length = replace(self, later=0).at(fps), self.later
+            length = replace(length, drop=False).at(fps) if isinstance(length, Frames) else length
+            return None if first is None or length is None else first + length
         nominal = round(fps)
         if not self.seconds:
             return self.number / fps
@@ -58,7 +65,8 @@ Time = int | float | Frames
 def seconds(value: object) -> float | None:
     """Return the seconds of a number or of text like "83.5", "83,5", "1:23.5", "0:01:23.5"; None if it is no time."""
     if isinstance(value, str) and len(value) <= MOST_TEXT:
-        clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d*)?)(?:\s*([AaPp])\.?[Mm]\.?)?", value.strip(), re.ASCII)
+        text = re.sub(r"^0 days?,? ", "", value.strip())  # which pandas writes
+        clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d*)?)(?:\s*([AaPp])\.?[Mm]\.?)?", text, re.ASCII)
         if clock:
             hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in clock.groups()[:3])
             if clock[4]:  # 12:00:05 AM, as a spreadsheet shows 5 s
@@ -145,9 +153,16 @@ def misread(segments: Sequence[Placed]) -> str:
     tiny = sum(0 < item.end - item.start < 1 / (item.fps or ASSUMED) for item in segments)
     if 2 * outside > len(segments):
         return f"{outside} of {len(segments)} instances lie wholly outside their videos"
+    if 2 * sum(map(_lasts_as_its_video, segments)) > len(segments):
+        return f"{AS_LONG} {sum(map(_lasts_as_its_video, segments))} of {len(segments)} instances"
     if 2 * tiny > len(segments) and max(item.end - item.start for item in segments) < 1:
         return f"{tiny} of {len(segments)} instances are shorter than one frame of their video"
     return ""
+
+
+def _lasts_as_its_video(item: Placed) -> bool:
+    """Return whether a segment starts inside a video and is as long as all of it."""
+    return item.start > 0.01 * item.duration and abs(item.end - item.start - item.duration) < 0.01 * item.duration
 
 
 def fitting_units(segments: Sequence[Placed]) -> list[str]:
@@ -182,6 +197,9 @@ def _settled(time: Time | None, fps: int | float | None) -> int | float | None:
 
 def unit_advice(segments: Sequence[Placed]) -> str:
     """Return what to type for segments that are `misread`."""
+    if misread(segments).startswith(AS_LONG):
+        return ("Say which column holds the end, or the length, of each action: --columns end=NAME or --columns "
+                "duration=NAME.")
     units = fitting_units(segments)
     if not units:
         return ("In no other unit do all of them fit either: are these the right videos? "

@@ -156,3 +156,9 @@ def test_what_is_ambiguous_is_set_aside_by_its_label_or_its_key(tmp_path):
     del items[2]
     listed = scan(write(tmp_path / "b.json", json.dumps(content | {"classes": ["Ambiguous", "jump"]})))
     assert len(listed.entries[0].instances) == 2  # stated to be a class
+
+
+def test_videos_at_the_top_with_nothing_but_annotations_are_read(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"one": {"annotations": [{"label": "a", "segment": [1, 2]}]}}))
+    assert scan(path).entries[0].instances == [("a", 1, 2)]

@@ -196,3 +196,59 @@ def test_a_table_that_names_several_videos_in_a_column_of_another_name_is_not_on
     assert [entry.id for entry in scan(write(tmp_path / "a.csv", alike)).entries] == ["a"]
     with pytest.raises(AnnotationError, match="'Footage' names 1 files"):
         scan(write(tmp_path / "labels.csv", alike))
+
+
+@pytest.mark.parametrize(("header", "rows", "read"), [
+    ("Videodatei;Aktion;Beginn [s];Ende [s]", "one;jump;1,5;2,5", (1.5, 2.5)),
+    ("Vidéo;Étiquette;Début (s);Fin (s)", "one;jump;1,5;2,5", (1.5, 2.5)),
+    ("video;label;frame_start;frame_end", "one;jump;15;25", (1.5, 2.5)),
+    ("video;label;Start in ms;End, ms", "one;jump;1500;2500", (1.5, 2.5)),
+    ("video;label;start (ms);end (ms)", "one;jump;900;1.500", (0.9, 1.5)),
+    ("video;label;start (ms);end (ms)", "one;jump;1'500;12'500", (1.5, 12.5)),
+    ("video;label;start;duration", "one;jump;00:00:01:08;00:00:02:07", (1.8, 4.5)),
+    ("video;label;start_frame;duration (s)", "one;jump;15;2,5", (1.5, 4)),
+    ("video;label;start;end", "one;jump;0 days 00:00:01.500000;0 days 00:01:02", (1.5, 62)),
+    (r"Path;label;timestamp_start;timestamp_end", r".\one.mp4;jump;1.5;2,5 Sek.", (1.5, 2.5)),
+])  # fmt: skip
+def test_units_names_and_digits_of_spreadsheets_are_understood(tmp_path, header, rows, read):
+    sheet = scan(write(tmp_path / "a.csv", f"{header}\n{rows}\n"), reading=Reading(fps=10))
+    assert instances(sheet.entries) == {"one": [("jump", *map(pytest.approx, read))]}
+
+
+def test_decimals_in_milliseconds_are_no_thousands(tmp_path):
+    path = write(tmp_path / "a.csv", "video,label,start_ms,end_ms\none,jump,1.166,2333.25\n")
+    assert instances(scan(path).entries) == {"one": [("jump", pytest.approx(0.001166), pytest.approx(2.33325))]}
+
+
+def test_a_unit_that_is_asked_for_is_not_applied_on_top_of_the_columns_own(tmp_path):
+    path = write(tmp_path / "a.csv", "video,label,start_ms,end_ms\none,jump,90,120\n")
+    sheet = scan(path, reading=Reading(times="decimal-minutes"))
+    assert instances(sheet.entries) == {"one": [("jump", 5400, 7200)]}
+    assert sheet.findings["columns state another unit than is asked for"].examples[0] == (
+        "'start_ms' is read as decimal-minutes, not ms")
+    assert instances(scan(path, reading=Reading(times="ms")).entries) == {"one": [("jump", 0.09, 0.12)]}
+
+
+def test_a_unit_in_the_name_of_a_column_counts_where_it_is_given_by_number(tmp_path):
+    path = write(tmp_path / "a.csv", "video,label,start_ms,end_ms\none,jump,500,1500\n")
+    reading = Reading(columns={"start": "3", "end": "4"})
+    assert instances(scan(path, reading=reading).entries) == {"one": [("jump", 0.5, 1.5)]}
+
+
+def test_hundredths_that_could_all_be_frames_are_told(tmp_path):
+    rows = [f"one,jump,00:00:{i:02d}.{i:02d},00:00:{i + 1:02d}.{i + 1:02d}" for i in range(8)]
+    path = write(tmp_path / "a.csv", "\n".join(["video,label,start,end", *rows]))
+    assert scan(path).findings["hundredths may be frames"].examples == ["00:00:08.08, and 16 like it"]
+    path = write(path, "\n".join(["video,label,start,end", *rows, "one,jump,00:00:01.00,00:00:02.75"]))
+    assert "hundredths may be frames" not in scan(path).findings
+
+
+def test_what_a_table_lacks_is_told_with_the_option_to_type(tmp_path):
+    with pytest.raises(AnnotationError, match="no column video, .*--columns video=NAME,label=NAME,start=NAME,end=NAME"):
+        scan(write(tmp_path / "a.csv", "film;was;von;bis\none;jump;1;2\n"))
+    path = write(tmp_path / "a.csv", "film,label,start,end\none,jump,1,2\none,sit,1,2\ntwo,jump,1,2\ntwo,sit,1,2\n")
+    assert scan(path).findings["columns are not read that may be labels"].examples == [
+        "'film' (2 different: one, two): --label-column 'film' takes it; --columns video='film', if it names the "
+        "videos"]
+    with pytest.raises(AnnotationError, match="--tier x: a table has no tiers; --label-column"):
+        scan(path, reading=Reading(tier="x"))

@@ -12,13 +12,16 @@ from losa.annotations.dataset import load_annotations
 from losa.annotations.formats import read_layout
 from losa.annotations.resolve import (
     check_instances,
+    check_units,
     clip,
     durations_differ,
     find_entry,
     index_folder,
+    mixed_units,
     nearest,
     rates_differ,
     shortened,
+    subsets_named_twice,
 )
 from losa.annotations.sheet import Entry
 from losa.errors import AnnotationError
@@ -131,3 +134,31 @@ def test_ids_find_files_that_have_no_v_before_them(tmp_path):
     (tmp_path / "clip.mp4").touch()
     find = index_folder(tmp_path)
     assert find_entry(Entry("v_clip", ""), tmp_path / "a.json", tmp_path, find) == [tmp_path / "clip.mp4"]
+
+
+def test_units_that_are_mixed_in_one_file_are_told():
+    rows = [("a", 1.0, 2.0), ("a", 3.0, 4.0), ("a", 5000.0, 6500.0)]
+    assert "1 of 3 instances lie wholly outside their videos, and all of these would lie inside as ms" in mixed_units(
+        [Entry("one", "", rows, duration=10.0)])
+    assert mixed_units([Entry("one", "", rows[:2], duration=10.0)]) == ""
+    assert mixed_units([Entry("one", "", [*rows[:1] * 20, rows[2]], duration=10.0)]) == ""
+    with pytest.warns(UserWarning, match="1 segments pass .* would lie inside as ms: are units mixed"):
+        clip([Entry("one", "", rows, duration=10.0)], Path("a.csv"))
+
+
+def test_a_duration_that_is_the_whole_videos_is_told():
+    entry = Entry("one", "", [("a", 3.0, 13.0), ("b", 5.0, 15.0)], duration=10.0)
+    with pytest.raises(AnnotationError, match="the whole length of the video is the duration of 2 of 2 instances.*"
+                                              "\n.*one: 'a'(.|\n)*--columns end=NAME"):
+        check_units([entry], Path("a.csv"))
+    check_units([Entry("one", "", [("a", 0.0, 10.0), ("b", 5.0, 10.0)], duration=10.0)], Path("a.csv"))
+
+
+def test_subsets_of_two_names_are_told():
+    assert subsets_named_twice(["Train", "test", "training", "val"]) == ["'Train' and 'training'"]
+    assert subsets_named_twice(["validation", "test", "train"]) == []
+
+
+def test_names_are_found_however_a_mac_writes_their_accents(tmp_path):
+    (tmp_path / "Ku\u0308che.mp4").write_bytes(b"")
+    assert index_folder(tmp_path)("K\u00fcche") == [tmp_path / "Ku\u0308che.mp4"]

@@ -77,7 +77,25 @@ def test_frames_that_fit_only_at_another_rate_ask_for_it():
     sheet = settled(*rows, videos=VIDEOS)  # 541 frames of 12 a second
     found = sheet.findings["frames are counted at another rate"]
     assert found.level == "error" and found.examples == [
-        "clip_0000: 'y' ['frame 960', 'frame 1080'] of 541; at --fps 24 all lie inside"]
+        "clip_0000: 'y' ['frame 960', 'frame 1080'] of 541; at --fps 24 or 25 or 30 or 50 or 60 all lie inside"]
     asked = settled(*rows, videos=VIDEOS, fps=24)
     assert asked.entries[0].instances == [("x", 1, 2), ("y", 40, 45)] and not [
         finding for finding in asked.findings.values() if finding.level == "error"]
+
+
+@pytest.mark.parametrize("text", ["0 a\n1 b\n", "id,name\n0,a\n1,b\n", "name,id\na,0\nb,1\n"])
+def test_class_numbers_of_tables_and_spreadsheets_get_their_names(tmp_path, text):
+    (tmp_path / "classes.txt").write_text(text)
+    (tmp_path / "a.csv").write_text("video,label,start,end\none,0,1,2\none,1.0,3,4\n")
+    entries = scan(tmp_path / "a.csv", tmp_path / "classes.txt").entries
+    assert [label for label, _, _ in entries[0].instances] == ["a", "b"]
+
+
+def test_numbers_from_0_are_not_shifted_to_names_counted_from_1(tmp_path):
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    (tmp_path / "a.csv").write_text("video,label,start,end\none,0,1,2\none,1,3,4\n")
+    with pytest.raises(AnnotationError, match="1 instances are of class number 0, .*counted from 1. .*'0 a' where"):
+        scan(tmp_path / "a.csv", tmp_path / "classes.txt")
+    (tmp_path / "classes.txt").write_text("0 a\n0 b\n")
+    with pytest.raises(AnnotationError, match="number 0 is 'a' and 'b'"):
+        scan(tmp_path / "a.csv", tmp_path / "classes.txt")

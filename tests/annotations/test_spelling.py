@@ -98,3 +98,8 @@ def test_a_request_that_cannot_be_met_says_why(pairs, message):
 def test_names_are_compared_without_case_and_with_or_without_signs():
     assert plain_name(" Take_-  off") == plain_name("take off") != plain_name("takeoff")
     assert same_words(" Take  off") == same_words("take off") != same_words("take-off")
+
+
+def test_letters_that_look_the_same_and_signs_that_are_not_seen_make_no_class_of_their_own():
+    assert unify({"schl\u00e4gt": 2, "schla\u0308gt": 1, "jump": 3, "jump\u200b": 1}) == {
+        "schla\u0308gt": "schl\u00e4gt", "jump\u200b": "jump"}
