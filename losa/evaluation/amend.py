@@ -60,8 +60,9 @@ def convert_times(truth: Truth, predictions: Records, unit: str) -> Records:
             scale = 1.0  # wrong whatever its times
         if scale is None:
             lacking = "fps" if unit == "frames" else "duration"
+            advice = "give it with --fps 30" if unit == "frames" else "add it there"
             raise EvaluationError(f"--predicted-times {unit}: the ground truth gives no {lacking} of the video "
-                                  f"'{video_id}'; add it there, or convert the predictions to seconds")  # fmt: skip
+                                  f"'{video_id}'; {advice}, or convert the predictions to seconds")  # fmt: skip
         converted[video_id] = [{**row, "segment": [t * scale for t in row["segment"]]} for row in items]
     return converted
 

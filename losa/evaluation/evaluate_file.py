@@ -38,7 +38,10 @@ def evaluate_file(
     with warnings.catch_warnings(record=True) as said:  # shown after what does not fit
         warnings.simplefilter("always")
         given = (read_cleaned if cleaned else read_truth)(ground_truth, subset, reading=reading)
-        found = read_predictions(predictions, classes=reading.classes, label_key=label_key)
+        if reading.fps:  # where the file says none, for times of predictions
+            given = replace(given, fps={**dict.fromkeys(given.records, float(reading.fps)), **given.fps})
+        found = read_predictions(predictions, classes=reading.classes, label_key=label_key,
+                                 need_label=not class_agnostic)
         records = _amended(given, found, rename, match_ids, times)
         truth, records = _select(given, records, test_set, block_list)
     if class_agnostic:
@@ -85,6 +88,10 @@ def _select(truth: Truth, predictions: Records, test_set: str, block_list: str |
             ) -> tuple[Truth, Records]:  # fmt: skip
     """Return both without the videos that are left out."""
     left_out = set(read_block_list(block_list) if block_list else ())
+    if left_out and not left_out & (truth.records.keys() | predictions.keys()):
+        warnings.warn(f"--block-list {block_list}: none of its {len(left_out)} ids, '{min(left_out)}' the first, is a "
+                      f"video of the ground truth or the predictions, so nothing is left out; expected ids such as "
+                      f"'{next(iter(truth.records), '')}'", stacklevel=3)  # fmt: skip
     kept = leave_out(truth.records, left_out)
     if test_set:
         kept = choose_test_set(kept, test_set)

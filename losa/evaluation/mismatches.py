@@ -5,6 +5,7 @@ Nothing is changed here: mAP stays what the public evaluators give, and what the
 """
 
 import re
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -66,7 +67,9 @@ def find_mismatches(truth: Truth, predictions: Records) -> list[Mismatch]:
         *_video_ids(truth, predictions),
         *_times(truth, predictions),
         *_missed_videos(truth, predictions),
+        *_confused_labels(truth, predictions),
         *_odd_segments(predictions),
+        *_repeated(predictions),
         *_scores(predictions),
     ]
     return sorted(found, key=lambda mismatch: ("error", "warning", "note").index(mismatch.level))
@@ -147,7 +150,9 @@ def _advise_labels(near: Mapping[str, str], known: Sequence[str]) -> str:
 
 
 def _quote(text: str) -> str:
-    return text if re.fullmatch(r"[\w=.,:/+-]+", text) else f'"{text}"'
+    """Return a text as a shell takes it, in double quotes where these are enough."""
+    plain = re.fullmatch(r"[\w=.,:/+-]+", text)
+    return text if plain else shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
 
 
 def nearest_label(label: str, known: Sequence[str]) -> str:
@@ -185,7 +190,28 @@ def propose_names(truth: Truth, predictions: Records, numbers: Collection[int]) 
             if hits > most:
                 best, most = names, hits
                 how = f"{title}, counted from {first}: then {hits:,} of {total:,} lie on an instance of their class"
-    return best, how
+    votes = _vote_names(truth, predictions)
+    enough = sum(count for counts in votes.values() for count in counts.values()) / 2
+    if most >= enough:
+        return best, how
+    names = {number: counts.most_common(1)[0][0] for number, counts in sorted(votes.items()) if counts}
+    hits, total = _count_hits(truth, predictions, names)
+    if hits < enough or len({*names.values()}) < len(names):
+        return {}, ""
+    return names, (f"those on whose instances they lie, in none of the usual orders: then {hits:,} of {total:,} lie on "
+                   "an instance of their class")  # fmt: skip
+
+
+def _vote_names(truth: Truth, predictions: Records) -> dict[int, Counter[str]]:
+    """Return how often the predictions of each class number overlap instances of each label by half."""
+    votes: dict[int, Counter[str]] = {}
+    for video_id, items in predictions.items():
+        rows, instances = [row for row in items if row["label"].lstrip("-").isdecimal()], truth.records.get(video_id)
+        if rows and instances:
+            for i, j in np.argwhere(tiou(_segments(rows), _segments(instances)) >= 0.5):
+                if not instances[j].get("ambiguous"):
+                    votes.setdefault(int(rows[i]["label"]), Counter())[instances[j]["label"]] += 1
+    return votes
 
 
 def _count_hits(truth: Truth, predictions: Records, names: Mapping[int, str]) -> tuple[int, int]:
@@ -201,6 +227,30 @@ def _count_hits(truth: Truth, predictions: Records, names: Mapping[int, str]) ->
             overlap = tiou(_segments(rows), _segments(instances))
             hits += int(((overlap >= 0.5) & same).any(axis=1).sum())
     return hits, total
+
+
+def _confused_labels(truth: Truth, predictions: Records) -> list[Mismatch]:
+    """Return that the surest prediction on an instance hardly ever has its label, as when class numbers are shifted."""
+    judged = {row["label"] for items in truth.records.values() for row in items if not row.get("ambiguous")}
+    known, right, pairs = 0, 0, Counter[tuple[str, str]]()
+    for video_id, items in predictions.items():
+        rows = [row for row in items if row["label"] in judged]
+        instances = [row for row in truth.records.get(video_id, ()) if not row.get("ambiguous")]
+        if not rows or not instances:
+            continue
+        scores = np.where(tiou(_segments(instances), _segments(rows)) >= 0.5, [row["score"] for row in rows], -np.inf)
+        for row, on_it in zip(instances, scores, strict=True):
+            if np.isfinite(on_it.max()):
+                sure = {rows[i]["label"] for i in np.flatnonzero(on_it == on_it.max())}
+                known, right = known + 1, right + (row["label"] in sure)
+                pairs[min(sure), row["label"]] += row["label"] not in sure
+    if len(judged) < 3 or known < 5 or right > 0.1 * known:
+        return []
+    said = (f"the surest prediction on an instance has its label for {right} of {_many(known, 'instance')} that one "
+            "overlaps by half")  # fmt: skip
+    examples = [f"'{given}' on '{label}' ({count})" for (given, label), count in pairs.most_common(SHOWN)]
+    return [Mismatch("labels of other instances", "warning", known - right, known, said, examples,
+                     "Are classes counted from 0 in one file and from 1 in the other, or listed in another order?")]
 
 
 def _segments(rows: Sequence[dict]) -> np.ndarray:
@@ -269,6 +319,10 @@ def _foreign_videos(truth: Truth, predictions: Records, others: Mapping[str, int
             f"{_many(sum(others.values()), 'prediction')}, unknown to the ground truth{where}")  # fmt: skip
     examples = [f"'{video_id}'" for video_id in list(others)[:SHOWN]]
     first = next(iter(truth.records), "")
+    only = next(iter(subsets), "") if len(subsets) == 1 and subsets.total() == len(others) == len(predictions) else ""
+    if only:
+        return Mismatch("videos unknown to the ground truth", "error", len(others), len(predictions), said, examples,
+                        f"To compare with that subset: --subset {shlex.quote(only)}")  # fmt: skip
     advice = (f"They count as wrong. The ground truth has '{first}', ...: is it the right file and subset? To leave "
               "videos out: --block-list FILE")  # fmt: skip
     return Mismatch("videos unknown to the ground truth", "error" if whole else "warning", len(others),
@@ -307,12 +361,34 @@ def _times(truth: Truth, predictions: Records) -> list[Mismatch]:
                          examples, advice)]  # fmt: skip
     early = [v for v, items in known.items() if max(row["segment"][1] for row in items) <= truth.durations[v] / 25]
     if len(early) < len(known) or not known or total < 3:
-        return []
+        return _apart(truth, predictions)
     said = f"all {_many(total, 'prediction')} lie in the first 4 % of their videos"
     examples = [f"'{v}' ends at {max(row['segment'][1] for row in known[v]):g} s of {truth.durations[v]:g} s"
                 for v in early[:SHOWN]]  # fmt: skip
     return [Mismatch("segments in no part but the first", "warning", total, total, said, examples,
                      _advise_unit(truth, known))]  # fmt: skip
+
+
+def _apart(truth: Truth, predictions: Records) -> list[Mismatch]:
+    """Return that no prediction lies on an instance of its video by half, with the unit in which some do."""
+    judged = {v: items for v, items in predictions.items() if items and truth.records.get(v)}
+    total = sum(map(len, judged.values()))
+    if total < 3 or any(_count_overlapping(truth, v, items, 1) for v, items in judged.items()):
+        return []
+    best, most = "", total / 100
+    for unit in UNITS:
+        scales = {v: seconds_per(unit, truth.durations.get(v), truth.fps.get(v)) for v in judged}
+        hits = sum(_count_overlapping(truth, v, items, scales[v] or 0) for v, items in judged.items() if scales[v])
+        if hits > most:
+            best, most = unit, hits
+    (video, items), *_ = judged.items()
+    examples = [f"'{video}' has predictions to {max(row['segment'][1] for row in items):g} s and instances to "
+                f"{max(row['segment'][1] for row in truth.records[video]):g} s"]  # fmt: skip
+    advice = (f"Are they {UNITS[best]}? Read so, {int(most):,} of {total:,} do. If so, give --predicted-times {best}"
+              if best else "Expected seconds from the start of the video. If they are frames: --predicted-times frames "
+              "--fps 30, with the frame rate of the videos")  # fmt: skip
+    return [Mismatch("segments on no instance", "warning", total, total, f"none of the {_many(total, 'prediction')} "
+                     "overlaps an instance of its video by half, whatever its label", examples, advice)]  # fmt: skip
 
 
 def _advise_unit(truth: Truth, predictions: Records) -> str:
@@ -341,7 +417,9 @@ def propose_unit(truth: Truth, predictions: Records) -> tuple[str, str]:
             continue
         hits = sum(_count_overlapping(truth, v, predictions[v], scale or 0) for v, scale in scales.items())
         if (hits, filled) > most:
-            best, most, how = unit, (hits, filled), f"{fit} of {_many(len(ends), 'video')} hold all of theirs"
+            best, most = unit, (hits, filled)
+            how = (f"{fit} of {_many(len(ends), 'video')} hold all of theirs, and {hits:,} of "
+                   f"{_many(sum(len(predictions[v]) for v in ends), 'prediction')} lie on an instance")  # fmt: skip
     return best, how
 
 
@@ -368,6 +446,20 @@ def _odd_segments(predictions: Records) -> list[Mismatch]:
     return [Mismatch(kind, "note", len(odd), len(rows), f"{len(odd):,} of {_many(len(rows), 'prediction')} {text}",
                      [f"'{v}' {start:g} to {end:g} s" for v, (start, end) in odd[:SHOWN]], "They count as they are")
             for kind, (text, odd) in kinds.items() if odd]  # fmt: skip
+
+
+def _repeated(predictions: Records) -> list[Mismatch]:
+    """Return how many predictions are there more than once, with the same label, times and score."""
+    seen = {v: Counter((row["label"], *row["segment"], row["score"]) for row in items)
+            for v, items in predictions.items()}  # fmt: skip
+    total, again = sum(map(len, predictions.values())), sum(c.total() - len(c) for c in seen.values())
+    if not again:
+        return []
+    examples = [f"'{v}' has {label} from {start:g} to {end:g} s {count} times"
+                for v, counts in seen.items() for (label, start, end, _), count in counts.items() if count > 1][:SHOWN]
+    said = f"{again:,} of {_many(total, 'prediction')} repeat another one, with its label, times and score"
+    return [Mismatch("repeated predictions", "warning" if again > total / 4 else "note", again, total, said, examples,
+                     "A repeat counts as wrong where the first one is right: was a file written, or joined, twice?")]
 
 
 # --- scores -----------------------------------------------------------------------------------------------

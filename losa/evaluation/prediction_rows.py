@@ -48,6 +48,7 @@ def list_rows(content: object, notes: list[str]) -> tuple[list[str], list[Row]] 
     What is not ActivityNet's results, {"results": {video: [record]}}, is said in `notes`.
     Raises EvaluationError where a video holds no list of records, or a row names no video.
     """
+    content = _as_lists(content)
     if isinstance(content, dict) and "results" in content:
         content = content["results"]
     elif isinstance(content, dict) and content and _are_columns(content):
@@ -65,6 +66,15 @@ def list_rows(content: object, notes: list[str]) -> tuple[list[str], list[Row]] 
     videos = list(dict.fromkeys(video for _, video, _ in rows))
     notes.append(f"a list of {len(rows)} rows is read as the predictions of {len(videos)} videos")
     return videos, rows
+
+
+def _as_lists(content: object) -> object:
+    """Return columns of {row: value}, as pandas writes a table without asking, as columns of lists."""
+    if isinstance(content, dict) and {*content} & {*VIDEO} and all(isinstance(c, dict) for c in content.values()):
+        rows = [*next(iter(content.values()))]
+        if all([*column] == rows for column in content.values()):
+            return {name: [*column.values()] for name, column in content.items()}
+    return content
 
 
 def _of_video(video: str, items: object) -> Iterator[Row]:
@@ -109,6 +119,7 @@ def list_table_rows(text: str, notes: list[str]) -> tuple[list[str], list[Row]]:
         raise EvaluationError(f'{what}: the first line is "{first[:120]}"; expected {CSV_WANTED}')
     rows: list[Row] = []
     videos: dict[str, None] = {}
+    decimal = re.compile(r"[+-]?\d+,\d+") if separator != "," else None
     for number, cells in _cells(text, separator):
         if len(cells) != len(header):
             raise EvaluationError(f'line {number} has {len(cells)} cells instead of {len(header)}: '
@@ -116,6 +127,8 @@ def list_table_rows(text: str, notes: list[str]) -> tuple[list[str], list[Row]]:
         video, record = _split_video(dict(zip(header, cells, strict=True)), f"line {number}")
         videos[video] = None
         if any(record.values()):
+            record = {key: value.replace(",", ".") if decimal and decimal.fullmatch(value) else value
+                      for key, value in record.items()}  # fmt: skip
             numbers = {key: _read_number(value)[0] if key in (*START, *END, *SCORE) else value
                        for key, value in record.items()}  # fmt: skip
             read = {key: record[key] if value is None else value for key, value in numbers.items()}
@@ -140,21 +153,28 @@ def _cells(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
 # --- one record -------------------------------------------------------------------------------------------
 
 
-def read_records(rows: Iterable[Row], label_key: str, names: Mapping[int, str], notes: list[str]
-                 ) -> Iterator[tuple[str, dict]]:  # fmt: skip
+def read_records(rows: Iterable[Row], label_key: str, names: Mapping[int, str], notes: list[str],
+                 need_label: bool = True) -> Iterator[tuple[str, dict]]:  # fmt: skip
     """Yield video and record of each row. A record that is in ActivityNet's form comes back as it is.
 
     label_key: the key that holds the class, where that is a choice. names: of class numbers; without them a number is
-    taken as text. Raises EvaluationError where a row is no prediction; adds to `notes` what is read otherwise.
+    taken as text. need_label: without, a record that has none gets "action". Raises EvaluationError where a row is no
+    prediction; adds to `notes` what is read otherwise.
     """
     counts: Counter[str] = Counter()
     for where, video, record in rows:
         try:
+            if not need_label and isinstance(record, dict) and not _has_label(record, label_key):
+                record = {**record, "label": "action"}
             yield video, read_record(record, label_key, names, counts)
         except EvaluationError as error:
-            advice = "" if "--label-key" in str(error) else ". Correct it in the file."
+            advice = "" if "--" in str(error) else ". Correct it in the file."
             raise EvaluationError(f"{where} is {shown(record)}; {error}{advice}") from None
     notes.extend(f"{text} ({count} predictions)" for text, count in counts.items())
+
+
+def _has_label(record: dict, label_key: str) -> bool:
+    return label_key in record if label_key else any(key.lower() in LABEL for key in record)
 
 
 def read_record(record: object, label_key: str, names: Mapping[int, str], counts: Counter[str]) -> dict:
@@ -222,6 +242,12 @@ def _only(wanted: str, known: Sequence[str], found: tuple[str, ...]) -> str:
     if wanted == "start" and units:
         raise EvaluationError(f'it has {_listed(units)}, expected "segment": [start, end] in seconds: divide frames '
                               "by the frame rate of the video, milliseconds by 1000")  # fmt: skip
+    if wanted == "label":
+        numbers = [key for key in found if re.search(r"(id|idx|index)$", key.lower()) and key.lower() not in VIDEO]
+        how = (f"--label-key {numbers[0]} --classes FILE reads class numbers, with a file of their names"
+               if numbers else "--label-key names the key with the class; "
+               "--class-agnostic evaluates segments without one")
+        raise EvaluationError(f'it has no "label" but {_listed(found)}: {how}')
     lacking = '"segment"' if wanted in ("start", "end") else f'"{wanted}"'
     raise EvaluationError(f"it has no {lacking} but {_listed(found)}; expected {WANTED}")
 

@@ -203,12 +203,13 @@ def _no_truth_message(path: str | Path, subset: str, sizes: dict[str, int]) -> s
 
 
 def read_predictions(path: str | Path, *, classes: str | Path | Sequence[str] | None = None,
-                     label_key: str = "") -> Records:  # fmt: skip
+                     label_key: str = "", need_label: bool = True) -> Records:  # fmt: skip
     """Read the records of every video in a predictions file, in the file's order.
 
     ActivityNet's results format comes back as it is. What is written otherwise and leaves no doubt is read and said in
     a warning: see `losa.evaluation.prediction_rows`. classes: names of class numbers, or a file of them; without them
-    a number is taken as text. label_key: the key or column that holds the class, where that is a choice.
+    a number is taken as text. label_key: the key or column that holds the class, where that is a choice. need_label:
+    without, predictions that have none get "action".
 
     Raises FileNotFoundError, and EvaluationError for a file of another kind or a malformed record.
     """
@@ -218,7 +219,7 @@ def read_predictions(path: str | Path, *, classes: str | Path | Sequence[str] | 
         names = read_classes(classes)
         videos, rows = _list_predictions(path, notes)
         records: Records = {video_id: [] for video_id in videos}
-        for video_id, record in read_records(rows, label_key, names, notes):
+        for video_id, record in read_records(rows, label_key, names, notes, need_label):
             records[video_id].append(record)
     except EvaluationError as error:
         raise EvaluationError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
@@ -253,6 +254,8 @@ def _list_predictions(path: Path, notes: list[str]) -> tuple[list[str], list]:
     text = read_utf8(path)
     if path.suffix.lower() != ".json" and text.lstrip()[:1] not in ("{", "["):
         return list_table_rows(text, notes)
+    if path.suffix.lower() in (".jsonl", ".ndjson"):  # an object a line
+        text = f"[{','.join(line for line in text.splitlines() if line.strip())}]"
     content = parse_content(text, KIND)
     found = list_rows(content, notes)
     if found is None:

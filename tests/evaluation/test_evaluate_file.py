@@ -140,3 +140,42 @@ def test_real_detections_keep_their_number_whatever_is_said(shared_data):
         found = evaluate_file(folder / "predictions" / "co2net_base_test_from_PMIL.json", folder / "thumos14.json")
     assert found["map"] == pytest.approx(expected, abs=1e-12)
     assert [m["kind"] for m in found["mismatches"]] == ["scores outside 0 to 1"]
+
+
+def test_segments_without_a_class_count_as_one_class(tmp_path, truth):
+    records = results(lambda v, r: (v, {"segment": r["segment"], "score": r["score"]}))
+    assert evaluated(tmp_path, truth, records, class_agnostic=True)[0] == 100
+    with pytest.raises(EvaluationError, match="--class-agnostic evaluates segments without one"):
+        evaluated(tmp_path, truth, records)
+    numbers = results(lambda v, r: (v, {"segment": r["segment"], "score": r["score"], "label_id": 3}))
+    with pytest.raises(EvaluationError, match="--label-key label_id --classes FILE"):
+        evaluated(tmp_path, truth, numbers)
+
+
+def test_a_frame_rate_that_is_given_reads_predictions_in_frames(tmp_path):
+    truth = write(tmp_path / "truth.json", truth_content(fps=None))
+    records = results(lambda v, r: (v, {**r, "segment": [12 * t for t in r["segment"]]}))
+    assert evaluated(tmp_path, truth, records, times="frames", reading=Reading(fps=12))[0] == 100
+    with pytest.raises(EvaluationError, match="--fps 30"):
+        evaluated(tmp_path, truth, records, times="frames")
+
+
+def test_a_block_list_that_blocks_nothing_is_said(tmp_path, truth):
+    (tmp_path / "blocked.txt").write_text("v_clip_0000\n")
+    _, said, _ = evaluated(tmp_path, truth, results(), block_list=tmp_path / "blocked.txt")
+    assert any("none of its 1 ids, 'v_clip_0000' the first" in text for text in said)
+
+
+def test_predictions_as_pandas_writes_them_are_read(tmp_path, truth):
+    rows = [{"video-id": v, "t-start": r["segment"][0], "t-end": r["segment"][1], "label": r["label"],
+             "score": r["score"]} for v, items in results().items() for r in items]  # fmt: skip
+    columns = {name: {str(i): row[name] for i, row in enumerate(rows)} for name in rows[0]}
+    (tmp_path / "columns.json").write_text(json.dumps(columns))
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    comma = [";".join(str(cell).replace(".", ",") if name != "label" else cell for name, cell in row.items())
+             for row in rows]  # fmt: skip
+    (tmp_path / "comma.csv").write_text("\n".join([";".join(rows[0]), *comma]))
+    for name in ("columns.json", "lines.jsonl", "comma.csv"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert evaluate_file(tmp_path / name, truth, "test")["average_map"] == pytest.approx(1), name

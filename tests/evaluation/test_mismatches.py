@@ -181,3 +181,42 @@ def test_evaluation_itself_warns_where_nothing_fits(recwarn):
                                              ("yawn", ""), ("", "")])
 def test_the_nearest_label(label, name):
     assert nearest_label(label, ["PoleVault", "jump", "-"]) == name
+
+
+def test_class_numbers_in_no_usual_order_get_the_names_on_whose_instances_they_lie():
+    order = ["wave", "jump", "bounce", "throw", "catch"]
+    only = found(relabelled(lambda name: str(order.index(name) + 7)))["class numbers"]
+    assert "in none of the usual orders: then 12 of 12" in only.advice
+    assert '"7 wave", "8 jump", "9 bounce", "10 throw", "11 catch"' in only.advice
+
+
+def test_labels_that_are_shifted_by_one_are_said():
+    shifted = found(relabelled(lambda name: sorted(CLASSES)[sorted(CLASSES).index(name) - 1]))
+    assert (shifted["labels of other instances"].level, shifted["labels of other instances"].of) == ("warning", 12)
+    assert "'catch' on 'jump' (4)" in shifted["labels of other instances"].examples
+
+
+def test_times_in_frames_are_said_where_no_duration_is_known():
+    bare = Truth(RECORDS, "test", classes=CLASSES)
+    only = found(scaled(1000), bare)["segments on no instance"]
+    assert only.count == only.of == 12 and "Are they milliseconds? Read so, 12 of 12 do" in only.advice
+    assert "--predicted-times frames --fps 30" in found(scaled(12), bare)["segments on no instance"].advice
+    assert find_mismatches(bare, results()) == []
+
+
+def test_predictions_that_are_there_twice_are_counted():
+    only = found({v: [*items, *items] for v, items in results().items()})["repeated predictions"]
+    assert (only.level, only.count, only.of) == ("warning", 12, 24)
+    assert "repeated predictions" not in found({v: [*items, *({**r, "score": 0.01} for r in items)]
+                                                for v, items in results().items()})
+
+
+def test_videos_of_one_other_subset_name_it_as_an_option():
+    truth = Truth({"other": [{"label": "jump", "segment": [0, 1]}]}, "test", classes=CLASSES,
+                  subsets={**dict.fromkeys(DURATIONS, "my val"), "other": "test"})
+    assert "--subset 'my val'" in found(results(), truth)["videos unknown to the ground truth"].advice
+
+
+def test_a_renaming_is_quoted_for_a_shell():
+    advice = found(relabelled(lambda name: "$jump" if name == "jump" else name))["unknown labels"].advice
+    assert "--rename '$jump=jump'" in advice
