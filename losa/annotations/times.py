@@ -22,6 +22,7 @@ UNITS = {  # names of --times: what the numbers of the file are
     "m.ss": "minutes and seconds with a point between them, 1.30 for 90 s",
 }
 AS_LONG = "the whole length of the video is the duration of"
+ONE_FRAME = 0.9  # of a frame's length: what is shorter is less than one frame, whatever was rounded
 ASSUMED = 30  # frames per second, of a video whose rate is not known
 WORDS = {"s": "seconds", "sec": "seconds", "secs": "seconds", "sek": "seconds",
          "second": "seconds", "seconds": "seconds", "ms": "ms",
@@ -150,7 +151,7 @@ def misread(segments: Sequence[Placed]) -> str:
     if not segments:
         return ""
     outside = sum(item.start >= item.duration or item.end <= 0 for item in segments)
-    tiny = sum(0 < item.end - item.start < 1 / (item.fps or ASSUMED) for item in segments)
+    tiny = sum(0 < item.end - item.start < ONE_FRAME / (item.fps or ASSUMED) for item in segments)
     if 2 * outside > len(segments):
         return f"{outside} of {len(segments)} instances lie wholly outside their videos"
     if 2 * sum(map(_lasts_as_its_video, segments)) > len(segments):
@@ -186,7 +187,7 @@ def _length_if_fitting(segments: Sequence[Placed], unit: str) -> int | float | N
         start, end = (_settled(convert(time, unit), item.fps or ASSUMED) for time in (item.start, item.end))
         if start is None or end is None or start < -0.5 or end > item.duration + max(0.5, 0.01 * item.duration):
             return None
-        tiny += end - start < 1 / (item.fps or ASSUMED)
+        tiny += end - start < ONE_FRAME / (item.fps or ASSUMED)
         total += end - start
     return total if 2 * tiny <= len(segments) else None
 

@@ -84,6 +84,10 @@ def test_the_unit_is_recognised_by_numbers_that_fit(unit):
     assert misread(placed) and fitting_units(placed)[0] == unit and f"--times {unit} (" in unit_advice(placed)
 
 
+def test_instances_of_one_frame_each_are_no_other_unit():
+    assert misread([Placed(round(i / 12, 6), round((i + 1) / 12, 6), 45, 12) for i in range(9)]) == ""
+
+
 def test_seconds_are_left_alone_and_nonsense_fits_nowhere():
     assert misread(read_as("seconds")) == "" and misread([]) == ""
     assert misread([Placed(1, 2, 45, 12)] * 3 + [Placed(100, 110, 45, 12)] * 2) == ""  # a few outside: other mistakes
