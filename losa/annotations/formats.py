@@ -143,7 +143,8 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
     errors = [finding for finding in sheet.findings.values() if finding.level == "error"]
     if errors:
         lines = [f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}" for e in errors]
-        raise AnnotationError("\n".join([*lines, "`losa data check` lists everything, `--fix` repairs a copy."]))
+        raise AnnotationError("\n".join([*lines, "`losa data check` lists everything, `--fix` repairs a copy; "
+                                         "options are those of check and prepare."]))
     aside = [sheet.findings[kind] for kind in sheet.set_aside]
     if aside:
         warnings.warn(f"{path}: {sheet.counts}" + listing([finding.examples[0] for finding in aside], len(aside)),

@@ -143,8 +143,15 @@ def warn_of_toy_backbone(config: Config, labelled: Annotations) -> None:
 
 
 def hash_inputs(config: Config) -> dict[str, str]:
-    """Return checksums of the files that a result depends on, by field."""
-    found = {"annotations": file_id(config.annotations)}
+    """Return checksums of the files that a result depends on, by field.
+
+    Raises ConfigError where there are no annotations.
+    """
+    labels = Path(config.annotations)
+    if not labels.exists():
+        raise ConfigError(f"annotations={config.annotations}: there is no such file (seen from {Path.cwd()}). Give "
+                          f"what `losa data prepare` wrote, -s annotations=FILE; `losa demo` makes that of the demo")
+    found = {"annotations": checksum_of_listing(labels) if labels.is_dir() else file_id(config.annotations)}
     for name in (name for name in list_fields(Mark.FILE) if name not in ("annotations", "start", "adapter")):
         path = Path(getattr(config, name) or "random")
         if path.is_file():

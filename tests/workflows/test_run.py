@@ -19,7 +19,7 @@ from losa.inspection.run_folder import find_runs, open_run
 from losa.presets import PRESETS, head_only
 from losa.reports.sweep_report import report
 from losa.sweeps.collect import collect, collect_parts
-from losa.workflows.run import compute_late_gain, read_seeds, run
+from losa.workflows.run import compute_late_gain, hash_inputs, read_seeds, run
 
 
 def tiny_config(tiny, **fields):
@@ -172,3 +172,13 @@ def test_what_cannot_be_learnt_is_told_before_taps_are_computed(tiny, tmp_path, 
     said = next(str(w.message) for w in told if "two windows" in str(w.message))
     fitting = re.search(r"-s window=(\d+)", said)
     assert fitting and int(fitting[1]) > 8 and not (tmp_path / "taps").exists()
+
+
+def test_missing_annotations_say_what_to_give_and_a_folder_of_labels_is_told_apart_by_its_files(tmp_path, tiny):
+    config = PRESETS["tiny"](tiny)
+    with pytest.raises(ConfigError, match="annotations=gone.json: there is no such file .*losa data prepare.*-s annot"):
+        hash_inputs(config.replace(annotations="gone.json"))
+    (tmp_path / "a.srt").write_text("1")
+    before = hash_inputs(config.replace(annotations=str(tmp_path)))
+    (tmp_path / "b.srt").write_text("1")
+    assert before["annotations"] != hash_inputs(config.replace(annotations=str(tmp_path)))["annotations"]
