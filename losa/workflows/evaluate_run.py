@@ -26,6 +26,9 @@ from losa.segments import write_predictions
 from losa.taps.open import open_features
 from losa.taps.source import FeatureSource
 
+BY_CHANCE = {"segments on no instance", "segments in no part but the first", "labels of other instances",
+             "repeated predictions"}  # mismatches that a model which has learnt little shows, too: not warned of
+
 
 def test(out: str | Path, subset: str, *, annotations: str = "", post: str = "", fields: dict | None = None,
          quiet: bool = False) -> dict:
@@ -74,7 +77,7 @@ def measure(truth: Truth, records: Records, config: Config) -> tuple[dict, list[
     if not count_instances(truth.records):
         return leave_unmeasured(truth.records, records, config), []
     mismatches = find_mismatches(truth, records)
-    warn_of([mismatch for mismatch in mismatches if mismatch.level != "note"])
+    warn_of([mismatch for mismatch in mismatches if mismatch.level != "note" and mismatch.kind not in BY_CHANCE])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MismatchWarning)  # said above
         return evaluate(truth.records, records, tuple(config.tiou), config.protocol).to_dict(), mismatches
