@@ -214,11 +214,10 @@ def _given(path: Path, table: Table, ours: str, name: str) -> Column:
                               f"before the sign")
     for key, written in zip(table.plain, table.header, strict=True):
         if name in (written, key) or plain(name) == key:
-            return Column(key, written, unit_of(written) if ours in ("start", "end", "duration") else "")
+            return Column(key, written, _unit_for(ours, written))
     if re.fullmatch(r"[1-9]\d?", name) and int(name) <= len(table.header):
         at = int(name) - 1
-        written = table.header[at]
-        return Column(table.plain[at], written, unit_of(written) if ours in ("start", "end", "duration") else "")
+        return Column(table.plain[at], table.header[at], _unit_for(ours, table.header[at]))
     raise AnnotationError(f"{path}: there is no column {name!r} (for {ours}); there are "
                           f"{', '.join(map(repr, table.header))}")
 
@@ -227,7 +226,7 @@ def _named(table: Table, ours: str, taken: set[str]) -> Column | None:
     """Return the column that has our name or one of its aliases, in seconds rather than in another unit."""
     choices = []
     for at, (key, written) in enumerate(zip(table.plain, table.header, strict=True)):
-        unit = unit_of(written) if ours in ("start", "end", "duration") else ""
+        unit = _unit_for(ours, written)
         words = key.replace(",", " ").split()
         base = " ".join(word for word in words if word not in WORDS and (word != "in" or word == words[0]))
         base = base if unit and base else key
@@ -235,6 +234,11 @@ def _named(table: Table, ours: str, taken: set[str]) -> Column | None:
         if base in names and key not in taken:
             choices.append((unit not in ("", "seconds"), names.index(base), at, Column(key, written, unit)))
     return min(choices)[-1] if choices else None
+
+
+def _unit_for(ours: str, written: str) -> str:
+    """Return the unit that the name of a column of times states; "" for columns of anything else."""
+    return unit_of(written) if ours in ("start", "end", "duration") else ""
 
 
 def unit_of(written: str) -> str:

@@ -142,7 +142,7 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
     sheet = scan(path, classes, reading, videos)
     errors = [finding for finding in sheet.findings.values() if finding.level == "error"]
     if errors:
-        lines = [f"{path}: {e.count} {e.kind}:{listing(e.examples, e.count)}\n{e.advice}" for e in errors]
+        lines = [error.describe(path) for error in errors]
         raise AnnotationError("\n".join([*lines, "`losa data check` lists everything, `--fix` repairs a copy; "
                                          "options are those of check and prepare."]))
     aside = [sheet.findings[kind] for kind in sheet.set_aside]
@@ -151,8 +151,7 @@ def read_layout(path: str | Path, classes: str | Path | Sequence[str] | None = N
                       stacklevel=3)
     for finding in sheet.findings.values():
         if finding.kind in CHOICES or (finding.level == "warning" and finding.kind not in sheet.set_aside):
-            warnings.warn(f"{path}: {finding.count} {finding.kind}:{listing(finding.examples, finding.count)}\n"
-                          f"{finding.advice}", Note if finding.level == "note" else UserWarning, stacklevel=3)
+            warnings.warn(finding.describe(path), Note if finding.level == "note" else UserWarning, stacklevel=3)
     if sheet.layout not in AS_PUBLISHED:
         repeated = [f"{entry.id}: {item}" for entry in sheet.entries
                     for item, times in Counter(entry.instances).items() if times > 1]

@@ -241,8 +241,8 @@ def clip(entries: list[Entry], source: Path) -> list[Entry]:
                               f"Expected a start and a later end for each, inside its video")
     if zero:
         announce(source, zero, "instances have zero length; dropped")
-    mixed = mixed_units(entries)
     if beyond:
+        mixed = mixed_units(entries)
         announce(source, beyond, "segments pass an end of their video; clipped"
                  + (f" ({outside} of them lie wholly outside and are dropped)" if outside else "")
                  + (f"; {mixed}" if mixed else ""))

@@ -133,6 +133,10 @@ class Finding:
     examples: list[str]
     advice: str
 
+    def describe(self, source: str | Path) -> str:
+        """Return it in words: the file, the count, the first examples on a line each, and the advice."""
+        return f"{source}: {self.count} {self.kind}:{listing(self.examples, self.count)}\n{self.advice}"
+
 
 class Findings(dict[str, Finding]):
     """Findings by kind; remembers the first few examples of each, whatever the size of the file."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from losa.annotations.cells import read_classes
 from losa.annotations.formats import scan
-from losa.annotations.sheet import Entry, Finding, Sheet, listing
+from losa.annotations.sheet import Entry, Sheet, listing
 from losa.annotations.source import AS_RECOGNISED, Reading, parse_json
 from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
 from losa.errors import EvaluationError, Note, NoTruthError
@@ -111,7 +111,7 @@ def _check_findings(path: str | Path, sheet: Sheet) -> None:
     """Raise EvaluationError for what cannot be read, and warn of what is read otherwise than written."""
     errors = [f for f in sheet.findings.values() if f.level == "error" and f.kind not in HARMLESS]
     if errors:
-        raise EvaluationError("\n".join([*(_describe(path, finding) for finding in errors),
+        raise EvaluationError("\n".join([*(finding.describe(path) for finding in errors),
                                          "`losa data check` lists everything, `--fix` repairs a copy."]))  # fmt: skip
     aside = sheet.set_aside if sheet.layout != "THUMOS text" else {}
     if aside:
@@ -120,11 +120,7 @@ def _check_findings(path: str | Path, sheet: Sheet) -> None:
     for finding in sheet.findings.values():
         if finding.kind not in PLAIN and finding.kind not in sheet.set_aside:
             kind = UserWarning if finding.level == "warning" else Note
-            warnings.warn(_describe(path, finding), kind, stacklevel=4)
-
-
-def _describe(path: str | Path, finding: Finding) -> str:
-    return f"{path}: {finding.count} {finding.kind}:{listing(finding.examples, finding.count)}\n{finding.advice}"
+            warnings.warn(finding.describe(path), kind, stacklevel=4)
 
 
 def _check_order(path: str | Path, entries: Sequence[Entry]) -> None:
