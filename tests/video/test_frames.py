@@ -1,5 +1,6 @@
 """Which frames come out of every kind of file: those that PyAV gives when it decodes the whole file in order."""
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from helpers.video_files import (
     X264,
     draw_number,
     read_number,
+    write_av1,
     write_video,
 )
 from helpers.video_kinds import CUTS, NUM, RISKY, SAFE, asked_for, check_frames, in_order
@@ -70,9 +72,11 @@ def test_both_backends_give_the_same_pictures_and_times(make, name):
 def test_what_an_old_decoder_lacks_is_decoded_all_the_same(tmp_path):
     if "libsvtav1" not in av.codecs_available:
         pytest.skip("needs an AV1 encoder in PyAV")
-    path = write_video(tmp_path / "av1.mp4", 20, codec="libsvtav1", options={"preset": "12", "svtav1-params": "lp=1"})
+    path = write_av1(tmp_path / "av1.mp4", 20)
     assert (probe(path).codec, probe(path).risks, Reader(path).backend) == ("av1", ("codec av1",), "av")
     assert [read_number(frame) for frame in Reader(path).read([0, 19, 7])] == [0, 19, 7]
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER  # the encoder's own priority stays in its process
 
 
 @pytest.mark.parametrize("turned", [90, 180, 270])
