@@ -69,7 +69,7 @@ def thumos14(size: str, folder: str | Path, **fields) -> Config:
     """LoSA on THUMOS-14: windows of 768 snippets, 4 native frames each; `folder` has annotations.json.
 
     Head and training as ActionFormer, sampling as AdaTAD (768 frames at 160 px); see `losa train --help`. Unlike
-    ActionFormer, CliffDiving is learnt beside Diving, see `losa.annotations.thumos`.
+    ActionFormer, CliffDiving is learnt beside Diving, see `losa.formats.thumos`.
     """
     own = dict(train_subset="Validation", test_subset="Test", test_set="thumos14-212", frame_stride=4, snippet_frames=1,
                window=768, head_dim=512, epochs=30, warmup_epochs=5, batch_size=2, learning_rate=1e-4)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import warnings
 from pathlib import Path
 
 from helpers.paths import ROOT
@@ -51,3 +52,19 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     make_world(folder / "world", "tiny", seed=0, num_workers=1)
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with three videos of 4 seconds."""
+    from helpers.annotation_files import make_three_videos
+
+    return make_three_videos(tmp_path / "videos")
+
+
+@pytest.fixture
+def no_unexpected_warning():
+    """Every warning that a test does not expect is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield

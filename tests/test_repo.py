@@ -26,12 +26,13 @@ ROOMS = {  # room: the rooms it may use
     "errors": set(), "machine": set(), "files": {"errors"}, "adapter_file": {"errors"}, "segments": {"files"},
     "config": {"errors", "adapter_file"}, "presets": {"errors", "config"},
     # files in
-    "video": {"errors", "files"}, "annotations": {"errors", "files", "video"},
+    "video": {"errors", "files"}, "label_files": {"errors", "video"}, "formats": {"errors", "video", "label_files"},
+    "annotations": {"errors", "files", "video", "label_files", "formats"},
     # the paper
     "backbones": {"errors", "config"}, "model": {"errors", "files", "adapter_file", "config"},
     "taps": {"errors", "files", "segments", "config", "video", "annotations", "backbones", "model"},
     # numbers out
-    "evaluation": {"errors", "segments", "config", "annotations"},
+    "evaluation": {"errors", "segments", "config", "label_files", "formats", "annotations"},
     "inference": {"errors", "files", "segments", "config", "annotations", "taps", "model"},
     "training": {"errors", "files", "machine", "adapter_file", "segments", "config", "annotations", "taps", "model",
                  "inference", "evaluation"},
@@ -43,12 +44,12 @@ ROOMS = {  # room: the rooms it may use
                    "inference", "training"},
     # whole jobs
     "workflows": {"errors", "files", "machine", "adapter_file", "segments", "config", "presets", "video",
-                  "annotations", "backbones", "model", "taps", "training", "inference", "evaluation", "world",
-                  "reports", "sweeps"},
+                  "label_files", "formats", "annotations", "backbones", "model", "taps", "training", "inference",
+                  "evaluation", "world", "reports", "sweeps"},
     "studies": {"errors", "files", "machine", "config", "presets", "video", "annotations", "backbones", "model", "taps",
                 "training", "inference", "evaluation", "world", "sweeps", "workflows"},
-    "cli": {"errors", "config", "presets", "annotations", "video", "evaluation", "training", "world", "sweeps",
-            "reports", "workflows", "studies"},
+    "cli": {"errors", "config", "presets", "video", "label_files", "annotations", "evaluation", "training", "world",
+            "sweeps", "reports", "workflows", "studies"},
 }  # fmt: skip
 EVALUATION_ALONE = ("average_precision", "card", "diagnose", "protocols", "published", "records", "test_sets",
                     "ap_by_score")  # modules that work without torch and decoder

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.annotations.cells import read_classes, without_suffix
-from losa.annotations.formats import scan
 from losa.annotations.resolve import (
     IS_DURATION,
     ROUNDING,
@@ -26,10 +24,12 @@ from losa.annotations.resolve import (
     subsets_named_twice,
     where,
 )
-from losa.annotations.sheet import KINDS, Entry, Finding, Findings, Sheet
-from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.annotations.scan import scan
 from losa.annotations.spelling import counted_as, plain_name, report_labels, report_signs, report_variants, unify
 from losa.errors import AnnotationError
+from losa.label_files.cells import read_classes, without_suffix
+from losa.label_files.sheet import KINDS, Entry, Finding, Findings, Sheet
+from losa.label_files.source import AS_RECOGNISED, Reading
 from losa.video.folder import VIDEO_SUFFIXES
 from losa.video.probe import VideoInfo
 

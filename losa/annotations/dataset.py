@@ -1,7 +1,7 @@
 """Load and save annotations: which videos there are and what happens in them.
 
 What is wrong is listed in one AnnotationError; what is changed is counted in a warning: segments clipped to their
-video, instances of zero length dropped, files left out. `losa.annotations.formats` reads the layouts of the files.
+video, instances of zero length dropped, files left out. `losa.annotations.scan` reads the layouts of the files.
 """
 
 import json
@@ -15,12 +15,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from losa.annotations.formats import read_layout
 from losa.annotations.resolve import check_instances, check_units, clip, locate, nearest, with_durations
-from losa.annotations.sheet import Entry, announce, stop
-from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.annotations.scan import read_layout
 from losa.errors import AnnotationError
 from losa.files import replacing
+from losa.label_files.sheet import Entry, announce, stop
+from losa.label_files.source import AS_RECOGNISED, Reading
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def load_annotations(path: str | Path, videos: str | Path | None = None,
                      classes: Sequence[str] | str | Path | None = None,
                      missing: Literal["error", "drop"] = "error", *, need_labels: bool = True,
                      reading: Reading = AS_RECOGNISED) -> Annotations:
-    """Load and check an annotation file in any layout that `losa.annotations.formats.read_layout` knows.
+    """Load and check an annotation file in any layout that `losa.annotations.scan.read_layout` knows.
 
     {"database": {id: {"subset", "duration", "annotations": [{"label", "segment": [start, end]}]}}} is ActivityNet's;
     further keys of a video: "fps", "path" (relative to the JSON's folder) and "start" / "end" (the stretch of that

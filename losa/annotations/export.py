@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.annotations.boris import write_boris
-from losa.annotations.cues import write_subtitles
-from losa.annotations.elan import write_elan
-from losa.annotations.fiftyone import write_fiftyone
-from losa.annotations.label_studio import write_label_studio
-from losa.annotations.rows import Labelled
-from losa.annotations.via import write_via
-from losa.annotations.write_labels import write_activitynet, write_csv
 from losa.errors import AnnotationError
 from losa.files import write_text
+from losa.formats.boris import write_boris
+from losa.formats.cues import write_subtitles
+from losa.formats.elan import write_elan
+from losa.formats.fiftyone import write_fiftyone
+from losa.formats.label_studio import write_label_studio
+from losa.formats.via import write_via
+from losa.formats.write_labels import write_activitynet, write_csv
+from losa.label_files.rows import Labelled
 
 WRITERS: dict[str, Callable[[Sequence[Labelled]], dict[str, str]]] = {
     "activitynet": write_activitynet, "boris": write_boris, "csv": write_csv, "elan": write_elan,

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from losa.annotations.csv_format import read_ranges
 from losa.annotations.dataset import Annotations, _build, _reasons, save_annotations
-from losa.annotations.formats import read_layout
 from losa.annotations.resolve import (
     ROUNDING,
     check_instances,
@@ -22,10 +20,12 @@ from losa.annotations.resolve import (
     subsets_named_twice,
     where,
 )
-from losa.annotations.sheet import Entry, announce, stop
-from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.annotations.scan import read_layout
 from losa.errors import AnnotationError, VideoError
 from losa.files import replacing
+from losa.formats.csv_format import read_ranges
+from losa.label_files.sheet import Entry, announce, stop
+from losa.label_files.source import AS_RECOGNISED, Reading
 from losa.video.convert import normalise as encode_anew
 from losa.video.probe import VideoInfo, probe
 

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from losa.annotations.cells import read_text, short
 from losa.annotations.change_log import ChangeLog, Instance, log_beside
 from losa.annotations.check import (
     CHECKS,
@@ -26,14 +25,15 @@ from losa.annotations.check import (
     scan_listed,
     with_file_facts,
 )
-from losa.annotations.csv_format import COLUMNS
-from losa.annotations.formats import AS_PUBLISHED
 from losa.annotations.resolve import ROUNDING, ends_are_durations, find_other_unit, shortened, where
-from losa.annotations.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet
-from losa.annotations.source import AS_RECOGNISED, Reading, parse_json
+from losa.annotations.scan import AS_PUBLISHED
 from losa.annotations.spelling import choose_names, report_labels, same_words, unify
 from losa.errors import AnnotationError
 from losa.files import write_text
+from losa.formats.csv_format import COLUMNS
+from losa.label_files.cells import read_text, short
+from losa.label_files.sheet import KINDS, NOT_LAYOUT, Entry, Findings, Sheet
+from losa.label_files.source import AS_RECOGNISED, Reading, parse_json
 
 READ = {  # what reading alone repairs, by kind of finding
     "header line missing": "header line written",

@@ -7,10 +7,10 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.annotations.cells import is_safe, without_suffix
-from losa.annotations.sheet import Entry, announce, listing, stop
-from losa.annotations.times import AS_LONG, Placed, fitting_units, misread, unit_advice
 from losa.errors import AnnotationError
+from losa.label_files.cells import is_safe, without_suffix
+from losa.label_files.sheet import Entry, announce, listing, stop
+from losa.label_files.times import AS_LONG, Placed, fitting_units, misread, unit_advice
 from losa.video.folder import VIDEO_SUFFIXES
 from losa.video.probe import VideoInfo
 from losa.video.probe_pool import probe_many

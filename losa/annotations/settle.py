@@ -4,22 +4,18 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
-from losa.annotations.cells import counts_itself, read_classes
-from losa.annotations.sheet import Entry, Findings, Sheet
-from losa.annotations.source import Reading
-from losa.annotations.table import plain
-from losa.annotations.times import Frames, Time, check_unit, convert
 from losa.errors import AnnotationError
+from losa.label_files.cells import counts_itself, read_classes
+from losa.label_files.nothing import is_ambiguous, means_nothing
+from losa.label_files.sheet import Entry, Findings, Sheet
+from losa.label_files.source import Reading
+from losa.label_files.times import Frames, Time, check_unit, convert
 
-NOTHING = {"background", "background class", "bg", "no action", "noaction", "none", "null", "nothing", "n/a", "na",
-           "action start", "action end", "sil", "unlabeled", "unlabelled", "undefined", "-1"}
 SEPARATORS = "|;"
 COMMON_RATES = (24, 25, 30, 50, 60)  # frames per second that tools count with
 MARGIN = 0.5  # seconds by which a frame may lie behind the end of its video
-AMBIGUOUS = "ambiguous"
 
 
 def settle(sheet: Sheet, reading: Reading, path: Path, videos: Path | None) -> Sheet:
@@ -50,12 +46,6 @@ def settle(sheet: Sheet, reading: Reading, path: Path, videos: Path | None) -> S
     classes = [name for name in sheet.classes if not means_nothing(name) or name in wanted] if sheet.classes else None
     listed = [names[number] for number in sorted(names)]
     return replace(sheet, entries=entries, ambiguous=ambiguous, classes=listed or classes)
-
-
-@cache
-def means_nothing(label: str) -> bool:
-    """Return whether a label names no action: background, none, action_start, -1, Ambiguous and their like."""
-    return label.strip() == "-1" or plain(label) in NOTHING | {AMBIGUOUS}
 
 
 def _has_frames(entry: Entry) -> bool:
@@ -194,7 +184,7 @@ def _without_nothing(entry: Entry, wanted: set[str], ambiguous: dict, findings: 
     for label, start, end in entry.instances:
         if label in wanted or not means_nothing(label):
             kept.append((label, start, end))
-        elif plain(label) == AMBIGUOUS:
+        elif is_ambiguous(label):
             ambiguous.setdefault(entry.id, []).append((start, end))
             findings.add("stretches are ambiguous", f"{entry.id} [{start:g}, {end:g}]")
         else:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from losa.annotations.resolve import nearest, where
-from losa.annotations.sheet import Findings, Sheet
 from losa.errors import AnnotationError
+from losa.label_files.sheet import Findings, Sheet
 
 MAX_SPELLINGS = 500  # labels that are compared with each other letter by letter
 

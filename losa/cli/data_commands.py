@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.cli.options import ConfigFile, Folder, Preset, Set, choose_config, interruptible, with_reading
 from losa.config import Config
+from losa.label_files.source import AS_RECOGNISED, Reading
 
 data_app = typer.Typer(no_args_is_help=True, help="Check labels, prepare a data set, extract features, convert videos.")
 
@@ -57,8 +57,8 @@ def check(annotations: Annotated[Path | None, typer.Argument(help="Labels: CSV, 
     Exit code 1 if anything should change; with --fix, in the copy.
     """
     from losa.annotations.check import check
-    from losa.annotations.formats import describe_formats
     from losa.annotations.repair import fix as clean
+    from losa.annotations.scan import describe_formats
 
     if formats:
         print(describe_formats())

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.cli.options import with_reading
+from losa.label_files.source import AS_RECOGNISED, Reading
 
 
 @with_reading

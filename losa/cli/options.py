@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from losa import presets
-from losa.annotations.source import Reading
-from losa.annotations.times import UNITS
 from losa.config import Config
 from losa.errors import AnnotationError
+from losa.label_files.source import Reading
+from losa.label_files.times import UNITS
 from losa.presets import PRESETS, postprocess
 
 READABLE = ("video", "label", "start", "end", "duration", "subset")  # columns of a label file

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.cli.options import (
     ConfigFile,
     Folder,
@@ -19,6 +18,7 @@ from losa.cli.options import (
     parse_fields,
     with_reading,
 )
+from losa.label_files.source import AS_RECOGNISED, Reading
 
 
 def train(out: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run continues.")],

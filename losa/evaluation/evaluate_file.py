@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.dataset import load_annotations
-from losa.annotations.source import AS_RECOGNISED, Reading
 from losa.errors import Note
 from losa.evaluation import amend
 from losa.evaluation.average_precision import evaluate
@@ -15,6 +14,7 @@ from losa.evaluation.ground_truth import describe_truth
 from losa.evaluation.mismatches import Mismatch, MismatchWarning, find_mismatches
 from losa.evaluation.records import Records, Truth, choose_subset, read_predictions, read_truth
 from losa.evaluation.test_sets import TEST_SETS, choose_test_set, leave_out, read_block_list
+from losa.label_files.source import AS_RECOGNISED, Reading
 
 
 def evaluate_file(

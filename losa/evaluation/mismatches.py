@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from losa.annotations.cells import without_suffix
 from losa.evaluation.records import Records, Truth
+from losa.label_files.cells import without_suffix
 from losa.segments import tiou
 
 Number = int | float

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from losa.annotations.cells import read_classes
-from losa.annotations.formats import scan
-from losa.annotations.sheet import Entry, Sheet, listing
-from losa.annotations.source import AS_RECOGNISED, Reading, parse_json
-from losa.annotations.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
+from losa.annotations.scan import scan
 from losa.errors import EvaluationError, Note, NoTruthError
 from losa.evaluation.prediction_rows import list_rows, list_table_rows, read_records
+from losa.formats.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
+from losa.label_files.cells import read_classes
+from losa.label_files.sheet import Entry, Sheet, listing
+from losa.label_files.source import AS_RECOGNISED, Reading, parse_json
 
 Records = dict[str, list[dict]]
 
@@ -57,7 +57,7 @@ def read_ground_truth(path: str | Path, subset: str = "", classes: str | Path | 
 
 def read_truth(path: str | Path, subset: str = "", classes: str | Path | Sequence[str] | None = None,
                reading: Reading = AS_RECOGNISED) -> Truth:  # fmt: skip
-    """Read the ground truth of one subset from a file in any layout that `losa.annotations.formats.scan` knows.
+    """Read the ground truth of one subset from a file in any layout that `losa.annotations.scan.scan` knows.
 
     subset: as spelt in the file (of THUMOS-14's text files: test or val); "" takes the only one with instances, else
     the one that its name says is for testing, and warns which. A file without subsets is one subset, under any name.

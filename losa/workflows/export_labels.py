@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.export import export
-from losa.annotations.formats import read_layout, scan
 from losa.annotations.resolve import find_entry, index_folder
-from losa.annotations.rows import Item, Labelled
-from losa.annotations.sheet import Entry
-from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.annotations.scan import read_layout, scan
 from losa.errors import AnnotationError
 from losa.evaluation.records import looks_like_predictions, read_predictions
 from losa.files import read_object
+from losa.label_files.rows import Item, Labelled
+from losa.label_files.sheet import Entry
+from losa.label_files.source import AS_RECOGNISED, Reading
 from losa.video.probe_pool import probe_many
 
 BY_ID = ("activitynet", "csv")  # formats of videos, all others are of files

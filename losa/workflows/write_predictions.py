@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from losa.annotations.cues import srt, vtt
 from losa.evaluation.card import describe_method, versions
 from losa.evaluation.published import UNKNOWN
 from losa.files import write_text
+from losa.formats.cues import srt, vtt
 from losa.reports.videos_page import own_page
 from losa.segments import write_predictions
 from losa.video.folder import readable

@@ -4,9 +4,9 @@ import pytest
 
 from helpers.label_cases import CASES, VIDEOS, agree, expected
 from losa.annotations.export import WRITERS, export
-from losa.annotations.formats import scan
-from losa.annotations.rows import Item, Labelled
+from losa.annotations.scan import scan
 from losa.errors import AnnotationError
+from losa.label_files.rows import Item, Labelled
 
 HALF_FRAME = 0.5 / 12
 

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 
 from helpers.annotator_files import CASES, labelled, survives, truth
-from losa.annotations.boris import write_boris
-from losa.annotations.cues import srt, vtt
-from losa.annotations.elan import write_elan
-from losa.annotations.source import Reading
+from losa.formats.boris import write_boris
+from losa.formats.cues import srt, vtt
+from losa.formats.elan import write_elan
+from losa.label_files.source import Reading
 
 ROUNDS = int(os.environ.get("LOSA_FUZZ", 60))
 ODD = [None, True, 0, -1, 1e308, 10**400, float("nan"), float("inf"), "", " ", "1:23.5", "12,5", "NaN", "x", "../x",

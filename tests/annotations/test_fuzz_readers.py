@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from losa.annotations.cells import read_classes
 from losa.annotations.check import check
-from losa.annotations.csv_format import read_ranges
 from losa.annotations.dataset import load_annotations, save_annotations
-from losa.annotations.formats import read_layout
 from losa.annotations.prepare import prepare
 from losa.annotations.repair import fix
-from losa.annotations.times import seconds
+from losa.annotations.scan import read_layout
 from losa.errors import AnnotationError
+from losa.formats.csv_format import read_ranges
+from losa.label_files.cells import read_classes
+from losa.label_files.times import seconds
 
 LIMITS = {"max_examples": int(os.environ.get("LOSA_FUZZ", 60)),
           "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}

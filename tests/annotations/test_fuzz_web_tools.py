@@ -9,12 +9,12 @@ import pytest
 
 from helpers.tool_cases import CASES, mutate, mutate_text, write
 from losa.annotations.check import check
-from losa.annotations.formats import FORMATS, read_layout, scan
-from losa.annotations.rows import Item, Labelled
-from losa.annotations.sheet import KINDS, Findings
-from losa.annotations.source import Reading, open_source
-from losa.annotations.via import write_via
+from losa.annotations.scan import FORMATS, read_layout, scan
 from losa.errors import AnnotationError
+from losa.formats.via import write_via
+from losa.label_files.rows import Item, Labelled
+from losa.label_files.sheet import KINDS, Findings
+from losa.label_files.source import Reading, open_source
 
 ROUNDS = int(os.environ.get("LOSA_FUZZ", 25))
 VIDEOS = [Labelled("a", [Item("jump", 1.0, 2.5, 0.5), Item("sit", 3.0, 4.0)], file="a.mp4", fps=25.0)]

@@ -16,9 +16,9 @@ from helpers.annotation_files import CLEAN, make_mixed_videos, record, write_jso
 from helpers.annotation_files import write_text as write
 from losa.annotations.check import check
 from losa.annotations.dataset import load_annotations
-from losa.annotations.formats import scan
 from losa.annotations.prepare import prepare
 from losa.annotations.repair import fix
+from losa.annotations.scan import scan
 from losa.errors import AnnotationError
 
 CASES = Path(__file__).parent / "cases"

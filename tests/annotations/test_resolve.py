@@ -9,7 +9,6 @@ from helpers.annotation_files import by_id, record, write_json
 from helpers.label_cases import CASES
 from helpers.video_files import write_video
 from losa.annotations.dataset import load_annotations
-from losa.annotations.formats import read_layout
 from losa.annotations.resolve import (
     check_instances,
     check_units,
@@ -23,8 +22,9 @@ from losa.annotations.resolve import (
     shortened,
     subsets_named_twice,
 )
-from losa.annotations.sheet import Entry
+from losa.annotations.scan import read_layout
 from losa.errors import AnnotationError
+from losa.label_files.sheet import Entry
 
 pytestmark = pytest.mark.usefixtures("no_unexpected_warning")
 

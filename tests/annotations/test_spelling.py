@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from losa.annotations.check import CHECKS
-from losa.annotations.sheet import KINDS, Entry, Findings, Sheet
 from losa.annotations.spelling import choose_names, parse_renames, plain_name, report_labels, same_words, unify
 from losa.errors import AnnotationError
+from losa.label_files.sheet import KINDS, Entry, Findings, Sheet
 
 
 def sheet(counts, classes=None):

@@ -4,7 +4,7 @@ import pytest
 
 from helpers.command import losa
 from helpers.label_cases import CASES, VIDEOS, agree
-from losa.annotations.formats import scan
+from losa.annotations.scan import scan
 
 
 def test_labels_of_one_tool_go_to_another_beside_the_source(tmp_path):

@@ -6,9 +6,9 @@ import warnings
 import pytest
 
 from helpers.eval_files import CLASSES, results, truth_content, write
-from losa.annotations.source import Reading
 from losa.errors import EvaluationError, LosaError, Note
 from losa.evaluation.evaluate_file import evaluate_file
+from losa.label_files.source import Reading
 
 
 @pytest.fixture

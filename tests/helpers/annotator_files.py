@@ -7,10 +7,10 @@ from pathlib import Path
 
 from helpers.paths import ROOT
 from losa.annotations.check import check
-from losa.annotations.formats import scan
-from losa.annotations.rows import Item, Labelled
-from losa.annotations.source import AS_RECOGNISED, Reading
+from losa.annotations.scan import scan
 from losa.errors import AnnotationError
+from losa.label_files.rows import Item, Labelled
+from losa.label_files.source import AS_RECOGNISED, Reading
 
 CASES = ROOT / "tests" / "annotations" / "cases"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from helpers.paths import ROOT
 from losa.annotations.check import check
-from losa.annotations.formats import scan
-from losa.annotations.source import Reading
+from losa.annotations.scan import scan
 from losa.errors import AnnotationError
+from losa.label_files.source import Reading
 
 CASES = ROOT / "tests" / "annotations" / "cases"
 VIDEOS = CASES / "videos"  # three videos of 12 frames per second

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from helpers.label_cases import CASES, VIDEOS, agree, expected
-from losa.annotations.formats import scan
 from losa.annotations.prepare import prepare
-from losa.annotations.source import Reading
+from losa.annotations.scan import scan
 from losa.errors import AnnotationError
 from losa.evaluation.evaluate_file import evaluate_file
+from losa.label_files.source import Reading
 from losa.workflows.export_labels import export_labels
 
 
