@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from losa.label_files.source import Source
+from losa.label_files.unreadable import DATAVYU, OBSERVER
 
 TABLE = "Give a table with the columns video,label,start,end"
 IN_FRAMES = f"{TABLE}; with frames in it: --times frames"
@@ -78,9 +79,7 @@ TEXTS = {  # words among the first of a text
     "# observation id:": Tool("BORIS", "behavioural strings, without times",
                               "Export aggregated or tabular events, or give the .boris project"),
     "Bento annotation file": Tool("Bento", "starts and stops in frames below the name of each class", IN_FRAMES),
-    "(MATRIX,": Tool("Datavyu", "its spreadsheet, with cells of several columns", "Export the cells as a table with "
-                     "onset and offset in milliseconds and a code, a file for each video: --columns label=NAME,"
-                     "start=NAME,end=NAME --times ms"),
+    "(MATRIX,": Tool("Datavyu", "its spreadsheet, with cells of several columns", DATAVYU),
 }
 
 
@@ -96,7 +95,7 @@ def _of_xml(source: Source) -> Tool | None:
         return None
     tag = root.tag.rsplit("}", 1)[-1]
     if source.path.suffix.lower() == ".odx":
-        return Tool("The Observer XT", "its project", "Export the event logs, and save that sheet as CSV")
+        return Tool("The Observer XT", "its project", OBSERVER)
     if tag == "file" and root.find("ALL_INSTANCES") is not None:
         return Tool("Sportscode, or a tool that exports for it", "instances with start, end and code", TABLE)
     if tag == "annotation" and root.find("body/track") is not None:

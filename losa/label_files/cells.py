@@ -6,21 +6,8 @@ from pathlib import Path
 
 from losa.errors import AnnotationError
 from losa.label_files.sheet import KINDS, Findings
+from losa.label_files.unreadable import describe_binary
 from losa.video.folder import VIDEO_SUFFIXES
-
-BINARY = {  # what files are that begin so
-    b"\x1f\x8b": "compressed by gzip, as BORIS' .boris.gz; unpack it (gunzip -k FILE) and give what comes out",
-    b"SQLite format 3": "a database, as MAXQDA and others keep their projects in; export the coded segments as a table "
-                        "with video, label, start and end, and give that as CSV",
-    b"%PDF": "a PDF; export the labels as CSV",
-}  # fmt: skip
-TOOLS = {  # what files are that are no text and have this ending
-    ".opf": "a project of Datavyu; export its cells as a table with onset and offset in milliseconds and a code, a "
-            "file for each video: --columns label=NAME,start=NAME,end=NAME --times ms",
-    ".odx": "a project of The Observer XT; export the event logs, and save that sheet as CSV",
-    ".nvp": "a project of NVivo; export the coded segments as a table, and give that as CSV",
-    ".mat": "a file of MATLAB; write a table with the columns video,label,start,end",
-}  # fmt: skip
 
 
 def without_suffix(name: str) -> str:
@@ -63,21 +50,9 @@ def read_text(path: Path, findings: Findings) -> str:
         raise AnnotationError(f"{path}: cannot be read ({error})") from error
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
         return content.decode("utf-16", errors="replace")
-    if path.suffix.lower() == ".zip":
-        raise AnnotationError(f"{path}: is a ZIP file, as CVAT and others export; unpack it and give the label file in "
-                              f"it, such as annotations.xml")
-    binary = next((tool for start, tool in BINARY.items() if content.startswith(start)), "")
-    tool = TOOLS.get(path.suffix.lower(), "") if content[:2] == b"PK" or b"\0" in content[:4096] else ""
-    if binary or tool:
-        raise AnnotationError(f"{path}: is {tool or binary}")
-    if content[:2] == b"PK" or path.suffix.lower() in (".xls", ".xlsx", ".ods"):
-        raise AnnotationError(f'{path}: is no text file but a spreadsheet; save its sheet as "CSV UTF-8" (in Excel: '
-                              f"File, Save As) and give that")
-    if content[:1] == b"\x80" or path.suffix.lower() in (".pkl", ".pickle"):
-        raise AnnotationError(f"{path}: is a pickle, which is never opened, as that could run anything; write JSON or "
-                              f"CSV with the tool that made it")
-    if b"\0" in content[:4096]:
-        raise AnnotationError(f"{path}: is no text file; expected a CSV or JSON (in Excel: save as \"CSV UTF-8\")")
+    binary = describe_binary(path, content)
+    if binary:
+        raise AnnotationError(f"{path}: is {binary}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

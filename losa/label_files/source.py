@@ -14,6 +14,7 @@ from losa.errors import AnnotationError
 from losa.label_files.cells import read_text, without_suffix
 from losa.label_files.sheet import Findings
 from losa.label_files.table import Table, find_table
+from losa.label_files.unreadable import describe_no_json
 
 LABEL_SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".srt", ".vtt", ".ass", ".ssa",
                   ".textgrid"}
@@ -115,11 +116,8 @@ def _parse_json(path: Path, text: str, repeated: list[str]) -> object:
                 return [json.loads(line) for line in lines]
         except (ValueError, RecursionError):
             pass
-        if "cutSegments" in text[:2000]:
-            raise AnnotationError(f"{path}: is a project of LosslessCut, which is not read. Export its segments as "
-                                  f"CSV, in a file that is named like its video: --columns start=1,end=2,label=3"
-                                  ) from error
-        raise AnnotationError(f"{path}: cannot be read as JSON: {error}") from error
+        known = describe_no_json(text)
+        raise AnnotationError(f"{path}: {f'is {known}' if known else f'cannot be read as JSON: {error}'}") from error
 
 
 def _parse_xml(path: Path, text: str) -> ElementTree.Element:
