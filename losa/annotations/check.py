@@ -21,7 +21,6 @@ from losa.annotations.resolve import (
     mixed_units,
     open_all,
     rates_differ,
-    subsets_named_twice,
     where,
 )
 from losa.annotations.scan import scan
@@ -30,6 +29,7 @@ from losa.errors import AnnotationError
 from losa.label_files.cells import read_classes, without_suffix
 from losa.label_files.sheet import KINDS, Entry, Finding, Findings, Sheet
 from losa.label_files.source import AS_RECOGNISED, Reading
+from losa.label_files.subsets import subsets_named_twice
 from losa.video.folder import VIDEO_SUFFIXES
 from losa.video.probe import VideoInfo
 

@@ -17,7 +17,6 @@ from losa.annotations.resolve import (
     locate,
     measure,
     probe_all,
-    subsets_named_twice,
     where,
 )
 from losa.annotations.scan import read_layout
@@ -26,6 +25,7 @@ from losa.files import replacing
 from losa.formats.csv_format import read_ranges
 from losa.label_files.sheet import Entry, announce, stop
 from losa.label_files.source import AS_RECOGNISED, Reading
+from losa.label_files.subsets import subsets_named_twice
 from losa.video.convert import normalise as encode_anew
 from losa.video.probe import VideoInfo, probe
 

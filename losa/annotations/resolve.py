@@ -19,7 +19,6 @@ from losa.video.reader import read_through
 IS_DURATION = ("More than a fifth of all segments end before they start: is `end` a duration? Then type `--columns "
                "duration=end` (in JSON write [start, start + duration]). If start and end are interchanged, exchange "
                "their names.")
-SPELLINGS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 ROUNDING = 1e-3  # seconds by which a segment may pass the end of its video without a warning: digits cut off
 
 
@@ -247,16 +246,6 @@ def clip(entries: list[Entry], source: Path) -> list[Entry]:
                  + (f" ({outside} of them lie wholly outside and are dropped)" if outside else "")
                  + (f"; {mixed}" if mixed else ""))
     return clipped
-
-
-def subsets_named_twice(names: Iterable[str]) -> list[str]:
-    """Return the spellings of each subset that has several: ["'Train' and 'training'"]."""
-    groups = defaultdict(list)
-    for name in dict.fromkeys(names):
-        for meant, spellings in SPELLINGS.items():
-            if name.strip().casefold() in spellings:
-                groups[meant].append(name)
-    return [" and ".join(map(repr, same)) for same in groups.values() if len(same) > 1]
 
 
 # --- saying it ------------------------------------------------------------------------------------------------------

@@ -215,9 +215,9 @@ def _read_files(folder: Source, reading: Reading, findings: Findings, asked: For
     formats = {path: recognise(source) for path, source in sources.items()}
     counts = Counter(known for known in formats.values() if known is not None)
     if not counts and (asked is None or not sources):
-        named = [f"{path}: {tool}" for path, source in sources.items() if (tool := name_tool(source))]
+        named = next((f"{path}: {tool}" for path, source in sources.items() if (tool := name_tool(source))), "")
         if named:
-            raise AnnotationError("\n".join(named[:1]))
+            raise AnnotationError(named)
         others = sorted(path.name for path in folder.path.iterdir() if path.is_file() and path not in sources)
         also = f" (and {', '.join(others[:3])}: give such a file by itself)" if others and not sources else ""
         raise AnnotationError(f"{folder.path}: a folder with {len(folder.files)} text files{also}, none of a known "

@@ -1,13 +1,12 @@
 """Settle what a reader left open: the unit of times, frames in seconds, class numbers, names that are no action."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from losa.errors import AnnotationError
-from losa.label_files.cells import counts_itself, read_classes
+from losa.label_files.cells import class_number, counts_itself, read_classes
 from losa.label_files.nothing import is_ambiguous, means_nothing
 from losa.label_files.sheet import Entry, Findings, Sheet
 from losa.label_files.source import Reading
@@ -154,17 +153,11 @@ def _shown(times: list[Time]) -> list[str]:
 
 def _check_first_number(entries: list[Entry], reading: Reading, names: Mapping[int, str], path: Path) -> None:
     """Raise AnnotationError where labels are numbers from 0 on, and the list of names is counted from 1."""
-    zeros = sum(_class_number(label) == 0 for entry in entries for label, _, _ in entry.instances)
+    zeros = sum(class_number(label) == 0 for entry in entries for label, _, _ in entry.instances)
     if zeros and 0 not in names and "0" not in names.values() and counts_itself(reading.classes):
         raise AnnotationError(f"{path}: {zeros} instances are of class number 0, and the {len(names)} names of "
                               f"--classes are counted from 1. Write the number of each before it in that file, "
                               f"'0 {names[1]}' where they count from 0")
-
-
-def _class_number(label: str) -> int | None:
-    """Return the number that a label is: of "7", "7.0" or "class_7"; None for a name."""
-    found = re.fullmatch(r"(?:class_)?(\d{1,9})(?:\.0+)?", label, re.ASCII)
-    return int(found[1]) if found else None
 
 
 def _with_names(entry: Entry, names: dict[int, str]) -> Entry:
@@ -172,7 +165,7 @@ def _with_names(entry: Entry, names: dict[int, str]) -> Entry:
     known = set(names.values())
 
     def named(label: str) -> str:
-        number = None if label in known else _class_number(label)
+        number = None if label in known else class_number(label)
         return label if number is None else names.get(number, label)
 
     return replace(entry, instances=[(named(label), start, end) for label, start, end in entry.instances])

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from losa.annotations.resolve import nearest, where
 from losa.errors import AnnotationError
+from losa.label_files.cells import class_number
 from losa.label_files.sheet import Findings, Sheet
 
 MAX_SPELLINGS = 500  # labels that are compared with each other letter by letter
@@ -27,7 +28,7 @@ def report_labels(sheet: Sheet, findings: Findings) -> None:
         for item in entry.instances:
             if not item[0].strip():
                 findings.add("labels are empty", where(entry, *item))
-    if len(counts) > 1 and not sheet.classes and all(re.fullmatch(r"(class_)?\d+(\.0+)?", name) for name in counts):
+    if len(counts) > 1 and not sheet.classes and all(class_number(name) is not None for name in counts):
         findings.add("labels are numbers", ", ".join(sorted(counts)[:8]))
     if sheet.classes:
         _report_listed(counts, sheet.classes, findings)

@@ -7,6 +7,7 @@ from losa.annotations.dataset import Annotations
 from losa.config import SECTIONS, Config, explain_field
 from losa.errors import ConfigError
 from losa.evaluation.card import card_line
+from losa.label_files.subsets import SPELLINGS
 
 BACKBONE, SAMPLE_FPS = "timm/vit_small_patch14_dinov2.lvd142m", 10  # proposed to begin with
 
@@ -42,8 +43,7 @@ def training_hint(found: Annotations, out: Path) -> str:
     from losa.training.reach import describe_absent, fit_own_videos, write_settings
 
     known = {name.lower(): name for name, (_, instances) in found.subsets.items() if instances}
-    names = [next((known[word] for word in words if word in known), "") for words in (
-        ("train", "training"), ("val", "validation", "valid"), ("test", "testing"))]
+    names = [next((known[word] for word in words if word in known), "") for words in SPELLINGS.values()]
     if not names[0] and names[1] and names[2]:
         names = [names[1], "", names[2]]  # THUMOS-14 trains on its validation split
     if not names[2]:
@@ -54,7 +54,7 @@ def training_hint(found: Annotations, out: Path) -> str:
     fitted, notes = fit_own_videos(Config.make(backbone=BACKBONE, sample_fps=SAMPLE_FPS), found, names[0])
     notes = [*describe_absent(found, *names), *notes]
     fields = {"annotations": str(out / "annotations.json"), "cache": str(out / "taps"),
-              **{f"{standard}_subset": name for standard, name in zip(("train", "val", "test"), names, strict=True)
+              **{f"{standard}_subset": name for standard, name in zip(SPELLINGS, names, strict=True)
                  if name != standard}}
     hidden = [f"then for {name}, which has no labels: losa test RUN_FOLDER --subset {name}"
               for name, (_, instances) in found.subsets.items() if not instances]

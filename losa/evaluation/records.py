@@ -19,11 +19,12 @@ from losa.formats.thumos import AMBIGUOUS, find_thumos_files, parse_thumos_text
 from losa.label_files.cells import read_classes
 from losa.label_files.sheet import Entry, Sheet, listing
 from losa.label_files.source import AS_RECOGNISED, Reading, parse_json
+from losa.label_files.subsets import SPELLINGS
 
 Records = dict[str, list[dict]]
 
 THUMOS_SUBSETS = {"test": "test", "val": "val", "validation": "val"}
-TEST_NAMES = ("test", "testing", "val", "valid", "validation")  # what is tested on, the likeliest first
+TEST_NAMES = SPELLINGS["test"] + SPELLINGS["val"]  # what is tested on, the likeliest first
 ONE_SUBSET = ("", "all")  # the subset of videos where a file has none
 HARMLESS = {"videos contradict themselves"}  # errors that mAP does not depend on
 PLAIN = {"separators are no commas", "cells have spaces around them", "labels have two numbers",

@@ -16,12 +16,12 @@ from losa.label_files.cells import is_safe, is_text, short
 from losa.label_files.nothing import means_nothing
 from losa.label_files.sheet import NOT_LAYOUT, Entry, Findings, Sheet
 from losa.label_files.source import Reading, Source
+from losa.label_files.subsets import subset_of_file
 from losa.label_files.times import parse_time, seconds
 from losa.video.folder import VIDEO_SUFFIXES
 
 DURATIONS = ("duration_second", "duration_seconds", "duration_sec", "duration_s", "video_duration")  # BMN's and others'
 VIDEO_KEYS = {"subset", "duration", "fps", "path", "start", "end", "annotations", *DURATIONS}  # that are read
-SUBSETS = ("train", "training", "val", "valid", "validation", "test", "testing")  # as files are named
 MOST_CLASSES = 10**6  # a larger number of a class is none
 
 
@@ -76,12 +76,6 @@ def read_bmn(source: Source, reading: Reading, findings: Findings) -> Sheet:
     if subset and not any(isinstance(video, dict) and "subset" in video for video in content.values()):
         findings.add("the subset is named by the file", f"{source.path.name}: all videos are in {subset!r}")
     return read_videos(content, {}, "", subset, Counter(), findings)
-
-
-def subset_of_file(path: Path) -> str:
-    """Return the only subset that a file's name has as a word ("train", "validation", ...); "" for none or several."""
-    words = [word for word in re.split(r"[^a-z]+", path.stem.lower()) if word in SUBSETS]
-    return words[0] if len(words) == 1 else ""
 
 
 def read_videos(videos: dict, content: dict, place: str, subset: str, unread: Counter[str],

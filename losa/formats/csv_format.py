@@ -101,8 +101,13 @@ def _time(cell: str, column: Column | None) -> object:
     """Return the cell as it is, or as a time in the unit of its column where that states one."""
     if column is not None and column.grouped:
         cell = re.sub(r"\D", "", cell)
-    number = seconds(cell) if column and column.unit not in ("", "seconds") and ":" not in cell else None
-    return cell if number is None or column is None else convert(number, column.unit)
+    return cell if column is None else in_unit(cell, column.unit)
+
+
+def in_unit(cell: str, unit: str) -> object:
+    """Return a number as a time in the unit of its column; the cell as it is where it is none, or a clock's."""
+    number = seconds(cell) if unit not in ("", "seconds") and ":" not in cell else None
+    return cell if number is None else convert(number, unit)
 
 
 def _in_units(table: Table, columns: Mapping[str, Column], reading: Reading, findings: Findings) -> dict[str, Column]:

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from losa.errors import AnnotationError
-from losa.formats.activitynet import subset_of_file
-from losa.formats.csv_format import read_csv_sheet, unit_of
+from losa.formats.csv_format import in_unit, read_csv_sheet, unit_of
 from losa.label_files.cells import read_classes
 from losa.label_files.rows import Row, collect
 from losa.label_files.sheet import Findings, Sheet
 from losa.label_files.source import Reading, Source
+from losa.label_files.subsets import subset_of_file
 from losa.label_files.table import ALIASES, plain
-from losa.label_files.times import Frames, convert, parse_time, seconds
+from losa.label_files.times import Frames, parse_time, seconds
 
 EPIC = {"video id", "start timestamp", "stop timestamp"}  # columns
 EPIC_OWN = {"narration id", "participant id", "narration", "verb", "noun"}
@@ -129,7 +129,7 @@ def read_hacs_clips(source: Source, reading: Reading, findings: Findings) -> She
         for line, cells in _records(source, findings):
             _count(cells, {*chosen, video, subset, "start", "end", "label"}, unread)
             name, label, part = cells.get(video, source.video), _label(cells, chosen), cells.get(subset, "")
-            times = [_in_unit(cells[name], unit) for name, unit in units.items()]
+            times = [in_unit(cells[name], unit) for name, unit in units.items()]
             if not cells["label"]:
                 label = ""  # neither 1 nor -1: a finding
             if cells["label"].startswith("-"):
@@ -138,11 +138,6 @@ def read_hacs_clips(source: Source, reading: Reading, findings: Findings) -> She
             yield Row(f"line {line}", name, *([] if cells["label"].startswith("-") else [label, *times]), subset=part)
 
     return collect("HACS Clips", rows(), findings, unread=unread)
-
-
-def _in_unit(cell: str, unit: str) -> object:
-    number = seconds(cell) if unit not in ("", "seconds") else None
-    return cell if number is None else convert(number, unit)
 
 
 def _class_column(source: Source) -> str:

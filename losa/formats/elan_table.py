@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from losa.errors import AnnotationError
 from losa.formats.csv_format import unit_of
-from losa.formats.elan import file_name
+from losa.formats.elan import UNITS, file_name
 from losa.formats.tiers import choose_tiers
 from losa.label_files.cells import without_suffix
 from losa.label_files.rows import Row, collect
@@ -169,8 +169,8 @@ def _by_name(source: Source) -> Layout | None:
 
 def _rate(name: str) -> float | None:
     """Return the frames in a second that the name of a column of timecodes states: "... - hh:mm:ss:ff (PAL)"."""
-    found = re.search(r"PAL[\s\-]*50|PAL|NTSC", name, re.IGNORECASE)
-    return {"PAL": 25.0, "NTSC": 30000 / 1001}.get(found[0].upper(), 50.0) if found else None
+    found = re.search(r"PAL[\s\-]*(50)|PAL|NTSC", name, re.IGNORECASE)
+    return UNITS[f"{'pal-50' if found[1] else found[0].lower()}-frames"] if found else None
 
 
 def _is_file_column(source: Source, at: int) -> bool:

@@ -16,10 +16,10 @@ from losa.label_files.cells import short, without_suffix
 from losa.label_files.rows import Labelled, Row, collect
 from losa.label_files.sheet import Findings, Sheet
 from losa.label_files.source import Reading, Source
+from losa.label_files.subsets import NAMES
 from losa.label_files.times import seconds
 
 TEMPORAL = ("TemporalDetections", "TemporalDetection")
-SUBSETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 def is_fiftyone(source: Source) -> bool:
@@ -106,10 +106,10 @@ def _sample_rows(source: Source, content: dict, reading: Reading, findings: Find
 
 
 def _sample_row(place: str, sample: dict) -> Row:
-    """Return what a sample says about its video; a tag that is one of SUBSETS is its subset."""
+    """Return what a sample says about its video; a tag that is one of subsets.NAMES is its subset."""
     name, metadata = next(iter(texts(sample.get("filepath"))), ""), child(sample, "metadata")
     rate, duration = (seconds(metadata.get(key)) for key in ("frame_rate", "duration"))
-    subset = [tag for tag in texts(sample.get("tags")) if tag.lower() in SUBSETS]
+    subset = [tag for tag in texts(sample.get("tags")) if tag.lower() in NAMES]
     return Row(place, name.removeprefix("data/"), subset=subset[0] if len(subset) == 1 else "",
                duration=duration if duration and duration > 0 else None,
                fps=rate if rate and 0 < rate <= 1000 else None)

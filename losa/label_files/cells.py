@@ -68,10 +68,24 @@ def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
 
     Raises AnnotationError where the file is not UTF-8 text of that kind, or gives one number two names.
     """
-    if classes is None:
-        return {}
+    return {} if classes is None else _named(classes)[0]
+
+
+def counts_itself(classes: str | Path | Sequence[str] | None) -> bool:
+    """Return whether `read_classes` counts the names of a list or file itself, from 1."""
+    return classes is not None and _named(classes)[1]
+
+
+def class_number(label: str) -> int | None:
+    """Return the number that a label is: of "7", "7.0" or "class_7"; None for a name."""
+    found = re.fullmatch(r"(?:class_)?(\d{1,9})(?:\.0+)?", label, re.ASCII)
+    return int(found[1]) if found else None
+
+
+def _named(classes: str | Path | Sequence[str]) -> tuple[dict[int, str], bool]:
+    """Return {number: name}, and whether the names are counted here."""
     if not isinstance(classes, str | Path):
-        return dict(enumerate(classes, 1))
+        return dict(enumerate(classes, 1)), True
     findings = Findings(KINDS)
     lines = [line.strip() for line in read_text(Path(classes), findings).splitlines() if line.strip()]
     if findings or not lines or lines[0][0] in "[{":
@@ -80,8 +94,8 @@ def read_classes(classes: str | Path | Sequence[str] | None) -> dict[int, str]:
         rows = [re.fullmatch(pattern, line, re.ASCII) for line in lines]
         rows = rows[1:] if len(rows) > 2 and rows[0] is None and re.search("[,;\t]", lines[0]) else rows
         if all(rows):
-            return _numbered(classes, [(int(row["number"]), row["name"].strip('"')) for row in rows if row])
-    return dict(enumerate(lines, 1))
+            return _numbered(classes, [(int(row["number"]), row["name"].strip('"')) for row in rows if row]), False
+    return dict(enumerate(lines, 1)), True
 
 
 def _numbered(classes: str | Path, rows: Sequence[tuple[int, str]]) -> dict[int, str]:
@@ -91,11 +105,3 @@ def _numbered(classes: str | Path, rows: Sequence[tuple[int, str]]) -> dict[int,
             raise AnnotationError(f"{classes}: number {number} is {names[number]!r} and {name!r}; expected one name "
                                   f"for each number")
     return names
-
-
-def counts_itself(classes: str | Path | Sequence[str] | None) -> bool:
-    """Return whether `read_classes` counts the names of a list or file itself, from 1."""
-    if not isinstance(classes, str | Path):
-        return classes is not None
-    lines = [line.strip() for line in read_text(Path(classes), Findings(KINDS)).splitlines() if line.strip()]
-    return list(read_classes(classes).values()) == lines

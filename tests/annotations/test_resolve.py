@@ -20,7 +20,6 @@ from losa.annotations.resolve import (
     nearest,
     rates_differ,
     shortened,
-    subsets_named_twice,
 )
 from losa.annotations.scan import read_layout
 from losa.errors import AnnotationError
@@ -152,11 +151,6 @@ def test_a_duration_that_is_the_whole_videos_is_told():
                                               "\n.*one: 'a'(.|\n)*--columns end=NAME"):
         check_units([entry], Path("a.csv"))
     check_units([Entry("one", "", [("a", 0.0, 10.0), ("b", 5.0, 10.0)], duration=10.0)], Path("a.csv"))
-
-
-def test_subsets_of_two_names_are_told():
-    assert subsets_named_twice(["Train", "test", "training", "val"]) == ["'Train' and 'training'"]
-    assert subsets_named_twice(["validation", "test", "train"]) == []
 
 
 def test_names_are_found_however_a_mac_writes_their_accents(tmp_path):

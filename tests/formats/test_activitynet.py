@@ -1,7 +1,6 @@
 """ActivityNet's JSON: keys that are there twice, and what is no instance."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,7 @@ from helpers.annotation_files import instances, record
 from helpers.annotation_files import write_text as write
 from helpers.label_cases import CASES, assert_same, damaged_json, errors, expected, found, survives
 from losa.annotations.scan import scan
-from losa.formats.activitynet import parse_instance, subset_of_file
+from losa.formats.activitynet import parse_instance
 from losa.label_files.source import parse_json
 from losa.label_files.times import seconds
 
@@ -73,14 +72,6 @@ def test_a_file_of_bmn_may_have_subsets_or_none_and_says_what_is_wrong_by_its_ow
     wrong = {"v_a": video | {"annotations": [{"segment": [1], "label": "x"}]}}
     sheet = scan(write(tmp_path / "a.json", json.dumps(wrong)))
     assert sheet.findings["places are not in the layout"].examples[0].startswith("v_a.annotations.0: expected a label")
-
-
-@pytest.mark.parametrize(("name", "subset"), [
-    ("anet_anno_train.json", "train"), ("anet_anno_val.json", "val"), ("EPIC_100_validation.csv", "validation"),
-    ("trainval.json", ""), ("train_val.json", ""), ("a_test.json", "test"), ("training.csv", "training"),
-    ("contest.json", ""), ("Charades_v1_train.csv", "train"), ("validate.csv", "")])
-def test_a_subset_is_a_word_of_the_files_name(name, subset):
-    assert subset_of_file(Path(name)) == subset
 
 
 @pytest.mark.parametrize("key", ["duration_second", "duration_sec", "duration_seconds"])

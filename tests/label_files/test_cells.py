@@ -5,7 +5,16 @@ import pytest
 from helpers.annotation_files import write_text as write
 from losa.annotations.scan import read_layout, scan
 from losa.errors import AnnotationError
-from losa.label_files.cells import is_safe, is_text, read_classes, read_text, short, without_suffix
+from losa.label_files.cells import (
+    class_number,
+    counts_itself,
+    is_safe,
+    is_text,
+    read_classes,
+    read_text,
+    short,
+    without_suffix,
+)
 from losa.label_files.sheet import KINDS, Findings
 
 
@@ -57,3 +66,16 @@ def test_text_is_read_in_every_encoding_of_a_spreadsheet_and_folders_are_none(tm
         read_text(tmp_path, Findings(KINDS))
     with pytest.raises(AnnotationError, match="none.csv: there is no such file"):
         read_text(tmp_path / "none.csv", Findings(KINDS))
+
+
+@pytest.mark.parametrize(("label", "number"), [
+    ("7", 7), ("7.0", 7), ("class_07", 7), ("0", 0), ("7.5", None), ("-1", None), ("class_", None), ("1" * 10, None),
+    ("٧", None), ("seven", None)])
+def test_the_number_of_a_class(label, number):
+    assert class_number(label) == number
+
+
+def test_names_without_numbers_are_counted_from_one(tmp_path):
+    path = write(tmp_path / "a.txt", "a\nb\n")
+    assert [counts_itself(given) for given in (None, ["a"], path, str(path))] == [False, True, True, True]
+    assert not counts_itself(write(tmp_path / "b.txt", "0 a\n1 b\n"))
