@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from losa.errors import EvaluationError
-from losa.evaluation.mismatches import UNITS, match_loosely, seconds_per
 from losa.evaluation.records import Records, Truth
+from losa.evaluation.time_mismatches import UNITS, seconds_per
+from losa.evaluation.video_mismatches import match_loosely
 
 
 def rename_labels(predictions: Records, pairs: Sequence[str]) -> Records:

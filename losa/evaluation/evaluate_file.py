@@ -11,7 +11,8 @@ from losa.evaluation import amend
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import evaluation_card
 from losa.evaluation.ground_truth import describe_truth
-from losa.evaluation.mismatches import Mismatch, MismatchWarning, find_mismatches
+from losa.evaluation.mismatch import Mismatch, MismatchWarning
+from losa.evaluation.mismatches import find_mismatches
 from losa.evaluation.records import Records, Truth, choose_subset, read_predictions, read_truth
 from losa.evaluation.test_sets import TEST_SETS, choose_test_set, leave_out, read_block_list
 from losa.label_files.source import AS_RECOGNISED, Reading

@@ -14,7 +14,8 @@ from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import describe_method, make_card
 from losa.evaluation.evaluate_file import warn_of
 from losa.evaluation.ground_truth import as_learnt, choose_truth, find_truth, leave_unmeasured
-from losa.evaluation.mismatches import Mismatch, MismatchWarning, find_mismatches
+from losa.evaluation.mismatch import Mismatch, MismatchWarning
+from losa.evaluation.mismatches import find_mismatches
 from losa.evaluation.records import Records, Truth, count_instances, read_truth
 from losa.inference.candidates import save_raw
 from losa.inference.postprocess import suppress

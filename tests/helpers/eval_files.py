@@ -2,6 +2,9 @@
 
 import json
 
+from losa.evaluation.mismatches import find_mismatches
+from losa.evaluation.records import Truth
+
 ROWS = [
     ("clip_0000", "throw", 1.1667, 2.3333), ("clip_0000", "jump", 8.75, 9.5),
     ("clip_0000", "throw", 16.8333, 18.0), ("clip_0000", "catch", 22.4167, 23.6667),
@@ -36,3 +39,24 @@ def write(path, content):
     """Write text, or JSON, and return the path."""
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
+
+
+RECORDS = {v: [{"label": label, "segment": [start, end]} for name, label, start, end in ROWS if name == v]
+           for v in DURATIONS}  # fmt: skip
+TRUTH = Truth(RECORDS, "test", DURATIONS, dict.fromkeys(DURATIONS, 12.0), CLASSES, dict.fromkeys(DURATIONS, "test"))
+
+
+def found(predictions, truth=TRUTH):
+    """{kind: mismatch} of predictions."""
+    return {m.kind: m for m in find_mismatches(truth, predictions)}
+
+
+def relabelled(names):
+    """Predictions that fit, with `names(label)` as label."""
+    return results(lambda v, r: (v, {**r, "label": names(r["label"])}))
+
+
+def scaled(scale, duration=None):
+    """Predictions that fit, with times multiplied; as shares of the video with `duration`."""
+    return results(lambda v, r: (v, {**r, "segment": [t * scale / (DURATIONS[v] if duration else 1)
+                                                      for t in r["segment"]]}))
