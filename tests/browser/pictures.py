@@ -83,7 +83,7 @@ def main() -> None:
                 try:
                     book = Notebook(browser, url, f"runs/{Path(copy).name}")
                     book.page.set_viewport_size({"width": 1280, "height": HIGH})
-                    book.run_all(timeout_s=600)
+                    book.run_all(timeout_s=1800)  # 04 trains: minutes, more on a busy machine
                     book.page.wait_for_timeout(3000)
                     book.page.screenshot(path=given.out / f"{name}.png")
                     print(given.out / f"{name}.png", *book.problems, sep="\n  ")
