@@ -30,7 +30,7 @@ def probe_many(paths: Iterable[str | Path], *, limit_s: int | float = 60, num_pr
     answers = _probe_all(partial(_probe_one, work), paths, min(num_processes, -(-len(paths) // FILES_PER_PROCESS)),
                          limit_s)
     results = {}
-    with closing(answers), tqdm(desc=desc, total=len(paths), unit="file") as bar:
+    with closing(answers), tqdm(desc=desc, total=len(paths), unit="file", disable=not paths) as bar:
         for index, answer in answers:
             results[paths[index]] = (None, _explain(answer, limit_s)) if isinstance(answer, Lost) else answer
             bar.update()

@@ -54,3 +54,7 @@ def children():
                         yield int(name)
             except OSError:
                 continue
+
+
+def test_no_file_is_no_work_and_no_bar(capfd):
+    assert probe_many([]) == ({}, {}) and capfd.readouterr().err == ""
