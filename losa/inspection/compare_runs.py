@@ -39,13 +39,16 @@ def training_curves(runs: Mapping[str, Run]) -> Figure:
 
 
 def draw_timeline(runs: Mapping[str, Run], video_id: str, min_score: Number = 0.25,
-                  legend: bool | Collection[str] = True) -> Figure:
-    """Draw what happens in a test video and what each run found with at least `min_score`, as a static picture."""
+                  legend: bool | Collection[str] = True, title: str = "") -> Figure:
+    """Draw what happens in a test video and what each run found with at least `min_score`, as a static picture.
+
+    title: by default the video's name.
+    """
     first = next(iter(runs.values()))
     lanes = {TRUTH: first.truth.get(video_id, []),
              **{name: run.predictions.get(video_id, []) for name, run in runs.items()}}
     return figures.timeline(lanes, first.video(video_id).duration, classes=first.classes, min_score=min_score,
-                            title=video_id, legend=legend)
+                            title=title or video_id, legend=legend)
 
 
 def beside_head_only(run: Run, name: str = "this run") -> dict[str, Run]:
