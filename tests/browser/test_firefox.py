@@ -1,0 +1,111 @@
+"""Firefox ESR: an offline page, and the notebook 05_inspect in JupyterLab and in Notebook 7."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import papermill
+import pytest
+
+from helpers.browser import clip, jpeg, tracks
+from helpers.firefox import FIREFOX, firefox
+from helpers.lab import APPS, READY, ROOT, barcoded_demo, jupyter
+from helpers.video_files import BITS, ROWS
+from widgets import share
+from widgets.base import link
+from widgets.compare import Compare
+from widgets.timeline import Timeline
+
+# The number that is written in the frame that the page's first video shows.
+FRAME = """(() => { const v = document.querySelector('video'), [bits, rows] = [%d, %d];
+    const c = document.createElement('canvas'); c.width = bits / rows * 8; c.height = rows * 8;
+    const g = c.getContext('2d'); g.drawImage(v, 0, 0, c.width, c.height);
+    const d = g.getImageData(0, 0, c.width, c.height).data; let number = 0;
+    for (let i = 0; i < bits; i += 1) {
+      const x = (i %% (bits / rows)) * 8 + 4, y = Math.floor(i / (bits / rows)) * 8 + 4;
+      if (d[4 * (y * c.width + x)] > 128) number += 2 ** i; }
+    return number; })()""" % (BITS, ROWS)
+STILL = "(v => v && v.readyState >= 2 && v.paused && !v.seeking)(document.querySelector('video'))"
+DRAWN = """(kind => { const seen = [...document.querySelectorAll(`${kind} canvas`)].filter(c => c.checkVisibility());
+    return seen.length > 0 && seen.every(c => new Set(new Uint32Array(c.getContext('2d').getImageData(
+      0, 0, c.width, c.height).data.buffer)).size > 2); })"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A tab of Firefox."""
+    pytest.importorskip("websocket", reason="needs websocket-client: pip install websocket-client")
+    if FIREFOX is None:
+        pytest.skip("needs Firefox: apt-get install firefox-esr")
+    with firefox(tmp_path_factory.mktemp("firefox")) as tab:
+        yield tab
+
+
+def place(page, css):
+    """[left, top, width, height] of an element, in the window, after scrolling to it."""
+    return page.value(f"""(e => {{ e.scrollIntoView({{ block: 'center' }}); const b = e.getBoundingClientRect();
+        return [b.x, b.y, b.width, b.height]; }})(document.querySelector({css!r}))""")
+
+
+def test_a_page_plays_the_frame_of_a_click_and_keeps_its_keys(page, tmp_path):
+    lanes, video = tracks(duration=8.0), clip(tmp_path / "clip.mp4")
+    timeline = Timeline(video, lanes, duration=8.0, fps=25, min_score=0)
+    compare = Compare(None, lanes, duration=8.0, frames=lambda times: [jpeg(1) for _ in times])
+    link(timeline, compare)
+    page.problems.clear()
+    page.open(share.page(tmp_path / "page.html", timeline, compare).as_uri())
+    page.comes(STILL)
+    page.comes(f"{DRAWN}('.timeline')")
+    left, top, width, _ = place(page, ".lanes canvas")
+    start, end = lanes["truth"][4]["segment"]
+    page.click(left + width * (start + end) / 2 / 8.0, top + 26)
+    page.comes(f"document.querySelector('video').currentTime > {start + 0.1}")
+    page.press(" ")
+    page.comes(STILL)
+    number = page.value(FRAME)
+    assert start * 25 <= number <= end * 25 + 1
+    page.press(",")
+    page.comes(f"{FRAME} === {number - 1}")
+    page.press("Enter")  # plays the selected segment to its end
+    page.comes(f"document.querySelector('video').currentTime >= {end} - 0.1 && {STILL}")
+    assert page.value("losaModels[0].get('selected')") == ["truth", 4]
+    assert page.problems == []
+
+
+@pytest.mark.parametrize("app", list(APPS))
+def test_the_inspection_runs_and_draws_in_a_notebook(page, tmp_path, app):
+    if find_spec(app) is None:
+        pytest.skip(f"needs {app}: pip install {app}")
+    root = tmp_path / "root"
+    (root / "notebooks").mkdir(parents=True)
+    demo = barcoded_demo(root / "runs" / "demo")
+    papermill.execute_notebook(str(ROOT / "notebooks" / "05_inspect.ipynb"), str(root / "notebooks" / "05.ipynb"),
+                               {"run_dir": str(demo / "losa"), "compare_dir": str(demo / "head_only"),
+                                "out": str(demo / "inspect")}, prepare_only=True)
+    with jupyter(root, tmp_path, app) as url:
+        page.problems.clear()
+        page.open(f"{url}/doc/tree/notebooks/05.ipynb?reset" if app == "jupyterlab"
+                  else f"{url}/notebooks/notebooks/05.ipynb")
+        page.comes("window.jupyterapp && [...jupyterapp.shell.widgets('main')].some(w => w.context?.isReady)", 90)
+        page.value("jupyterapp.shell.activateById([...jupyterapp.shell.widgets('main')].find(w => w.context).id)")
+        page.comes(f"({READY})()", 60)  # without a screen no window has the focus, and no notebook is current by itself
+        page.value("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
+        page.comes(f"({READY})()", 120)
+        errors = page.value("""jupyterapp.shell.currentWidget.model.sharedModel.toJSON().cells.flatMap(c =>
+            c.outputs ?? []).filter(o => o.output_type === 'error').map(o => o.evalue)""")
+        assert errors == []
+        for kind in (".timeline", ".gates", ".diagnosis", ".features"):
+            page.comes(f"(e => e && (e.scrollIntoView({{ block: 'center' }}), true))(document.querySelector('{kind}'))")
+        page.comes(f"{DRAWN}('.timeline')")
+        page.comes(STILL)
+        if folder := os.environ.get("LOSA_PICTURES"):
+            page.picture(Path(folder) / f"firefox_{app}.png")
+        cells = page.value("jupyterapp.shell.currentWidget.content.widgets.length")
+        left, top, *_ = place(page, ".lanes canvas")
+        page.click(left + 3, top + 3)
+        for key in ("b", "d", "d", "x", "ArrowRight"):
+            page.press(key)
+        assert page.value("jupyterapp.shell.currentWidget.content.widgets.length") == cells
+        page.comes(f"{STILL} && document.querySelector('video').currentTime > 0.5")
+        page.value("jupyterapp.shell.currentWidget.context.sessionContext.shutdown().then(() => true)")
+    assert not [told for told in page.problems if "losa" in told or "widget" in told.lower()]
