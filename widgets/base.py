@@ -62,6 +62,7 @@ class Quiet(anywidget.AnyWidget):
     """Shows nothing; put into an ipywidgets VBox, it keeps what is typed there away from the notebook's shortcuts."""
 
     _esm = """export default { render({ el }) {
+      el.classList.add("losa-quiet");
       const watch = new MutationObserver(() => el.closest(".widget-vbox")?.querySelectorAll(
         "select, input, textarea, button, [tabindex], [contenteditable]").forEach((node) =>
         node.setAttribute("data-lm-suppress-shortcuts", "true")));

@@ -6,7 +6,7 @@ function render({ model, el }) {
   const frames = element("div", { class: "frames" }), title = element("p", { class: "title" });
   const root = element("div", { class: "losa diagnosis", role: "group", "aria-label": "error diagnosis" },
     title, charts, readout, frames, list);
-  let content, bar, heading, row, addresses = [];
+  let content, bar, heading, row, addresses = [], lost = false;
 
   const press = (node, on) => node.setAttribute("aria-pressed", on);
   // A button behind which the segments of a bar are; `of` names the chart it is in.
@@ -69,7 +69,7 @@ function render({ model, el }) {
     const [video, kind, index, , ...segment] = content.rows[id];
     model.set("selected", { video, kind, index });
     model.save_changes();
-    if (content.frames && model.get("live")) model.send({ row: id, video, segment: segment.slice(0, 2) });
+    if (content.frames && model.get("live") && !lost) model.send({ row: id, video, segment: segment.slice(0, 2) });
   }
   function picture(buffers, error) {
     addresses.forEach((address) => URL.revokeObjectURL(address));
@@ -87,6 +87,7 @@ function render({ model, el }) {
   model.on("change:content", draw);
   draw();
   el.append(root);
-  return () => { model.off("msg:custom", heard); model.off("change:content", draw); picture([], ""); };
+  const leave = attend({ model, el }, root, (is) => { lost = is; });
+  return () => { leave(); model.off("msg:custom", heard); model.off("change:content", draw); picture([], ""); };
 }
 export default { render };

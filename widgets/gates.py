@@ -21,7 +21,7 @@ class Gates(View):
     """
 
     _esm = parts("heat", "js") + (HERE / "gates.js").read_text("utf8")
-    _css = parts("heat", "css")
+    _css = parts("heat", "css") + (HERE / "gates.css").read_text("utf8")
     gates, norms, times = (Bytes().tag(sync=True) for _ in range(3))
     layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
     duration, static = Float().tag(sync=True), Bool().tag(sync=True)

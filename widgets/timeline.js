@@ -1,10 +1,10 @@
 const ROW = 18, MOST = 90, TITLE = 17; // pixels: a row of a lane, all rows of a lane, its name above it
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3], IDLE = "Click a segment to play it; press ? for the keys.";
-const KEYS = [["Space", "play, pause"], [", .", "one frame back, on"], ["← →", "1 s; with Shift 5 s"],
+const KEYS = [["Space k", "play, pause"], [", .", "one frame back, on"], ["← →", "1 s; with Shift 5 s"],
   ["0 … 9", "0 to 90 % of the video; Home, End: its ends"],
   ["n p", "next, previous segment of the lane"], ["↑ ↓", "lane above, below"],
   ["e", "next error: wrong prediction, missed action"], ["Enter", "play the selected segment"],
-  ["l", "loop the selected segment"], ["+ −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
+  ["l", "loop the selected segment"], ["+ = −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
   ["?", "this help; Escape closes it"]];
 const NUMBER = 1e-9, clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -12,6 +12,7 @@ const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refus
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
+const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` });
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
 // The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
@@ -118,11 +119,13 @@ function drawLane(view, c, { name, isTruth, judged, shown, rows, high, from: top
   const is = (at, index) => at?.[0] === name && at[1] === index, bold = "600 11px system-ui, sans-serif";
   [c.globalAlpha, c.fillStyle, c.font] = [1, theme.back, bold];
   c.fillRect(0, top - TITLE + 1, width, TITLE - 2);
-  const title = Math.min(c.measureText(name).width, width * 0.6);
+  const title = Math.min(c.measureText(name).width, width * 0.6), mark = model.get("run_colours")[name];
+  const left = mark ? 15 : 2;
+  if (mark) { c.fillStyle = mark; c.fillRect(2, top - 13, 9, 9); }
   c.fillStyle = theme.ink;
-  c.fillText(name, 2, top - 8, title);
+  c.fillText(name, left, top - 8, title);
   [c.fillStyle, c.font] = [theme.soft, bold.slice(4)];
-  c.fillText(told, title + 12, top - 8);
+  c.fillText(told, left + title + 10, top - 8);
   c.fillStyle = theme.card;
   c.fillRect(0, top, width, rows * high);
   for (const { record, index, start, end } of shown) {
@@ -166,6 +169,18 @@ function drawOverview(view) {
       c.fillRect(x(start), lane * band + 1, Math.max(x(end) - x(start), 1), band - 2);
     }
   }
+}
+
+// What a video's address lacks, "" where it sends one: a file that is gone or empty is no matter of its format. A page
+// that is a file may not ask; there Chromium's message differs where it got nothing to look at.
+async function lacking(url, message) {
+  const gone = "is not there: was it moved or renamed?", empty = "is empty (0 bytes): was it copied in full?";
+  if (url.startsWith("file:")) return message?.endsWith(": Format error") ? `${gone.slice(0, -1)}, or is it empty?` : "";
+  if (!url.startsWith("http")) return "";
+  const answer = await fetch(url, { method: "HEAD" }).catch(() => null);
+  if (!answer) return "cannot be reached: does its server still run?";
+  if (!answer.ok) return answer.status === 404 ? gone : `is not sent by its server (status ${answer.status})`;
+  return answer.headers.get("content-length") === "0" ? empty : "";
 }
 
 // The <video>, or a strip of pictures in its place.
@@ -212,18 +227,21 @@ function player(view) {
     const root = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}").baseUrl ?? "/";
     const url = kind === "files" ? `${root}files/${path}` : kind === "link" ? path
       : kind === "bytes" && bytes?.byteLength ? blob(bytes, "video/mp4") : "";
-    const asked = kind === "bytes" && !url && model.get("live"); // bytes come when asked for: a notebook keeps none
+    const asked = kind === "bytes" && !url && model.get("live") && !view.lost; // bytes come when asked for: a notebook keeps none
     if (asked) model.send({ kind: "video" });
-    [video.hidden, told.textContent] = [!url, url || asked ? "" : message ?? ""];
+    [video.hidden, told.textContent] = [!url, url || asked ? "" : view.lost && kind === "bytes" ? LOST : message ?? ""];
     video.preload = kind === "link" ? "metadata" : "auto"; // a page may link to large files
     if (url) video.src = url;
     else video.removeAttribute("src");
     strip();
   };
-  const failed = () => {
-    [video.hidden, told.textContent] = [true, model.get("source").message || "This browser cannot play this video."];
-    if (model.get("live")) model.send({ kind: "poster" });
+  const failed = async () => {
+    const { kind, path, message } = model.get("source"), url = video.src, name = decodeURIComponent(path.split("/").at(-1));
+    [video.hidden, told.textContent] = [true, message || "This browser cannot play this video."];
+    if (model.get("live") && !view.lost) model.send({ kind: "poster" });
     strip();
+    const lack = kind === "bytes" ? "" : await lacking(url, video.error?.message);
+    if (lack && video.src === url) told.textContent = `${name} ${lack}`;
   };
   const paused = () => { state(); if (video.paused) bus.seek(Math.min(video.currentTime, duration())); };
   const ready = () => { video.playbackRate = pace(model); video.currentTime = at(bus.time); };
@@ -239,7 +257,7 @@ function player(view) {
   };
   const hear = (what) => {
     if (what === "seek") [until, video.currentTime] = [null, at(bus.time)];
-    if (what === "play") play();
+    if (what === "play") play([bus.time, bus.until]);
   };
   return { nodes: [stage, told], video, load, strip, play, toggle, frame, hear, close };
 }
@@ -329,7 +347,7 @@ function settings(view) {
     const title = row("th", `average mAP, score ≥ ${model.get("min_score").toFixed(2)}`, "this video", "data set");
     maps.hidden = !names.length;
     maps.replaceChildren(title, ...names.map((name) =>
-      row("td", name, ...["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind]))))));
+      row("td", [dot(model.get("run_colours")[name]), name], ...["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind]))))));
   };
   const toggle = (label, only) => {
     const shown = new Set(only ? [label] : model.get("shown_classes"));
@@ -343,12 +361,9 @@ function settings(view) {
     if (key !== chips.losaKey) {
       if (chips.contains(document.activeElement)) view.pane.focus();
       chips.losaKey = key;
-      chips.replaceChildren(...colours.map(([label, colour]) => {
-        const dot = element("span", { class: "dot" });
-        dot.style.background = colour;
-        return button([dot, label], "hide or show; with Shift: this one only", (event) => toggle(label, event.shiftKey),
-          { class: "chip", "data-label": label });
-      }), button("all", "show all classes", () => set({ shown_classes: all() })));
+      chips.replaceChildren(...colours.map(([label, colour]) => button([dot(colour), label],
+        "hide or show; with Shift: this one only", (event) => toggle(label, event.shiftKey),
+        { class: "chip", "data-label": label })), button("all", "show all classes", () => set({ shown_classes: all() })));
     }
     chips.querySelectorAll(".chip").forEach((chip) => chip.setAttribute("aria-pressed", shown.has(chip.dataset.label)));
   };
@@ -359,8 +374,12 @@ function settings(view) {
     tables();
     classes();
   };
-  const sliders = element("div", { class: "row sliders" }, least.node, sigma.node, progress);
-  return { nodes: [sliders, chips, maps], fill, hear };
+  const sliders = element("div", { class: "sliders" }, least.node, sigma.node, progress);
+  const lose = (lost) => { // a question on its way gets no answer any more
+    sigma.input.disabled = lost;
+    if (lost) [busy, waiting, progress.hidden] = [false, null, true];
+  };
+  return { side: [sliders, maps], chips, fill, hear, lose };
 }
 
 // The overview of the whole video with a window, the visible span: drag it, pull its ends, or click elsewhere.
@@ -437,15 +456,23 @@ function render({ model, el }) {
   view.canvas = element("canvas", { "aria-hidden": "true" });
   const pane = view.pane = element("div", { class: "lanes", tabindex: "0", role: "listbox", "aria-label": "Segments",
     "aria-activedescendant": option.id }, view.canvas, head, option);
+  const whole = button("", "full screen; Escape ends it", () => {
+    if (document.fullscreenElement === root) document.exitFullscreen();
+    else root.requestFullscreen().catch(({ message }) => view.say(message));
+    pane.focus();
+  }, { "aria-label": "Full screen", class: "whole", hidden: !document.fullscreenEnabled });
   const error = button("next error", "wrong prediction or missed action (e)", choose.error);
   const row = element("div", { class: "row" }, view.button, time, error, loop, speed,
-  button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }));
+  button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }), whole);
   const legend = element("p", { class: "soft legend" });
-  const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title,
-    playing.nodes, row, help, options.nodes, strip.node, pane, legend, readout);
+  const side = element("div", { class: "side" }, playing.nodes, row, options.side);
+  const main = element("div", { class: "main" }, options.chips, strip.node, pane, legend, readout);
+  const body = element("div", { class: "body" }, side, main);
+  const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title, help,
+    body);
   view.say = (text) => { if (readout.textContent !== text) readout.textContent = text; };
   const move = () => {
-    head.style.transform = `translateX(${bus.left + scale(bus.span, view.canvas.clientWidth).x(bus.time)}px)`;
+    head.style.transform = `translateX(${view.left() + scale(bus.span, view.canvas.clientWidth).x(bus.time)}px)`;
     time.textContent = `${clock(bus.time, duration(), 2)} of ${clock(duration(), duration())}`;
     strip.place();
   };
@@ -481,12 +508,14 @@ function render({ model, el }) {
     told();
     drawAll();
   };
-  const indent = () => { pane.style.paddingLeft = strip.node.style.marginLeft = `${bus.left}px`; };
+  const own = () => main.offsetLeft - body.offsetLeft; // 0 where the lanes are below the video
+  view.left = () => Math.max(bus.left - own(), 0);
+  const indent = () => { pane.style.paddingLeft = strip.node.style.marginLeft = `${view.left()}px`; };
   bus.on((what) => { playing.hear(what); if (what === "span") { indent(); draw(); } moved(); });
   const hover = (at) => { if (String(at) !== String(view.hovered)) { view.hovered = at; told(); draw(); } };
   view.canvas.addEventListener("pointermove", (event) => hover(choose.under(event.offsetX, event.offsetY)));
   view.canvas.addEventListener("pointerleave", () => hover(null));
-  navigate(pane, bus, duration, { left: () => bus.left, click: (x, y) => {
+  navigate(pane, bus, duration, { left: view.left, click: (x, y) => {
     const at = choose.under(x, y);
     if (at) choose.go(at, true);
     else bus.seek(clamp(scale(bus.span, view.canvas.clientWidth).time(x), 0, duration()));
@@ -496,15 +525,17 @@ function render({ model, el }) {
     "change:speed": () => { playing.video.playbackRate = pace(model); later(); },
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
     "change:selected": () => { chosen(); reveal(); } };
-  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "duration", "title", "loop",
+  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "run_colours", "duration", "title", "loop",
     "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   el.append(root);
-  indent();
+  const leave = attend({ model, el }, root, (lost) => { view.lost = lost; options.lose(lost); });
+  bus.indent(own());
   fill();
   playing.load();
   chosen();
-  const ends = [watch(root, drawAll), playing.close, bus.close,
+  const resized = () => { bus.indent(own()); drawAll(); };
+  const ends = [watch(strip.node, resized), leave, playing.close, bus.close,
     () => Object.entries(heard).forEach(([name, listener]) => model.off(name, listener))];
   return () => ends.forEach((end) => end());
 }

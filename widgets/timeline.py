@@ -9,7 +9,7 @@ from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 
 from widgets import figures
 from widgets.base import View, parts, plain_json
-from widgets.share import strip, video_source
+from widgets.share import make_source, strip, video_source
 from widgets.verdicts import judged, label_of
 
 
@@ -18,6 +18,13 @@ def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
     return {name: [{**r, "score": score, "row": row} for r, score, row in zip(
         records, map(figures.score_of, records), figures.stack_rows(records), strict=True)]
             for name, records in tracks.items()}
+
+
+def found_source(video: str | Path | None) -> tuple[dict[str, str], bytes]:
+    """Return `video_source`, but of an empty file that it is empty: no browser can tell it from a strange format."""
+    if video is not None and Path(video).is_file() and not Path(video).stat().st_size:
+        return make_source("none", f"{Path(video).name} is empty (0 bytes): was it copied in full?"), b""
+    return video_source(video)
 
 
 class Timeline(View):
@@ -29,19 +36,19 @@ class Timeline(View):
     rescore: {track: f}, soft-NMS with another sigma: f(sigma, video_id) -> {"records", "table"} of this video,
     f(sigma, None, progress=g) -> {"table"} of the data set, g(done, total). frames: times in seconds -> JPEG bytes,
     a strip of pictures where the video cannot be shown. has_truth: False where all tracks are predictions and none is
-    right or wrong.
+    right or wrong. run_colours: {prediction track: #rrggbb}, of what marks it; by default `figures.run_colours`.
 
     Traits. source, video_bytes, poster: the video, as `widgets.share` gets it to the browser. lanes: names from the
     top. tracks: as given, and of each record what `widgets.verdicts.judged` adds. colours: {label: #rrggbb}.
-    duration, fps. tiou: needed to be right. min_score: less is hidden. shown_classes: labels. sigma: of soft-NMS, set
-    by `suppress`. selected: [track, index in its records] or None. speed, loop: how it plays. ap. title.
+    run_colours. duration, fps. tiou: needed to be right. min_score: less is hidden. shown_classes: labels. sigma: of
+    soft-NMS, set by `suppress`. selected: [track, index in its records] or None. speed, loop: how it plays. ap. title.
     """
 
     _esm, _css = parts("timeline", "js"), parts("timeline", "css")
     title, lanes = Unicode("").tag(sync=True), List(Unicode()).tag(sync=True)
     source = Dict({"kind": "none", "path": "", "message": ""}).tag(sync=True)
     video_bytes, poster = Bytes(b"").tag(sync=True), List().tag(sync=True)
-    tracks, ap, colours = Dict().tag(sync=True), Dict().tag(sync=True), Dict().tag(sync=True)
+    tracks, ap, colours, run_colours = (Dict().tag(sync=True) for _ in range(4))
     duration, fps = Float(1.0).tag(sync=True), Float(None, allow_none=True).tag(sync=True)
     tiou, min_score = Float(0.5).tag(sync=True), Float(0.25).tag(sync=True)
     has_truth = Bool(True).tag(sync=True)
@@ -50,24 +57,28 @@ class Timeline(View):
     speed, loop = Float(1.0).tag(sync=True), Bool(False).tag(sync=True)
 
     def __init__(self, video, tracks, *, duration, fps=None, classes=None, title="", tiou=0.5, min_score=0.25,
-                 ap=None, rescore=None, sigma=0.5, frames=None, video_id="", has_truth=True) -> None:
+                 ap=None, rescore=None, sigma=0.5, frames=None, video_id="", has_truth=True, run_colours=None) -> None:
         super().__init__()
         self.on_msg(self._answer)
         self.show(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
                   min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
-                  has_truth=has_truth)
+                  has_truth=has_truth, run_colours=run_colours)
 
     def show(self, video: str | Path | None, tracks: Mapping, *, duration: float, fps: float | None = None,
              classes: Sequence[str] | None = None, title: str = "", tiou: float = 0.5, min_score: float = 0.25,
              ap: Mapping | None = None, rescore: Mapping[str, Callable] | None = None, sigma: float = 0.5,
-             frames: Callable | None = None, video_id: str = "", has_truth: bool = True) -> None:
+             frames: Callable | None = None, video_id: str = "", has_truth: bool = True,
+             run_colours: Mapping[str, str] | None = None) -> None:
         """Show another video in place of this one; arguments as in making one. Raises ValueError."""
         if not tracks or not (math.isfinite(duration) and duration > 0):
             raise ValueError(f"{len(tracks)} tracks over {duration} seconds; give at least one track (the first is the "
                              "ground truth, its list may be empty) and the duration of the video in seconds")
-        if strange := sorted({*(ap or {}), *(rescore or {})} - {*list(tracks)[1:]}):
-            raise ValueError(f"ap or rescore of {', '.join(map(repr, strange))}: no prediction track has this name; "
-                             f"the tracks are {', '.join(map(repr, tracks))}, the first being the ground truth")
+        runs = [*tracks][bool(has_truth):]
+        strange = {*(ap or {}), *(rescore or {})} - {*[*tracks][1:]} | {*(run_colours or {})} - {*runs}
+        if strange:
+            raise ValueError(f"ap, rescore or run_colours of {', '.join(map(repr, sorted(strange)))}: no prediction "
+                             f"track has this name; the tracks are {', '.join(map(repr, tracks))}, the first being the "
+                             "ground truth")
         ap, given = plain_json(ap or {}), {str(name): plain_json(list(records)) for name, records in tracks.items()}
         labels = {label_of(name, r) for name, records in given.items() for r in records}
         labels |= {label for tables in ap.values() for table in tables.values() if table for label in table["average"]}
@@ -79,9 +90,10 @@ class Timeline(View):
             self.title, self.fps, self.current_time, self.span = title, fps and float(fps), 0.0, [0.0, self.duration]
             self.shown_classes, self.colours = list(self.classes), figures.class_colours(self.classes)
             self.has_truth, self.lanes = bool(has_truth), list(given)
+            self.run_colours = figures.run_colours(runs) | dict(run_colours or {})
             self.tracks = judged(given, tiou) if has_truth else unjudged(given)
             self.suppressible, self.ap = bool(self.rescore), ap
-            (self.source, self._bytes), self.video_bytes = video_source(video), b""  # until a browser asks
+            (self.source, self._bytes), self.video_bytes = found_source(video), b""  # until a browser asks
             self.poster = strip(self) if self.source["kind"] == "none" else []
 
     @observe("tiou")

@@ -155,7 +155,8 @@ class Explore(w.VBox):
         if self.message:
             return
         shown, kind, place = self.timeline, at["kind"] == "prediction", lambda r: (r["label"], *r["segment"])
-        track, record = shown.lanes[kind], (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
+        track = self.run.name if kind else shown.lanes[0]
+        record = (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
         same = [i for i, r in enumerate(shown.tracks[track]) if place(r) == place(record)]  # another sigma: elsewhere
         index, (start, end) = min(same, key=lambda i: abs(i - at["index"]), default=None), record["segment"]
         shown.selected = None if index is None else [track, index]

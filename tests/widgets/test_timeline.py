@@ -1,10 +1,14 @@
 """The timeline in Python: what it shows, refuses, looks up, runs again and saves. No browser."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
 
+from widgets.base import HERE
+from widgets.error_kinds import ErrorKind
+from widgets.figures import RUN_PALETTE
 from widgets.share import offline_state
 from widgets.timeline import Timeline
 
@@ -113,10 +117,47 @@ def test_without_ground_truth_no_track_is_judged():
     assert ticks == ["found\n2 segments", "other\n0 segments"]
 
 
+def test_runs_have_colours_by_name_where_given_and_else_by_place():
+    grey, blue, red = RUN_PALETTE[:3]
+    three = {"truth": TRUTH, "a": RUN, "b": RUN}
+    shown = Timeline(None, three, duration=30)
+    assert shown.run_colours == {"a": grey, "b": blue}
+    shown.show(None, three, duration=30, run_colours={"a": red})
+    assert shown.run_colours == {"a": red, "b": blue}
+    assert Timeline(None, {"a": RUN}, duration=30, has_truth=False).run_colours == {"a": grey}
+    with pytest.raises(ValueError, match="run_colours of 'truth': no prediction track"):
+        Timeline(None, three, duration=30, run_colours={"truth": red})
+
+
+def test_an_empty_file_is_called_empty_and_not_of_an_unknown_kind(tmp_path):
+    (tmp_path / "v.mp4").touch()
+    shown = Timeline(tmp_path / "v.mp4", {"truth": []}, duration=1.0)
+    assert shown.source == {"kind": "none", "path": "", "message": "v.mp4 is empty (0 bytes): was it copied in full?"}
+
+
+def test_the_browser_has_words_for_every_kind_of_error():
+    words = re.search(r"const why = \{(.*?)\n  \}\[", (HERE / "timeline.js").read_text("utf8"), re.S)[1]
+    told = {key.strip('"') for key in re.findall(r'^ +("[^"]+"|\w+):', words, re.M)}
+    assert told == {kind.value for kind in ErrorKind} | {"ambiguous"}
+
+
+def test_the_help_names_every_key():
+    script = (HERE / "timeline.js").read_text("utf8")
+    listed = re.search(r"const KEYS = \[(.*?)\]\];", script, re.S)[1]
+    helped = " ".join(re.findall(r'\["([^"]+)", "', listed)).split() + ["Home", "End", "Escape"]
+    assert all(name in listed for name in helped)
+    used = re.search(r"function actions.*?return \{(.*?)\};\n", script, re.S)[1]
+    names = {" ": "Space", "ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓", "PageUp": "Page",
+             "PageDown": "↓", "-": "−"}
+    keys = re.findall(r'(?:^|[,{]) *(?:"(.)"|([A-Za-z]+)): (?:\(|toggle|jump|choose)', used, re.M)
+    keys = [one or two for one, two in keys]
+    assert len(keys) > 20 and [key for key in keys if names.get(key, key) not in helped] == []
+
+
 @pytest.mark.parametrize(("tracks", "given", "told"), [
     ({}, {}, "0 tracks over 30 seconds; give at least one track"),
     ({"truth": []}, {"duration": float("nan")}, "the duration of the video in seconds"),
-    ({"truth": [], "run": []}, {"ap": {"rnu": {}}}, "ap or rescore of 'rnu': no prediction track .* 'truth', 'run'"),
+    ({"truth": [], "run": []}, {"ap": {"rnu": {}}}, "run_colours of 'rnu': no prediction track .* 'truth', 'run'"),
 ])  # fmt: skip
 def test_what_cannot_be_shown_is_refused(tracks, given, told):
     with pytest.raises(ValueError, match=told):
