@@ -64,8 +64,8 @@ def page_text(views: Sequence[Any], *, title: str = "", max_video_mb: float = 10
     places = html.element("main", *(html.widget_place(i) for i in range(len(views))))
     body = html.Html((html.element("h1", title) if title else "") + places)
     return html.page_text(
-        title or "LoSA", body, styles=[BODY, *(getattr(view, "_css", "") for view in views)],
-        widgets=[(view._esm, offline_state(view, max_video_mb) | {"live": live}) for view in views])
+        title or "LoSA", body, styles=[BODY, *(view.style for view in views)],
+        widgets=[(view.script, offline_state(view, max_video_mb) | {"live": live}) for view in views])
 
 
 def static(views: Sequence[Any], *, title: str = "", max_video_mb: float = 10) -> Any:

@@ -142,6 +142,12 @@ class Timeline(View):
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
                                 title=self.title, has_truth=self.has_truth)
 
+    def line(self) -> str:
+        """Return the title, the length and how many segments of each lane are shown."""
+        shown = {name: sum(r["score"] >= self.min_score for r in self.tracks[name]) for name in self.lanes}
+        lanes = ", ".join(f"{number} in {name}" for name, number in shown.items())
+        return f"{type(self).__name__} {self.title or self.video_id}, {self.duration:.0f} s; segments: {lanes}"
+
     def save(self, path: str | Path) -> Path:
         """Save that figure as a .png, .svg or .pdf file and return its path. Raises ValueError for another ending."""
         if Path(path).suffix.lower() not in {".png", ".svg", ".pdf"}:

@@ -53,7 +53,7 @@ class Timelines:
 
     def page_parts(self) -> dict:
         """Return the arguments of `write_page` that bring the timelines onto the page."""
-        return {"widgets": [(self.view._esm, state) for state in self.states], "styles": [self.view._css]}
+        return {"widgets": [(self.view.script, state) for state in self.states], "styles": [self.view.style]}
 
     def _shortened(self, record: Mapping) -> dict:
         """Return the record with its row within the lane and with digits that can be seen."""
