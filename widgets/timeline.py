@@ -9,7 +9,9 @@ from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 
 from widgets import figures
 from widgets.base import View, parts, plain_json
+from widgets.html import Html, element
 from widgets.share import make_source, strip, video_source
+from widgets.still import draw_lanes, explain, list_segments
 from widgets.verdicts import judged, label_of
 
 
@@ -154,6 +156,17 @@ class Timeline(View):
             raise ValueError(f"{path}: expected a name that ends in .png, .svg or .pdf; for a page use to_html")
         self.figure().savefig(path, dpi=200, bbox_inches="tight")
         return Path(path)
+
+    def still(self, alone: bool = True) -> Html:
+        """Return what an offline page shows where scripts are off: the lanes as a drawing, and a table of the segments.
+
+        alone: with title and legend; else the page has them, and the table is folded away.
+        """
+        if alone:
+            return element("div", element("p", self.title, class_="title"), draw_lanes(self), explain(self),
+                           list_segments(self), class_="losa still")
+        folded = element("details", element("summary", "as a table"), list_segments(self, tell=False))
+        return element("div", draw_lanes(self), folded, class_="losa still")
 
     def _answer(self, _: View, content: Mapping, buffers: Sequence) -> None:
         if content.get("kind") == "poster":

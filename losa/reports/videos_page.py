@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from losa.reports.page import Number, clock, make_table, write_page
+from losa.reports.page import Number, make_table, write_page
 from losa.reports.timeline_panels import (
     EMBEDDED,
     MOST_SEGMENTS,
@@ -21,6 +21,7 @@ from losa.reports.timeline_panels import (
 )
 from widgets.figures import class_colours, score_of
 from widgets.html import Html, element
+from widgets.still import clock
 
 PAGE_SEGMENTS, PAGE_VIDEOS = 6000, 500  # at most, on one page
 MOST_ROWS = 8  # of overlapping segments in a lane
@@ -46,7 +47,8 @@ def own_page(path: str | Path, videos: Sequence[Mapping], *, classes: Sequence[s
     timelines = Timelines(all_classes, min_score=min_score, has_truth=False, most_rows=MOST_ROWS)
     panels = [timelines.panel({**video, "tracks": {"found": video["records"]}},
                               link_video(video["path"], path.parent, video["id"] in embedded), most=most,
-                              class_="video one-of-many", note=count_note(video["records"])) for video in shown]
+                              class_="video one-of-many", note=count_note(video["records"], min_score))
+              for video in shown]
     drawn = Counter(r["label"] for video in shown for r in choose_strongest(video["records"], most))
     in_legend = {label for label, _ in drawn.most_common(MOST_CLASSES)}
     head = f"See it: {len(shown)} video{'s' * (len(shown) != 1)}"
@@ -129,8 +131,10 @@ def video_index(videos: Sequence[Mapping], min_score: Number) -> Html:
                    element("ul", *items, class_="files"))
 
 
-def count_note(records: Sequence[Mapping]) -> Html:
-    """Return the place of "12 segments", with the number of segments at every position of the slider."""
+def count_note(records: Sequence[Mapping], min_score: Number) -> Html:
+    """Return "12 segments", with the number of segments at every position of the slider."""
     scores = [score_of(r) for r in records]
     counts = " ".join(str(sum(score >= step for score in scores)) for step in STEPS)
-    return element("small", class_="count", data_counts=counts, data_best=f"{max(scores):.2f}" if scores else "")
+    number, best = sum(score >= min_score for score in scores), f"{max(scores):.2f}" if scores else ""
+    said = f"{number} segment{'s' * (number != 1)}" if number else f"none; the best score is {best}" if best else "none"
+    return element("small", said, class_="count", data_counts=counts, data_best=best)

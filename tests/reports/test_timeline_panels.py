@@ -23,7 +23,7 @@ def test_the_strongest_segments_are_chosen_best_first():
     assert min(r["score"] for r in choose_strongest(records, 1000)) == LEAST_SCORE
 
 
-def test_a_panel_has_a_place_for_its_timeline_and_a_list_for_those_without_scripts():
+def test_a_panel_has_a_place_for_its_timeline_and_a_drawing_for_those_without_scripts():
     timelines = Timelines(["jump", "wave"], min_score=0.3, has_truth=False, most_rows=1)
     mine = own_video("x.mp4")
     panels = [timelines.panel({**mine, "tracks": {"found": mine["records"]}}, GONE) for _ in range(2)]
@@ -31,8 +31,8 @@ def test_a_panel_has_a_place_for_its_timeline_and_a_list_for_those_without_scrip
     assert [a["id"] for a, _ in tree.of("video")] == ["video-0", "video-1"]
     assert [a["data-widget"] for a, _ in tree.of("widget")] == ["0", "1"]
     assert [text for tag, _, text in tree.elements if tag == "p"] == ["gone"] * 2
-    listed = [text for tag, _, text in tree.elements if tag == "li"]
-    assert listed[1] == f"found: {HOSTILE}, 0:40.0 to 1:40.0, score 0.50"
+    listed = [text for tag, _, text in tree.elements if tag == "tr"]
+    assert listed[:3] == ["labelstartendscore", "jump0:01.00:03.00.90", f"{HOSTILE}0:40.01:40.00.50"]
     (module, state), other = timelines.page_parts()["widgets"]
     assert "export default" in module and state["has_truth"] is False and state["min_score"] == 0.3
     assert {r["row"] for r in state["tracks"]["found"]} == {0} and state["source"] == GONE
