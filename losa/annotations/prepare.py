@@ -136,9 +136,12 @@ def _advise(annotations: Annotations, shares: tuple[float, ...], folder: Path, p
     if proposal is None or len(rows) < parts:
         return ("training and testing need videos of their own. Add videos, or cut the files by ranges of your own "
                 "(--ranges CSV with id,file,start,end)")
-    write_ranges(rows, proposal)
-    return (f"training and testing need videos of their own. {proposal} was written: {len(rows)} ranges, cut where no "
-            f"action is. Look at it, then give the same command with --ranges {shlex.quote(str(proposal))}")
+    told = "is there from before"
+    if not proposal.exists():  # somebody may have edited it
+        write_ranges(rows, proposal)
+        told = f"was written: {len(rows)} ranges, cut where no action is"
+    return (f"training and testing need videos of their own. {proposal} {told}. Look at it, then give the same command "
+            f"with --ranges {shlex.quote(str(proposal))}")
 
 
 def _cut(entries: list[Entry], rows: list[dict], source: Path, folder: Path) -> list[Entry]:

@@ -25,15 +25,19 @@ def propose_ranges(annotations: Annotations, folder: str | Path, least: int = 3)
 
 
 def find_cuts(video: Video, pieces: int) -> list[float]:
-    """Return the times (s) at which to cut a video into so many pieces, or fewer where actions leave no place."""
+    """Return the times (s) at which to cut a video into so many pieces, or fewer where actions leave no place.
+
+    A place between two actions that touch is taken where there is no other nearby.
+    """
     length, chosen, duration = float(video.duration) / pieces, [], float(video.duration)
-    gaps = find_gaps(video)
+    gaps, edges = find_gaps(video), set(video.segments.ravel().tolist())
     for border in (length * number for number in range(1, pieces)):
         places = [min(max(border, low), high) for low, high in gaps]
         places = [at for at in places if 0 < at < duration and at - max(chosen, default=0.0) >= 0.5 * length
                   and duration - at >= 0.5 * length]
-        if places and abs((at := min(places, key=lambda at: abs(at - border))) - border) <= length:
-            chosen.append(round(at, 3))
+        near = [at for at in places if abs(at - border) <= length]
+        if near:
+            chosen.append(round(min(near, key=lambda at: (at in edges, abs(at - border))), 3))
     return chosen
 
 

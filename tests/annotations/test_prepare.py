@@ -171,6 +171,11 @@ def test_too_few_videos_leave_ranges_that_the_same_call_then_takes(folder, tmp_p
     with pytest.raises(AnnotationError, match=r"^1 video is too few for the 2 parts(.|\n)*--ranges '.*ranges.csv'$"):
         prepare(folder, table, ranges.parent, split=wanted)
     assert [path.name for path in ranges.parent.iterdir()] == ["ranges.csv"]
+    edited = ranges.read_text().replace("one_01", "first")
+    ranges.write_text(edited)
+    with pytest.raises(AnnotationError, match="ranges.csv is there from before"):
+        prepare(folder, table, ranges.parent, split=wanted)
+    assert ranges.read_text() == edited
     found = prepare(folder, table, ranges.parent, split=wanted, ranges=ranges)
     assert len(found.videos) > 1 and sum(len(v.labels) for v in found.videos) == 6
     with pytest.raises(AnnotationError, match="Add videos, or cut"):  # nothing to cut: one action all the time

@@ -36,6 +36,8 @@ def test_pieces_are_about_equal_where_there_is_room():
     video = a_video(*[(10 * i + 2, 10 * i + 6) for i in range(10)])
     assert find_cuts(video, 5) == [20, 40, 60, 80]
     assert find_cuts(a_video((0, 100)), 5) == []  # one action all the time
+    assert find_cuts(a_video((0, 50), (50, 70), (75, 100)), 2) == [70.5]  # a rest is better than a change of action
+    assert find_cuts(a_video((0, 50), (50, 100)), 2) == [50]
 
 
 def test_rows_name_the_file_inside_its_folder_and_only_whole_files_are_cut(tmp_path):
