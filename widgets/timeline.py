@@ -170,6 +170,8 @@ class Timeline(View):
 
     def _answer(self, _: View, content: Mapping, buffers: Sequence) -> None:
         if content.get("kind") == "poster":
+            if self.video is not None and not Path(self.video).is_file():  # moved: a browser cannot tell
+                self.source = video_source(self.video)[0]
             self.poster = strip(self)
         elif content.get("kind") == "video":
             self.video_bytes = self._bytes

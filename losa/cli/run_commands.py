@@ -74,14 +74,17 @@ def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of
 
     Fields of prediction may be replaced, e.g. --post opentad or -s nms_sigma=0.7, without training again.
     """
+    from losa.reports.score_notes import describe_hidden
     from losa.workflows.predict_videos import predict_videos
 
     found = interruptible(predict_videos, videos, run, out, weights=weights, min_score=min_score, post=post,
                           fields=parse_fields(fields))
     shown = sum(video["num_shown"] for video in found["videos"].values())
     many = "1 video" if len(found["videos"]) == 1 else f"{len(found['videos'])} videos"
-    print(f"{many}, {shown} segments of score {min_score} or more: open {out / 'index.html'}"
-          + ("" if shown else "\nnothing is that sure: look at the page for the best scores, try --min-score 0.05"))
+    print(f"{many}, {shown} segments of score {min_score} or more: open {out / 'index.html'}")
+    best = {name: video["best_score"] for name, video in found["videos"].items()}
+    if hidden := describe_hidden(best, min_score, "lower --min-score, or the slider on the page"):
+        print(hidden)
     if found["failed"]:
         raise SystemExit(1)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from losa.reports.page import Number
 from widgets.figures import score_of
 from widgets.html import Html, element, widget_place
-from widgets.share import PLAYED, copy_command, make_source
+from widgets.share import PLAYED, copy_command, make_source, unplayable
 from widgets.timeline import Timeline
 
 EMBEDDED = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}  # what nearly every browser plays
@@ -114,8 +114,14 @@ def link_video(path: str | Path, folder: Path, embed: bool) -> dict[str, str]:
     if path.suffix.lower() not in PLAYED:
         return make_source("none", f"No browser plays {path.suffix} files; to watch {readable.name} here, convert it "
                            f"to H.264 mp4: {copy_command(readable)}")
-    message = (f"This browser cannot play {readable.name}: its format is not one it knows, or the file was moved. Make "
-               f"a copy that every browser plays: {copy_command(readable)}")
+    copy = f"a copy that every browser plays: {copy_command(readable)}"
+    if strange := unplayable(path):  # some browsers do: they are asked first
+        message = f"{readable.name} {strange}. Make {copy}"
+    elif embed:
+        message = f"{readable.name} could not be played. Make {copy}"
+    else:  # the browser cannot tell why, and the file could be read as the page was written
+        message = (f"{readable.name} could not be loaded: if it was moved or deleted since this page was written, put "
+                   f"it back to {readable}; if it is there, make {copy}")
     return make_source("link", message, data_address(path) if embed else file_address(path, folder))
 
 

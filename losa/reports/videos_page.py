@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from losa.reports.page import Number, make_table, write_page
+from losa.reports.score_notes import describe_hidden, describe_none_shown, find_best
 from losa.reports.timeline_panels import (
     EMBEDDED,
     MOST_SEGMENTS,
@@ -25,6 +26,7 @@ from widgets.still import clock
 
 PAGE_SEGMENTS, PAGE_VIDEOS = 6000, 500  # at most, on one page
 MOST_ROWS = 8  # of overlapping segments in a lane
+SLIDER = "move the slider to the left"
 MOST_CLASSES = 20  # in table and legend, the most frequent ones
 
 
@@ -73,6 +75,8 @@ def opening(videos: Sequence[Mapping], failed: Mapping[str, str], min_score: Num
             f"at least {min_score:g}")
     if failed:
         text += f"; {len(failed)} file{'s' * (len(failed) != 1)} could not be used"
+    hidden = describe_hidden({v["id"]: find_best(v["records"]) for v in videos}, min_score, SLIDER) if videos else ""
+    text += f". {hidden[0].upper()}{hidden[1:]}" if hidden else ""
     return f"{text}.{f' Model: {made_by}.' if made_by else ''} Nobody has checked these segments."
 
 
@@ -99,9 +103,8 @@ def class_table(videos: Sequence[Mapping], colours: Mapping[str, str], min_score
     for name, record in choose_scoring(videos, min_score):
         by_label.setdefault(record["label"], []).append((name, record))
     if not by_label:
-        best = max((score_of(r) for v in videos for r in v["records"]), default=None)
-        reason = "nothing at all was found" if best is None else f"the best score of all is {best:.2f}"
-        return element("p", f"No segment has a score of at least {min_score:g}; {reason}.")
+        best = find_best(r for v in videos for r in v["records"])
+        return element("p", f"No segment to count: {describe_none_shown(best, min_score, SLIDER)}.")
     rows = []
     for label, items in sorted(by_label.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CLASSES]:
         seconds = sum(r["segment"][1] - r["segment"][0] for _, r in items)

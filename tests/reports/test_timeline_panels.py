@@ -1,10 +1,12 @@
 """Timelines on a page: what a panel starts from, which segments it carries, where the video comes from."""
 
 import base64
+from urllib.parse import unquote
 
 import pytest
 
 from helpers.page_data import HOSTILE, Tree, own_video, video
+from helpers.video_files import write_video
 from losa.reports.timeline_panels import (
     LEAST_SCORE,
     Timelines,
@@ -58,5 +60,20 @@ def test_a_video_is_linked_as_seen_from_the_page_or_inside_it(tmp_path, embed):
     source = link_video(tmp_path / "a b.mp4", tmp_path / "out", embed)
     inside = f"data:video/mp4;base64,{base64.b64encode(b'1234').decode()}"
     assert source["kind"] == "link" and source["path"] == (inside if embed else "../a%20b.mp4")
-    assert "losa data playable" in source["message"] and "was moved" in source["message"]
+    assert "losa data playable" in source["message"] and ("was moved" in source["message"]) == (not embed)
     assert embed_video(tmp_path / "a b.mp4", 1)["path"] == inside
+
+
+def test_what_a_page_says_of_a_video_tells_a_missing_file_from_one_that_browsers_do_not_show(tmp_path):
+    """Names with every odd character, and an ending in capitals; the format is blamed only where it is at fault."""
+    good = write_video(tmp_path / "ü #1 100% [a]'b.mp4", num_frames=5).rename(tmp_path / "ü #1 100% [a]'b.MP4")
+    source = link_video(good, tmp_path / "out", False)
+    assert unquote(source["path"]) == f"../{good.name}" and "was moved or deleted" in source["message"]
+    assert str(good) in source["message"] and "browsers do not show" not in source["message"]
+    strange = write_video(tmp_path / "x.mp4", num_frames=5, codec="mpeg4", options={})
+    source = link_video(strange, tmp_path / "out", False)
+    assert source["kind"] == "link" and "(mpeg4) that browsers do not show" in source["message"]
+    assert "moved" not in source["message"]
+    good.unlink()
+    source = link_video(good, tmp_path / "out", False)
+    assert source["kind"] == "none" and source["message"] == f"{good.name} is not there any more"

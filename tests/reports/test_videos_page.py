@@ -95,7 +95,8 @@ def test_hundreds_of_classes_leave_room_for_the_videos(tmp_path, clip):
 
 def test_nothing_found_is_said(tmp_path, clip):
     weak = {**own_video(clip), "records": [{"segment": [0, 1], "label": "jump", "score": 0.04}]}
-    for videos, said in (([weak], "the best score of all is 0.04"), ([{**weak, "records": []}], "nothing at all")):
+    for videos, said in (([weak], "nothing above 0.25; the best is 0.04: move the slider"),
+                         ([{**weak, "records": []}], "nothing at all")):
         page = own_page(tmp_path / "i.html", videos).read_text()
         assert said in " ".join(words for tag, _, words in Tree(page).elements if tag == "p") and not page_records(page)
 
@@ -106,3 +107,12 @@ def test_hostile_names_are_text(tmp_path, clip):
     assert not of(tree, "img") and not of(tree, "b") and f"{HOSTILE}02 segments" in [
         words for tag, _, words in tree.elements if tag == "h3"]
     assert [a["href"] for a in of(tree, "a")] == [f"#video-{i}" for i in range(7)]
+
+
+def test_videos_that_show_nothing_at_the_threshold_are_named_with_their_best(tmp_path, clip):
+    weak = {**own_video(clip, "quiet"), "records": [{"segment": [0, 1], "label": "jump", "score": 0.18}]}
+    page = own_page(tmp_path / "i.html", [own_video(clip, "loud"), weak], min_score=0.3).read_text()
+    said = " ".join(words for tag, _, words in Tree(page).elements if tag == "p")
+    assert "Nothing above 0.30 in 1 of 2 videos: quiet (best 0.18): move the slider to the left." in said
+    page = own_page(tmp_path / "i.html", [own_video(clip, "loud")], min_score=0.3).read_text()
+    assert "othing above" not in page
