@@ -11,13 +11,13 @@ import traitlets
 LEAST, MOST = 1_000, 4_000_000  # bytes: what is smaller gains nothing; what is larger is a video, and packed already
 LOADER = """export default { async render({ model, el, ...rest }) {
   const code = await model.widget_manager.get_model(model.get("_code").replace("IPY_MODEL_", ""));
-  const { render, unpacked } = await (code.losaModule ??= (async () => {
+  const { losaWidget, losaUnpacked } = await (code.losaModule ??= (async () => {
     const deflated = new Blob([code.get("deflated")]).stream().pipeThrough(new DecompressionStream("deflate"));
     const text = await new Response(deflated).text();
     return import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
   })());
-  const get = (name) => unpacked(model.get(name));
-  return render({ model: { ...model, get }, el, ...rest });
+  const get = (name) => losaUnpacked(model.get(name));
+  return losaWidget.render({ model: { ...model, get }, el, ...rest });
 } };"""
 
 
@@ -31,10 +31,9 @@ class Code(anywidget.AnyWidget):
 @cache
 def _code(script: str, style: str) -> list[Code]:
     reader, (start, _, rest) = Path(__file__).with_suffix(".js"), script.rpartition("export default")
-    module = (f"export const unpacked = (() => {{\n{reader.read_text('utf8')}\nreturn unpacked; }})();\n"
-              f"{start}const losaWidget ={rest}\nexport const {{ render }} = losaWidget;\n"
-              f"const sheet = document.createElement('style');\nsheet.textContent = {json.dumps(style)};\n"
-              "document.head.append(sheet);\n")
+    module = (f"const losaUnpacked = (() => {{\n{reader.read_text('utf8')}\nreturn unpacked; }})();\n"
+              f"{start}const losaWidget ={rest}\nexport {{ losaWidget, losaUnpacked }};\ndocument.head.append("
+              f"Object.assign(document.createElement('style'), {{ textContent: {json.dumps(style)} }}));\n")
     return [Code(deflated=zlib.compress(module.encode(), 9))]
 
 

@@ -16,6 +16,13 @@ from widgets import figures
 Number = int | float
 
 
+class ResultTable(Styler):
+    """A table whose HTML and text are the same at every execution: no random name, no address in memory."""
+
+    def __repr__(self) -> str:
+        return self.to_string()
+
+
 def result_table(runs: Mapping[str, Run]) -> Styler:
     """Return a table, a row per run: mAP in percent at every tIoU and on average, trained parameters, seconds.
 
@@ -28,7 +35,7 @@ def result_table(runs: Mapping[str, Run]) -> Styler:
                    "training (s)": run.result["seconds"]["train"]}
             for name, run in runs.items()}  # fmt: skip
     whole = ["trained parameters", "training (s)"]
-    return pd.DataFrame(rows).T.style.format("{:.1f}").format("{:,.0f}", subset=whole)
+    return ResultTable(pd.DataFrame(rows).T, uuid="runs").format("{:.1f}").format("{:,.0f}", subset=whole)
 
 
 def training_curves(runs: Mapping[str, Run]) -> Figure:

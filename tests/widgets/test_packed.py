@@ -13,7 +13,12 @@ from traitlets import List
 
 from helpers.paths import ROOT
 from widgets.base import View
+from widgets.compare import Compare
+from widgets.diagnosis import Diagnosis
+from widgets.features import Features
+from widgets.gates import Gates
 from widgets.packed import LEAST, MOST, code_of, pack
+from widgets.timeline import Timeline
 
 NODE = shutil.which("node")
 NOISE = random.Random(0).randbytes(70_000)
@@ -57,6 +62,20 @@ def test_the_browser_reads_what_python_packed(tmp_path, level):
     assert done.returncode == 0, done.stderr
     read = dict(map(json.loads, done.stdout.splitlines()))
     assert read == {name: VALUES[name] if name in ("text", "records") else data.hex() for name, data in raw.items()}
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node, which runs the browser's code")
+@pytest.mark.parametrize("kind", [Compare, Diagnosis, Features, Gates, Timeline])
+def test_the_code_of_every_widget_can_be_loaded(tmp_path, kind):
+    """No name of the reader's or the loader's is taken twice, and the style sheet comes along."""
+    (tmp_path / "code.mjs").write_bytes(zlib.decompress(code_of(kind.script, kind.style).deflated))
+    (tmp_path / "load.mjs").write_text("""const sheets = [];
+globalThis.document = { createElement: () => ({}), head: { append: (sheet) => sheets.push(sheet.textContent) } };
+const { losaWidget, losaUnpacked } = await import("./code.mjs");
+console.log(JSON.stringify([typeof losaWidget.render, losaUnpacked(7), sheets]));""")
+    done = subprocess.run([NODE, "load.mjs"], cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["function", 7, [kind.style]]
 
 
 def test_large_values_are_packed_and_others_left():
