@@ -107,7 +107,7 @@ def prepare_own(given: Inputs, clean: Path, split: Sequence[Number], ranges: str
         try:
             return prepare(given.videos, clean, given.out, split=shares, seed=seed)
         except AnnotationError:
-            if not proposal.is_file():
+            if shares is None or not proposal.is_file():
                 raise
     cut = cut or proposal
     command = ["losa", "data", "prepare", str(given.out), "--videos", str(given.videos), "--annotations", str(clean),

@@ -17,7 +17,7 @@ from helpers.command import losa
 from losa.annotations.check import check
 from losa.annotations.dataset import Annotations, Video, load_annotations
 from losa.config import Config
-from losa.errors import OwnVideoError, VideoError
+from losa.errors import AnnotationError, OwnVideoError, VideoError
 from losa.segments import write_predictions
 from losa.video.probe import probe
 from losa.workflows.own_videos import (
@@ -208,6 +208,14 @@ def test_ranges_that_are_given_or_were_edited_are_taken_as_they_are(long_one, ca
 
 
 def test_without_a_split_nothing_is_cut(long_one, capsys):
+    long_one.out.mkdir()
+    (long_one.out / "ranges.csv").write_text("id,file,start,end\nfirst,one.mp4,0,2\n")  # of an earlier split
+    assert [v.id for v in prepare_own(long_one, long_one.labels, []).videos] == ["one"]
+    wrong = long_one.labels.with_name("wrong.csv")
+    wrong.write_text("video,label,start,end\none,a,3,1\n")
+    with pytest.raises(AnnotationError, match="wrong.csv"):
+        prepare_own(long_one, wrong, [])
+    (long_one.out / "ranges.csv").unlink()
     assert [v.id for v in prepare_own(long_one, long_one.labels, []).videos] == ["one"]
     assert capsys.readouterr().out == "" and not (long_one.out / "ranges.csv").exists()
 
