@@ -6,9 +6,9 @@ import traitlets
 from matplotlib.figure import Figure
 
 from widgets import figures
-from widgets.base import View, parts
 from widgets.error_kinds import ErrorKind
 from widgets.figures import class_colours
+from widgets.tagging import Tagged, tagging_css, tagging_parts
 
 MOST = 500  # segments listed per bar, those of highest score
 DARK = ("#a8324f", "#5a5ac8")  # colours of bars on which text has to be white
@@ -29,14 +29,14 @@ MISSED = {"length": ("length", "{} (over {:g} s)"), "coverage": ("share of the v
           "instances": ("number of its class in the video", "{}")}
 
 
-class Diagnosis(View):
+class Diagnosis(Tagged):
     """Show the diagnosis that `losa.diagnose` made of these `truth` and `predictions`, {video: [record]}, in seconds.
 
     classes: all labels, for their colours. frames(video, times_s) -> JPEG bytes per time; None shows no frames.
     selected: {"video", "kind": "prediction" | "truth", "index"} of the segment clicked, {} before the first click.
     """
 
-    _esm, _css = parts("diagnosis", "js"), parts("diagnosis", "css")
+    _esm, _css = tagging_parts("diagnosis"), tagging_css("diagnosis")
     content = traitlets.Dict().tag(sync=True)
     selected = traitlets.Dict().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
@@ -87,7 +87,9 @@ class Diagnosis(View):
         return f"Diagnosis {self.title}: {found}"
 
     def _answer(self, _, content: dict, __) -> None:
-        """Send the frames at the start, the middle and the end of the segment that was clicked."""
+        """Send the frames at the start, the middle and the end of the segment that was clicked; or tag it."""
+        if self.hear_tag(content):
+            return
         start, end = content["segment"]
         try:
             pictures, error = list(self.frames(content["video"], [start, (start + end) / 2, end])), ""

@@ -14,19 +14,22 @@ from losa.errors import AnnotationError, ConfigError, RunError
 from losa.evaluation.ap_by_score import counted
 from losa.evaluation.ground_truth import as_judged, choose_truth
 from losa.evaluation.records import read_predictions
-from losa.evaluation.tagged import evaluate_without
+from losa.evaluation.tagged import TAGS, evaluate_without
 from losa.files import read_object
 from losa.inspection.error_table import diagnose_run, list_errors
 from losa.inspection.model_internals import features_view, gate_profile, gates_view, mean_gates, tapped_layers
 from losa.inspection.run_data import RunData
+from losa.inspection.segments_view import segment_pictures, segments_view
+from losa.inspection.similar_moments import LAST, find_doubts, find_similar
 from losa.inspection.tags import Tags
-from losa.inspection.timeline_data import frames, timeline_view, video_table
+from losa.inspection.timeline_data import timeline_view, video_table
 from losa.model.adapters import spans
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
 from widgets.figures import gate_bars, training_curves
 from widgets.gates import Gates
+from widgets.segments import Segments
 from widgets.timeline import Timeline
 
 FILES = ("cache", *(name for name in list_fields(Mark.FILE) if name not in ("start", "adapter")))  # looked for anew
@@ -97,9 +100,27 @@ class Run(RunData):
 
     def diagnosis(self, min_score: float = 0.25) -> Diagnosis:
         """Return the kinds of error of all predictions with at least `min_score`, and what mending each would add."""
-        return Diagnosis(diagnose_run(self, min_score), truth=self.truth, predictions=self.predictions,
-                         classes=self.classes, title=self.name, frames=lambda name, times_s: frames(
-                             self.videos[name].path, [self.videos[name].start + time_s for time_s in times_s]))
+        shown = Diagnosis(diagnose_run(self, min_score), truth=self.truth, predictions=self.predictions,
+                          classes=self.classes, title=self.name, frames=segment_pictures(self))
+        shown.let_tag(TAGS, self.tags.put, self.tags.places())
+        return shown
+
+    def segments(self, min_score: float = 0.25) -> Segments:
+        """Return a table of all test segments: predictions with at least `min_score`, and ground truth, to be tagged.
+
+        It is filtered, sorted, and looked through for moments that are alike; see `losa.inspection.segments_view`.
+        """
+        shown = Segments(**segments_view(self, min_score))
+        shown.let_tag(TAGS, self.tags.put, self.tags.places())
+        return shown
+
+    def similar(self, video: str, kind: str, index: int, *, k: int = 10, tap: str = LAST) -> pd.DataFrame:
+        """Return the k moments of all subsets that are most like a segment, see `find_similar`."""
+        return find_similar(self, video, kind, index, k=k, tap=tap)
+
+    def doubtful_labels(self, *, k: int = 10, tap: str = LAST) -> pd.DataFrame:
+        """Return the ground truth whose nearest neighbours have another label, see `find_doubts`."""
+        return find_doubts(self, k=k, tap=tap)
 
     @cached_property
     def tags(self) -> Tags:
