@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
     from losa.reports.sweep_report import report as report
     from losa.sweeps.collect import collect as collect
     from losa.sweeps.collect import collect_parts as collect_parts
+    from losa.sweeps.parameters import check_parameters as check_parameters
     from losa.sweeps.statistics import compare_groups as compare_groups
     from losa.sweeps.sweep import sweep as sweep
     from losa.taps.open import open_features as open_features
@@ -60,7 +61,8 @@ PLACES = {
     "annotate": "inspection.annotate",
     # the paper
     "LoSA": "model.losa", "TemporalAdapter": "model.adapters", "check_adapter": "model.contract",
-    "at_repository": "files", "LosaError": "errors",
+    # notebooks
+    "at_repository": "files", "check_parameters": "sweeps.parameters", "LosaError": "errors",
 }  # fmt: skip
 __all__ = sorted(PLACES)
 

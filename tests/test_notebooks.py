@@ -17,6 +17,7 @@ import papermill
 import pytest
 from safetensors.torch import load_file
 
+import losa
 from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
 from losa.cli.output import describe_fields
@@ -79,6 +80,18 @@ def test_import_cells_are_short(path):
     lines = [line for source in code for line in source.splitlines() if re.match(r"(import|from) ", line)]
     assert len(lines) <= 5, lines
     assert sum("losa.at_repository(" in source or "find_inputs(" in source for source in code) == 1
+
+
+@each
+def test_first_code_cell_checks_the_names_of_the_parameters_before_anything_else(path):
+    """A misspelt name stops there, because the cell names every parameter and nothing but imports stands before."""
+    first = next(c.source for c in nbformat.read(path, 4).cells
+                 if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", []))
+    calls = [node.value for node in ast.parse(first).body
+             if not isinstance(node, ast.Import | ast.ImportFrom)]
+    assert ast.unparse(calls[0].func) == "losa.check_parameters" and ast.unparse(calls[0].args[0]) == "globals()"
+    named = eval(f"[{', '.join(map(ast.unparse, calls[0].args[1:]))}]", {"losa": losa})
+    assert named == list(parameters(path))
 
 
 def test_training_parameters_are_printed_by_the_config():
