@@ -1,9 +1,12 @@
 """The lesson's pictures, of every kind of run: drawn, or a sentence that says why not."""
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
+import papermill
 import pytest
 
+from helpers.paths import ROOT
 from helpers.small_runs import KINDS, small_run
 from losa.errors import RunError
 from losa.inspection.lesson_desk import gate_desk, show_average_map
@@ -67,3 +70,17 @@ def test_what_happens_is_drawn_over_the_seconds_of_the_video(run):
     drawn = {(round(bar.get_x(), 3), round(bar.get_x() + bar.get_width(), 3)) for bar in ax.patches}
     assert {tuple(round(x, 3) for x in r["segment"]) for r in run.truth[video.id]} <= drawn
     assert ax.get_xlim() == (0, pytest.approx(video.duration))
+
+
+@pytest.mark.parametrize("kind", ["image", "features"])
+def test_the_lesson_runs_from_top_to_bottom_without_a_warning(tiny, tmp_path, kind):
+    """On a model of images, the default for one's own videos, and where nearly every section has to say why not."""
+    run = small_run(tiny, kind)
+    papermill.execute_notebook(str(ROOT / "notebooks" / "06_how_losa_works.ipynb"), str(tmp_path / "06.ipynb"),
+                               {"run_dir": str(run.path), "num_clips": 2}, kernel_name="python3", progress_bar=False)
+    cells = [cell for cell in nbformat.read(tmp_path / "06.ipynb", 4).cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type in ("stream", "error")]
+    said = "".join(str(output.get("data", {}).get("text/markdown", "")) for output in outputs)
+    assert ("no backbone to look into" in said) == (kind == "features") and "kept none; train it anew" in said
+    assert len([cell for cell in cells[2:] if cell.outputs]) == len(cells) - 2
