@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+from ipywidgets import VBox
 from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Annotations, load_annotations
@@ -62,6 +63,15 @@ class Run(RunData):
             axis.set_title("validation and test")
             axis.legend(frameon=False, fontsize=8)
         return figure
+
+    def epochs(self) -> VBox:
+        """Return how this run learnt: gates and predictions of one video of validation, on a slider over the epochs.
+
+        Raises RunError for a run that kept no snapshots.
+        """
+        from losa.inspection.epochs import EpochDesk  # needs all that trains, which takes seconds to import
+
+        return EpochDesk(self)
 
     def timeline(self, video_id: str, *, min_score: float = 0.25) -> Timeline:
         """Return a clickable timeline of a test video: its ground truth and this run's predictions.
