@@ -174,8 +174,8 @@ function annotated({ model, el }) {
     const [place] = view.lanes, { x, time } = scale(view.bus.span, view.canvas.clientWidth);
     if (offsetY < place.from || offsetY >= place.from + place.rows * place.high) return null;
     const row = Math.floor((offsetY - place.from) / place.high), id = own()?.id;
-    const near = place.shown.filter(({ record, start, end }) => record.row === row && offsetX >= x(start) - REACH
-      && offsetX <= x(end) + REACH);
+    const near = place.shown.filter(({ record, start, end }) => record.row === row && offsetX >= x(start) - REACH / 2
+      && offsetX <= x(end) + REACH / 2); // outside of it less: there the next one begins
     const item = near.find(({ record }) => record.id === id) ?? near.at(-1), at = time(offsetX);
     if (!item) return { at };
     const [from, to] = [x(item.start), x(item.end)], reach = Math.min(REACH, (to - from) / 4);
