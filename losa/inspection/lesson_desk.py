@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as w
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -18,6 +17,7 @@ from losa.inspection.timeline_data import timeline_view
 from losa.model.adapters import find_adapter, spans
 from losa.model.contract import SETTINGS
 from widgets.base import Quiet  # in a box, it keeps what is typed there away from the notebook
+from widgets.figures import Picture
 from widgets.figures import timeline as draw_timeline
 from widgets.shown import Shown
 from widgets.timeline import Timeline
@@ -97,9 +97,8 @@ def draw_influence(adapters: Mapping[str, str], num_snippets: int = 64, dim: int
     adapters: by the name to show, as a config names them: "temporal" or FILE.py:NAME. A row of pictures for each, for
     the short and the long range, with logarithmic colours.
     """
-    fig, axes = plt.subplots(len(adapters), 2, figsize=(6, 3 * len(adapters)), layout="constrained", sharex=True,
-                             sharey=True, squeeze=False)
-    plt.close(fig)
+    fig = Picture(figsize=(6, 3 * len(adapters)), layout="constrained")
+    axes = fig.subplots(len(adapters), 2, sharex=True, sharey=True, squeeze=False)
     tap, last = torch.randn(dim, num_snippets, 1, 1), torch.randn(1, dim, num_snippets)
     mask = torch.ones(1, num_snippets, dtype=torch.bool)
     for row, (name, adapter) in zip(axes, adapters.items(), strict=True):
