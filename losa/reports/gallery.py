@@ -78,10 +78,11 @@ def title_of(book: nbformat.NotebookNode) -> str:
 def make_card(book: nbformat.NotebookNode, link: str) -> Html:
     """Return the entry of the index: a small picture, the title and the notebook's question in one line."""
     found = re.search(r"\*\*Question:\*\*\s*(.+)", book.cells[0].source)
-    question = re.sub(r"[*`]", "", found.group(1)[:1].upper() + found.group(1)[1:]) if found else ""
+    question = re.sub(r"[*`]", "", found.group(1)) if found else ""
     pictures = [out.data["image/png"] for out in outputs_of(book) if "image/png" in out.get("data", {})]
     image = [element("img", src=thumbnail(pictures), alt="")] if pictures else []
-    return element("a", *image, element("h3", title_of(book)), element("p", question), href=link)
+    asked = question[:1].upper() + question[1:]
+    return element("a", *image, element("h3", title_of(book)), element("p", asked), href=link)
 
 
 def thumbnail(pictures: Sequence[str]) -> str:

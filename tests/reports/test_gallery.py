@@ -26,7 +26,7 @@ def written(tmp_path):
 def test_the_index_names_what_ran_and_what_did_not(written):
     text = (written / "index.html").read_text("utf8")
     assert "with their figures: 1." in text and "Left out, since not run: 06_other." in text
-    assert 'href="05_title.html"' in text and "05 · A title" in text and "<p>what is it?</p>" in text
+    assert 'href="05_title.html"' in text and "05 · A title" in text and "<p>What is it?</p>" in text
     assert {path.name for path in written.iterdir()} == {"index.html", "05_title.html"}
 
 
