@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_USER = 0
 
-.PHONY: help setup demo check test notebooks ablations pictures measure lint clean
+.PHONY: help setup demo check test notebooks ablations gallery pictures measure lint clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -51,6 +51,12 @@ notebooks: demo  ## run the quick notebooks with their own defaults; the results
 ablations: demo  ## run 03_ablations and 03b_modes with their own defaults (an hour and a half)
 	@mkdir -p runs/notebooks
 	@for book in notebooks/03*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
+
+gallery: demo  ## an offline page of the notebooks that have run, in runs/gallery (runs 00, 01, 05, 06 if need be)
+	@mkdir -p runs/notebooks
+	@for book in notebooks/0[0156]_*.ipynb; do test "runs/$$book" -nt "$$book" || $(RUN_NOTEBOOK) || exit 1; done
+	@$(BIN)/python -c "from losa.reports.gallery import write_gallery; \
+	    print(write_gallery('runs/notebooks', 'notebooks', 'runs/gallery'))"
 
 pictures: demo  ## screenshots of every widget and notebook, in runs/pictures and for the README (needs chromium)
 	@$(BIN)/python tests/browser/pictures.py --keep notebooks/pictures

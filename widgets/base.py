@@ -3,19 +3,21 @@
 import json
 import uuid
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
-from ipywidgets import widget_serialization
 
 from widgets import share
-from widgets.packed import LOADER, Code, code_of, pack
 from widgets.shown import Shown
 
 HERE = Path(__file__).parent
+LOADER = """export default { async render(given) {
+  const code = await given.model.widget_manager.get_model(given.model.get("_code"));
+  const url = () => URL.createObjectURL(new Blob([code.get("_esm")], { type: "text/javascript" }));
+  return (await (code.losaModule ??= import(url()))).default.render(given);
+} };"""
 
 
 def parts(name: str, ending: str) -> str:
@@ -30,8 +32,8 @@ class View(Shown, anywidget.AnyWidget):
     group: name of the group; every widget has one of its own until `link` puts several into one.
     current_time: playhead, seconds. span: visible [start, end], seconds; assign a new list to zoom.
     live: whether a kernel answers; if not, as in an offline page, what needs Python is hidden.
-    A class sets _esm and _css, the text of its ES module and style sheet; it finds them again as `script` and `style`,
-    for in a notebook all widgets of a class read these from one `Code`, and large traits travel packed.
+    A class sets _esm and _css, the text of its ES module and style sheet, and finds them again as `script` and `style`:
+    a notebook keeps them once, in the widget `code` of the class, from which LOADER takes them for each of its widgets.
     A widget with a video has traits `source` (see `share.video_source`), video_bytes and poster (list of {"time":
     seconds, "jpeg": bytes}), and attributes `video` (path or None), `frames` (times -> JPEGs, or None), `duration`.
     """
@@ -40,25 +42,22 @@ class View(Shown, anywidget.AnyWidget):
     current_time = traitlets.Float(0.0).tag(sync=True)
     span = traitlets.List(traitlets.Float(), [0.0, 0.0], 2, 2).tag(sync=True)
     live = traitlets.Bool(True).tag(sync=True)
-    _code = traitlets.Instance(Code).tag(sync=True, **widget_serialization)
-    script = style = ""
+    _code = traitlets.Unicode().tag(sync=True)
+    script, style, code = "", "", None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
-            cls.script, cls.style = cls._esm, vars(cls).get("_css", "")
+            cls.script, cls.style, cls.code = cls._esm, vars(cls).get("_css", ""), None
             cls._esm, cls._css = LOADER, ""
         super().__init_subclass__(**kwargs)
 
     @traitlets.default("_code")
-    def _shared_code(self) -> Code:
-        return code_of(self.script, self.style)
-
-    @staticmethod
-    def _trait_to_json(value: object, widget: object) -> object:
-        return pack(value, widget)
-
-    def _lock_property(self, **properties: object) -> AbstractContextManager:
-        return super()._lock_property(**{name: pack(value) for name, value in properties.items()})
+    def _shared_code(self) -> str:
+        kind = next(cls for cls in type(self).__mro__ if "code" in vars(cls))
+        if kind.code is None or kind.code.comm is None:  # none yet, or somebody has closed all widgets
+            own = {"__module__": kind.__module__, "_esm": kind.script, "_css": kind.style}
+            kind.code = type(f"{kind.__name__}Code", (anywidget.AnyWidget,), own)()
+        return kind.code.model_id
 
     @traitlets.default("group")
     def _own_group(self) -> str:
@@ -102,8 +101,10 @@ def link(*views: View) -> None:
 
 
 def plain_json(value: object) -> object:
-    """Return the value as a trait can hold it: numpy arrays and tuples as lists, numpy numbers as numbers."""
-    return json.loads(json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x)))
+    """Return the value as a trait can hold it: arrays and tuples as lists, numbers to 6 decimals, so that it is small.
+    """
+    text = json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x))
+    return json.loads(text, parse_float=lambda number: round(float(number), 6))
 
 
 def _iterated(value: object) -> list:

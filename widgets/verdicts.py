@@ -35,7 +35,7 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
         else:
             at = int(((overlap == overlap.max()) * (1 + same)).argmax())
             kind = name_error(overlap[at], same[at], enough=tiou, low=low)
-        judgements[i] = {"verdict": kind.value, "tiou": float(overlap[at]), "other": int(near[at])}
+        judgements[i] = {"verdict": kind.value, "tiou": round(float(overlap[at]), 6), "other": int(near[at])}
     for ambiguous_start, ambiguous_end in (r["segment"] for r in truth if r.get("ambiguous")):
         for prediction, judgement in zip(predictions, judgements, strict=True):
             start, end = prediction["segment"]

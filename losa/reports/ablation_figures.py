@@ -6,7 +6,7 @@ Figures show percent or points of mAP. Runs that failed have no numbers; they ar
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
+import matplotlib
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -17,9 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, ink_on, plain, run_colours
+from widgets.figures import FAINT, GREY, INK, PALETTE, WIDTH, Picture, bare, ink_on, plain, run_colours
 
 GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A7F1C", "#7A5195", "#56B4E9", "#E69F00")
+CLEAR, LINES = "rgba(0,0,0,0)", "rgba(128,128,128,0.3)"  # ground and grid of an interactive figure, on any page
 
 
 # ------------------------------------------------------------------------------------------ pure functions
@@ -62,9 +63,8 @@ def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) ->
     has its own range of colours.
     """
     xs, ys = list_values(frame[x]), list_values(frame[y])
-    fig, axes = plt.subplots(1, len(values), figsize=(WIDTH, 0.62 * len(ys) + 1.2), squeeze=False, sharey=True,
-                             layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.62 * len(ys) + 1.2), layout="constrained")
+    axes = fig.subplots(1, len(values), squeeze=False, sharey=True)
     for ax, (column, title) in zip(axes[0], values.items(), strict=True):
         cells = (100 * frame[column]).groupby([frame[y], frame[x]]).agg(["mean", "std", "count"])
         mean, std = (cells[name].unstack().reindex(index=ys, columns=xs).to_numpy(float) for name in ("mean", "std"))
@@ -82,7 +82,7 @@ def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) ->
 
 def draw_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], norm: Normalize, colours: str) -> None:
     """Draw a matrix as coloured cells, each with its text; hatched where it has no value."""
-    shade = plt.get_cmap(colours)
+    shade = matplotlib.colormaps[colours]
     for (row, column), value in np.ndenumerate(values):
         missing = bool(np.isnan(value))
         face = "white" if missing else to_hex(shade(norm(value)))
@@ -101,9 +101,8 @@ def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str
     axes_names = list(dict.fromkeys(rows["axis"]))
     colours = {name: GROUPS[i % len(GROUPS)] for i, name in enumerate(axes_names)}
     tops = np.arange(len(rows)) + 0.6 * np.array([axes_names.index(name) for name in rows["axis"]])
-    fig, panels = plt.subplots(1, len(kinds), figsize=(WIDTH, 0.3 * (tops.max(initial=0) + 1) + 1.3), squeeze=False,
-                               sharex=True, sharey=True, layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.3 * (tops.max(initial=0) + 1) + 1.3), layout="constrained")
+    panels = fig.subplots(1, len(kinds), squeeze=False, sharex=True, sharey=True)
     for ax, (kind, title) in zip(panels[0], kinds.items(), strict=True):
         ax.axvline(0, color=INK, linewidth=0.8)
         lows, highs = (rows[f"{kind}_{end}"].to_numpy(float) for end in ("low", "high"))
@@ -139,9 +138,8 @@ def length_panels(parts: pd.DataFrame, x: str, *, baseline: Mapping[str, float] 
     scored = parts.dropna(subset=["average_map"]).sort_values("above", kind="stable")
     ordered = pd.api.types.is_numeric_dtype(scored[x])  # else a line would join what has no order
     xs, shown = list_values(scored[x]), scored.drop_duplicates("length").to_dict("records")
-    fig, axes = plt.subplots(1, max(len(shown), 1), figsize=(WIDTH, 3.0), squeeze=False, sharey=True,
-                             layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.0), layout="constrained")
+    axes = fig.subplots(1, max(len(shown), 1), squeeze=False, sharey=True)
     for ax, first in zip(axes[0], shown, strict=False):
         rows = scored[scored["length"] == first["length"]]
         few, many = rows["num_ground_truth"].min(), rows["num_ground_truth"].max()
@@ -169,9 +167,8 @@ def gate_maps(gates: pd.DataFrame) -> Figure:
     white: the gate is closed; hatched: there is no such adapter.
     """
     settings, blocks, ranges = (list_values(gates[name]) for name in ("setting", "block", "range"))
-    fig, axes = plt.subplots(1, max(len(ranges), 1), figsize=(WIDTH, 0.3 * len(settings) + 1.1), squeeze=False,
-                             sharey=True, layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.3 * len(settings) + 1.1), layout="constrained")
+    axes = fig.subplots(1, max(len(ranges), 1), squeeze=False, sharey=True)
     most = max(float(gates["gate"].abs().max()), 1e-3) if len(gates) else 1.0
     for ax, kind in zip(axes[0], ranges, strict=False):
         means = gates[gates["range"] == kind].groupby(["setting", "block"])["gate"].mean().unstack()
@@ -196,8 +193,8 @@ def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value
     present = set(finished[by])
     colours = run_colours(list_values(finished[by]) if order is None else order)
     names = [name for name in colours if name in present]
-    fig, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 3.3), squeeze=False, sharey=True, layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.3), layout="constrained")
+    axes = fig.subplots(1, len(costs), squeeze=False, sharey=True)
     for ax, (column, title) in zip(axes[0], costs.items(), strict=True):
         groups = finished.dropna(subset=[column]).groupby(by)
         drawn = [name for name in names if name in groups.groups]
@@ -225,8 +222,8 @@ def cost_bars(costs: Mapping[str, float], unit: str) -> Figure:
 
     A name with a comma, as in "full, checkpointing", has the colour of what stands before it, and a hatch.
     """
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(costs) + 0.9), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.36 * len(costs) + 0.9), layout="constrained")
+    ax = fig.subplots()
     kinds, first = [name.split(",")[0] for name in costs], next(iter(costs.values()))
     colours = run_colours(list(dict.fromkeys(kinds)))
     bars = ax.barh([plain(name) for name in costs], list(costs.values()), color=[colours[k] for k in kinds], height=0.7,
@@ -277,8 +274,10 @@ def explore(frame: pd.DataFrame, fields: Sequence[str], *, value: str = "average
         {"x": [[as_text(v) for v in finished.loc[finished["seed"] == seed, field]] for seed in seeds]},
         {"xaxis.title.text": field, "xaxis.categoryarray": orders[field]}]} for field in fields]
     fig.update_layout(
-        template="plotly_white", height=420, width=900, margin={"t": 60, "b": 50, "l": 60, "r": 20},
+        template="plotly_white", paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font_color=GREY,
+        height=420, width=900, margin={"t": 60, "b": 50, "l": 60, "r": 20},
         yaxis_title="average mAP on test (%)", xaxis={"title": {"text": fields[0]}, "type": "category",
                                                       "categoryorder": "array", "categoryarray": orders[fields[0]]},
         updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.15, "yanchor": "top"}])
+    fig.update_xaxes(gridcolor=LINES).update_yaxes(gridcolor=LINES, zerolinecolor=LINES)
     return fig

@@ -169,4 +169,5 @@ def test_exploring_shows_every_finished_run_on_every_axis(runs):
     name, text = finished.iloc[0]["run"], fig.data[0].text[0]
     assert name in text and "gate = tanh" in text and "short_window = 1" in text
     assert "http" not in fig.to_json().replace("http://www.w3.org", "")
+    assert fig.layout.paper_bgcolor == fig.layout.plot_bgcolor == "rgba(0,0,0,0)", "it lies on dark pages, too"
     assert len(explore(runs.assign(average_map=NAN), ["gate"]).data) == 0
