@@ -236,12 +236,12 @@ function player(view) {
     strip();
   };
   const failed = async () => {
-    const { kind, path, message } = model.get("source"), url = video.src, name = decodeURIComponent(path.split("/").at(-1));
+    const { kind, path, message } = model.get("source"), url = video.src;
     [video.hidden, told.textContent] = [true, message || "This browser cannot play this video."];
     if (model.get("live") && !view.lost) model.send({ kind: "poster" });
     strip();
     const lack = kind === "bytes" ? "" : await lacking(url, video.error?.message);
-    if (lack && video.src === url) told.textContent = `${name} ${lack}`;
+    if (lack && video.src === url) told.textContent = `${decodeURIComponent(path.split("/").at(-1))} ${lack}`;
   };
   const paused = () => { state(); if (video.paused) bus.seek(Math.min(video.currentTime, duration())); };
   const ready = () => { video.playbackRate = pace(model); video.currentTime = at(bus.time); };
