@@ -5,6 +5,7 @@ import html
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -215,6 +216,17 @@ def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):
     outputs = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
     assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3
     assert not [out for out in outputs if out.output_type in ("stream", "error") and out.get("name") != "stdout"]
+
+
+def test_a_second_execution_of_the_quickstart_gives_the_same_outputs(finished, tmp_path):
+    """What nbval compares strictly: every text, table and number."""
+    book = shutil.copy(finished / "00_quickstart.ipynb", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=120",
+               "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tmp_path}", book]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "MPLBACKEND"))}
+    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
 
 
 def test_inspection_leaves_a_page_and_a_picture_of_the_worst_video(executed, finished):

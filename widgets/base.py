@@ -3,13 +3,17 @@
 import json
 import uuid
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
+from ipywidgets import widget_serialization
 
 from widgets import share
+from widgets.packed import LOADER, Code, code_of, pack
+from widgets.shown import Shown
 
 HERE = Path(__file__).parent
 
@@ -20,12 +24,14 @@ def parts(name: str, ending: str) -> str:
                      if (HERE / f"{part}.{ending}").exists())
 
 
-class View(anywidget.AnyWidget):
+class View(Shown, anywidget.AnyWidget):
     """A widget with a time axis. Widgets of one `group` share playhead and visible span, with or without a kernel.
 
     group: name of the group; every widget has one of its own until `link` puts several into one.
     current_time: playhead, seconds. span: visible [start, end], seconds; assign a new list to zoom.
     live: whether a kernel answers; if not, as in an offline page, what needs Python is hidden.
+    A class sets _esm and _css, the text of its ES module and style sheet; it finds them again as `script` and `style`,
+    for in a notebook all widgets of a class read these from one `Code`, and large traits travel packed.
     A widget with a video has traits `source` (see `share.video_source`), video_bytes and poster (list of {"time":
     seconds, "jpeg": bytes}), and attributes `video` (path or None), `frames` (times -> JPEGs, or None), `duration`.
     """
@@ -34,6 +40,25 @@ class View(anywidget.AnyWidget):
     current_time = traitlets.Float(0.0).tag(sync=True)
     span = traitlets.List(traitlets.Float(), [0.0, 0.0], 2, 2).tag(sync=True)
     live = traitlets.Bool(True).tag(sync=True)
+    _code = traitlets.Instance(Code).tag(sync=True, **widget_serialization)
+    script = style = ""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
+            cls.script, cls.style = cls._esm, vars(cls).get("_css", "")
+            cls._esm, cls._css = LOADER, ""
+        super().__init_subclass__(**kwargs)
+
+    @traitlets.default("_code")
+    def _shared_code(self) -> Code:
+        return code_of(self.script, self.style)
+
+    @staticmethod
+    def _trait_to_json(value: object, widget: object) -> object:
+        return pack(value, widget)
+
+    def _lock_property(self, **properties: object) -> AbstractContextManager:
+        return super()._lock_property(**{name: pack(value) for name, value in properties.items()})
 
     @traitlets.default("group")
     def _own_group(self) -> str:

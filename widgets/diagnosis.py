@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import traitlets
+from matplotlib.figure import Figure
 
+from widgets import figures
 from widgets.base import View, parts
 from widgets.error_kinds import ErrorKind
 from widgets.figures import class_colours
@@ -72,6 +74,17 @@ class Diagnosis(View):
                       for kind, (colour, meaning) in KINDS.items()},
             "colours": class_colours(classes), "frames": bool(frames),
             "rows": [_row(d, truth, predictions, *row) for row in rows]}
+
+    def figure(self) -> Figure:
+        """Return the bars as a figure."""
+        return figures.bar_charts([(title, [(bar["name"], bar["share"], bar["text"], KINDS[bar["kind"]][0])
+                                            for bar in bars]) for title, _, bars in self.content["charts"] if bars],
+                                  self.title)
+
+    def line(self) -> str:
+        """Return what the predictions are, in numbers."""
+        found = ", ".join(f"{bar['name']} {bar['text']}" for bar in self.content["charts"][1][2])
+        return f"Diagnosis {self.title}: {found}"
 
     def _answer(self, _, content: dict, __) -> None:
         """Send the frames at the start, the middle and the end of the segment that was clicked."""

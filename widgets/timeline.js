@@ -158,6 +158,7 @@ function drawLanes(view) {
   }
   c.textAlign = "left";
   for (const lane of lanes) drawLane(view, c, lane, width, theme);
+  view.more.draw?.(c, width, theme);
 }
 
 function drawOverview(view) {
@@ -437,14 +438,16 @@ function actions(view, choose, loop, help) {
     Escape: () => { help.hidden = true; } };
 }
 
-function render({ model, el }) {
+// `extend(view)` may add to a timeline: { keys: {key: f}, help: [[key, what]] (in place of a row of the same key), nodes
+// above the lanes, draw(context, width, theme) over them }. What it does on presses it does by listeners of view.canvas.
+function render({ model, el }, extend = () => ({})) {
   const view = { model, bus: shared(model), hatches: {}, widths: new Map(), lane: 0, hovered: null };
   const { bus } = view, duration = () => model.get("duration");
   view.set = (values) => { for (const pair of Object.entries(values)) model.set(...pair); model.save_changes(); };
   view.record = () => { const [name, at] = model.get("selected") ?? []; return model.get("tracks")[name]?.[at]; };
-  const playing = view.player = player(view), choose = chooser(view), strip = overview(view), options = settings(view);
-  const help = element("table", { class: "help", hidden: true }, KEYS.map(([key, what]) =>
-    element("tr", {}, element("th", { scope: "row" }, key), element("td", {}, what))));
+  const playing = view.player = player(view), choose = view.choose = chooser(view);
+  const strip = overview(view), options = settings(view);
+  const help = element("table", { class: "help", hidden: true });
   const speed = element("select", { "aria-label": "Speed", onchange: () => view.set({ speed: Number(speed.value) }) },
     SPEEDS.map((value) => element("option", { value }, `${value}×`)));
   const loop = button("loop", "loop the selected segment (l)", () => view.set({ loop: !model.get("loop") }));
@@ -465,8 +468,11 @@ function render({ model, el }) {
   const row = element("div", { class: "row" }, view.button, time, error, loop, speed,
   button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }), whole);
   const legend = element("p", { class: "soft legend" });
+  view.more = extend(view);
+  help.append(...[...new Map([...KEYS, ...(view.more.help ?? [])])].map(([key, what]) =>
+    element("tr", {}, element("th", { scope: "row" }, key), element("td", {}, what))));
   const side = element("div", { class: "side" }, playing.nodes, row, options.side);
-  const main = element("div", { class: "main" }, options.chips, strip.node, pane, legend, readout);
+  const main = element("div", { class: "main" }, options.chips, strip.node, view.more.nodes, pane, legend, readout);
   const body = element("div", { class: "body" }, side, main);
   const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title, help,
     body);
@@ -520,7 +526,7 @@ function render({ model, el }) {
     if (at) choose.go(at, true);
     else bus.seek(clamp(scale(bus.span, view.canvas.clientWidth).time(x), 0, duration()));
   } });
-  keys(root, actions(view, choose, loop, help));
+  keys(root, { ...actions(view, choose, loop, help), ...view.more.keys });
   const later = once(fill), load = once(playing.load), heard = { "msg:custom": options.hear, "change:source": load,
     "change:speed": () => { playing.video.playbackRate = pace(model); later(); },
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),

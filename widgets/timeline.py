@@ -9,7 +9,9 @@ from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 
 from widgets import figures
 from widgets.base import View, parts, plain_json
+from widgets.html import Html, element
 from widgets.share import make_source, strip, video_source
+from widgets.still import draw_lanes, explain, list_segments
 from widgets.verdicts import judged, label_of
 
 
@@ -142,6 +144,12 @@ class Timeline(View):
         return figures.timeline(shown, self.duration, classes=self.classes, min_score=self.min_score, tiou=self.tiou,
                                 title=self.title, has_truth=self.has_truth)
 
+    def line(self) -> str:
+        """Return the title, the length and how many segments of each lane are shown."""
+        shown = {name: sum(r["score"] >= self.min_score for r in self.tracks[name]) for name in self.lanes}
+        lanes = ", ".join(f"{number} in {name}" for name, number in shown.items())
+        return f"{type(self).__name__} {self.title or self.video_id}, {self.duration:.0f} s; segments: {lanes}"
+
     def save(self, path: str | Path) -> Path:
         """Save that figure as a .png, .svg or .pdf file and return its path. Raises ValueError for another ending."""
         if Path(path).suffix.lower() not in {".png", ".svg", ".pdf"}:
@@ -149,8 +157,21 @@ class Timeline(View):
         self.figure().savefig(path, dpi=200, bbox_inches="tight")
         return Path(path)
 
+    def still(self, alone: bool = True) -> Html:
+        """Return what an offline page shows where scripts are off: the lanes as a drawing, and a table of the segments.
+
+        alone: with title and legend; else the page has them, and the table is folded away.
+        """
+        if alone:
+            return element("div", element("p", self.title, class_="title"), draw_lanes(self), explain(self),
+                           list_segments(self), class_="losa still")
+        folded = element("details", element("summary", "as a table"), list_segments(self, tell=False))
+        return element("div", draw_lanes(self), folded, class_="losa still")
+
     def _answer(self, _: View, content: Mapping, buffers: Sequence) -> None:
         if content.get("kind") == "poster":
+            if self.video is not None and not Path(self.video).is_file():  # moved: a browser cannot tell
+                self.source = video_source(self.video)[0]
             self.poster = strip(self)
         elif content.get("kind") == "video":
             self.video_bytes = self._bytes

@@ -16,6 +16,13 @@ from widgets import figures
 Number = int | float
 
 
+class ResultTable(Styler):
+    """A table whose HTML and text are the same at every execution: no random name, no address in memory."""
+
+    def __repr__(self) -> str:
+        return self.to_string()
+
+
 def result_table(runs: Mapping[str, Run]) -> Styler:
     """Return a table, a row per run: mAP in percent at every tIoU and on average, trained parameters, seconds.
 
@@ -28,7 +35,7 @@ def result_table(runs: Mapping[str, Run]) -> Styler:
                    "training (s)": run.result["seconds"]["train"]}
             for name, run in runs.items()}  # fmt: skip
     whole = ["trained parameters", "training (s)"]
-    return pd.DataFrame(rows).T.style.format("{:.1f}").format("{:,.0f}", subset=whole)
+    return ResultTable(pd.DataFrame(rows).T, uuid="runs").format("{:.1f}").format("{:,.0f}", subset=whole)
 
 
 def training_curves(runs: Mapping[str, Run]) -> Figure:
@@ -39,13 +46,16 @@ def training_curves(runs: Mapping[str, Run]) -> Figure:
 
 
 def draw_timeline(runs: Mapping[str, Run], video_id: str, min_score: Number = 0.25,
-                  legend: bool | Collection[str] = True) -> Figure:
-    """Draw what happens in a test video and what each run found with at least `min_score`, as a static picture."""
+                  legend: bool | Collection[str] = True, title: str = "") -> Figure:
+    """Draw what happens in a test video and what each run found with at least `min_score`, as a static picture.
+
+    title: by default the video's name.
+    """
     first = next(iter(runs.values()))
     lanes = {TRUTH: first.truth.get(video_id, []),
              **{name: run.predictions.get(video_id, []) for name, run in runs.items()}}
     return figures.timeline(lanes, first.video(video_id).duration, classes=first.classes, min_score=min_score,
-                            title=video_id, legend=legend)
+                            title=title or video_id, legend=legend)
 
 
 def beside_head_only(run: Run, name: str = "this run") -> dict[str, Run]:

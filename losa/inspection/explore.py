@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import ipywidgets as w
+from matplotlib.figure import Figure
 
 from losa.errors import RunError
 from losa.files import read_object
@@ -16,6 +17,7 @@ from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
 from widgets.gates import Gates
+from widgets.shown import Shown
 from widgets.timeline import Timeline
 
 ALL, ALONE = "all classes", "no second run"
@@ -23,7 +25,7 @@ ORDERS = {"name": None, "difficulty": "average_map", "errors": "errors"}  # colu
 TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features}
 
 
-class Explore(w.VBox):
+class Explore(Shown, w.VBox):
     """Controls, a timeline and tabs; a tab is computed when it is opened. Python may also set the controls' `value`.
 
     root: a folder with runs at or below it. run, second, video: what is shown first, by default the best run. Raises
@@ -62,6 +64,14 @@ class Explore(w.VBox):
         self._update()
         if video and self.run and self.controls["video"].value != video:
             self.run.video(video)
+
+    def figure(self) -> Figure | None:
+        """Return the timeline's figure."""
+        return self.timeline.figure() if self.timeline else None
+
+    def line(self) -> str:
+        """Return the run and what its timeline says."""
+        return f"Explore {self.run.name if self.run else ''}, {self.timeline.line() if self.timeline else self.message}"
 
     def _update(self, _change: dict | None = None) -> None:
         """Show what the controls say, or why that is not possible: nobody would see an error in a callback."""

@@ -19,10 +19,11 @@ from losa.model.adapters import find_adapter, spans
 from losa.model.contract import SETTINGS
 from widgets.base import Quiet  # in a box, it keeps what is typed there away from the notebook
 from widgets.figures import timeline as draw_timeline
+from widgets.shown import Shown
 from widgets.timeline import Timeline
 
 
-class GateDesk(w.VBox):
+class GateDesk(Shown, w.VBox):
     """A slider for every gate of a run's model, and a timeline of what it then finds in one test video.
 
     The sliders start where training left the gates, from -1 to 1; `let` lets through all, none, or one range less.
@@ -46,6 +47,14 @@ class GateDesk(w.VBox):
             control.observe(self._turn, "value")
         super().__init__([self.timeline, self.let, w.HBox([w.VBox(column) for column in self.sliders]), Quiet()])
         self._turn()
+
+    def figure(self) -> Figure:
+        """Return the timeline's figure."""
+        return self.timeline.figure()
+
+    def line(self) -> str:
+        """Return what the timeline says."""
+        return f"GateDesk, {self.timeline.line()}"
 
     def _turn(self, _=None) -> None:
         """Suppress the candidates of the model with its gates as the sliders stand now."""

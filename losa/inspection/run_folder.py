@@ -1,7 +1,7 @@
 """Finished runs on disk: find them, open one, and look at its curves, timeline and gates."""
 
 import json
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from losa.errors import AnnotationError, ConfigError, RunError
 from losa.evaluation.ap_by_score import counted
 from losa.evaluation.ground_truth import as_judged, choose_truth
 from losa.evaluation.records import read_predictions
+from losa.evaluation.tagged import evaluate_without
 from losa.files import read_object
 from losa.inspection.error_table import diagnose_run, list_errors
 from losa.inspection.model_internals import features_view, gate_profile, gates_view, mean_gates, tapped_layers
 from losa.inspection.run_data import RunData
+from losa.inspection.tags import Tags
 from losa.inspection.timeline_data import frames, timeline_view, video_table
 from losa.model.adapters import spans
 from widgets.compare import Compare
@@ -99,9 +101,34 @@ class Run(RunData):
                          classes=self.classes, title=self.name, frames=lambda name, times_s: frames(
                              self.videos[name].path, [self.videos[name].start + time_s for time_s in times_s]))
 
+    @cached_property
+    def tags(self) -> Tags:
+        """What people said of this run's segments: `table`, `put`, `proposals`, `export`; kept in its tags.json."""
+        return Tags(self.path, self.truth, self.predictions)
+
+    def evaluate_without(self, *tags: str) -> pd.DataFrame:
+        """Return mAP (%) and counts of everything, and without the segments that have one of these tags.
+
+        tags: by default "ambiguous". See `losa.evaluation.tagged.evaluate_without`; result.json stays as it is.
+        """
+        found = evaluate_without(self.truth, self.predictions, self.tags.all, self.config.tiou, self.config.protocol,
+                                 tags or ("ambiguous",))
+        return compare_without(found)
+
     def video_table(self, *, min_score: float = 0.25) -> pd.DataFrame:
         """Return a row per test video with its mAP and errors, see `losa.inspection.timeline_data.video_table`."""
         return video_table(self, min_score=min_score)
+
+
+def compare_without(found: dict) -> pd.DataFrame:
+    """Return both evaluations of `evaluate_without` side by side: mAP (%) by tIoU and on average, and the counts."""
+    sides = {"everything": found["all"], f"without {' and '.join(found['tags'])}": found["without"]}
+    rows = {name: {**{f"mAP at tIoU {t:g}": 100 * value for t, value in zip(side["tiou"], side["map"], strict=True)},
+                   "average mAP": 100 * side["average_map"], "instances": side["num_ground_truth"],
+                   "classes": len(side["per_class"]), "predictions": side["num_predictions"],
+                   "predictions forgiven by the tags": 0 if side is found["all"] else found["num_forgiven"]}
+            for name, side in sides.items()}  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def find_runs(folder: str | Path) -> dict[str, Path]:

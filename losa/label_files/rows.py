@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from losa.label_files.cells import is_safe, short, without_suffix
 from losa.label_files.sheet import Entry, Findings, Sheet, check_one_subset
 from losa.label_files.times import Frames, looks_like_date, parse_time
+from losa.video.probe import VideoInfo
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded file
 NOT_FILES = "names of videos are paths or addresses"
@@ -36,12 +37,17 @@ class Row(NamedTuple):
 
 
 class Item(NamedTuple):
-    """An instance, or a prediction with its score, to be written; times in seconds."""
+    """An instance, or a prediction with its score, to be written; times in seconds.
+
+    verdict, tiou: what an evaluation says of a prediction, and its tIoU with the instance that it says so about.
+    """
 
     label: str
     start: int | float
     end: int | float
     score: int | float | None = None
+    verdict: str | None = None
+    tiou: int | float | None = None
 
 
 class Labelled(NamedTuple):
@@ -53,6 +59,8 @@ class Labelled(NamedTuple):
     file: str | None = None  # name of its file, with its ending
     duration: int | float | None = None  # seconds
     fps: int | float | None = None
+    info: VideoInfo | None = None  # what its file says
+    truth: list[Item] | None = None  # the ground truth, where `items` are predictions of a run
 
 
 def collect(layout: str, rows: Iterable[Row], findings: Findings, classes: Sequence[str] | None = None,

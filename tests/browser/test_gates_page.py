@@ -158,7 +158,7 @@ def test_a_new_video_is_drawn_in_place(page):
 
 
 def test_colours_are_even_in_lightness(page):
-    text = "const RISING" + Gates._esm.split("const RISING")[1].split("// Limits of a colour scale")[0]
+    text = "const RISING" + Gates.script.split("const RISING")[1].split("// Limits of a colour scale")[0]
     reds = page.evaluate(f"() => {{ {text} return [[0, 1], [-1, 1]].map(l => [...Array(21).keys()].map(i =>"
                          " coloured(l[0] + (l[1] - l[0]) * i / 20, l))); }")
 

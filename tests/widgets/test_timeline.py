@@ -199,6 +199,18 @@ def test_a_strip_of_frames_stands_for_a_video_that_is_gone(tmp_path):
     assert len(shown.poster) == 12
 
 
+def test_a_video_that_was_moved_while_it_was_shown_is_said_to_be_gone_and_not_of_a_strange_format(tmp_path):
+    path = tmp_path / "100% ü #1.mp4"
+    path.write_bytes(b"something")
+    shown = Timeline(path, {"truth": TRUTH}, duration=24)
+    before = shown.source
+    shown._handle_custom_msg({"kind": "poster"}, [])  # a browser that does not know the format
+    assert shown.source == before and before["kind"] == "bytes"
+    path.unlink()
+    shown._handle_custom_msg({"kind": "poster"}, [])  # the browser cannot load it
+    assert shown.source["kind"] == "none" and shown.source["message"] == f"There is no video at {path}: was it moved?"
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_save_writes_a_picture_of_what_is_shown(timeline, tmp_path, ending):
     timeline.shown_classes = ["jump"]
