@@ -68,6 +68,17 @@ def test_one_click_goes_there_selects_in_python_and_plays_to_the_end_of_the_segm
     assert page.view.selected_record["segment"] == [2.0, 3.5]
 
 
+@pytest.mark.parametrize("late", ["() => 0", "f => setTimeout(() => f(performance.now()), 700)"], ids=["none", "few"])
+def test_a_page_that_draws_late_or_never_still_stops_at_the_end_of_the_segment(page, late):
+    """A hidden page draws nothing, a busy one draws now and then: the video goes on meanwhile."""
+    page.evaluate(f"() => {{ window.requestAnimationFrame = {late}; }}")
+    page.locator(".differences button").first.click()  # 0.4 s to 1.6 s
+    page.wait_for_function("() => { const v = document.querySelector('video'); return v.paused && v.currentTime > 1; }",
+                           polling=100)
+    page.wait_for_function("() => [...losaGroups.values()][0].time === 1.6", polling=100)
+    assert page.evaluate("() => document.querySelector('video').currentTime") == pytest.approx(1.62)  # frame 40
+
+
 def test_a_run_has_the_same_colour_in_list_and_table_and_its_side(page):
     grey, blue = "rgb(140, 140, 140)", "rgb(0, 114, 178)"
     colours = lambda css: page.evaluate(  # noqa: E731

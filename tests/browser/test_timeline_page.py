@@ -89,7 +89,7 @@ def test_click_plays_the_segment_to_its_end_and_hover_says_why(page, timeline):
     assert trait(page, "selected") == ["first", 0]
     page.wait_for_function("() => document.querySelector('video').currentTime > 1.2")
     page.wait_for_function("() => document.querySelector('video').paused")
-    assert 1.95 <= now(page) < 2.4
+    assert now(page) == 2.0
     page.wait_for_function("() => losaModels[0].get('current_time') === [...losaGroups.values()][0].time")
     exchange(page, timeline)
     assert timeline.selected_record["verdict"] == "true positive" and timeline.frame == frame_number(page)
@@ -140,9 +140,28 @@ def test_what_begins_at_the_playhead_is_reached(page):
     page.locator(".lanes").focus()
     press(page, "n")
     assert trait(page, "selected") == ["truth", 1]
-    page.evaluate("() => losaModels[0].set('selected', ['truth', 0])")  # no error, and elsewhere
+    for name in ("first", "truth"):  # of that track, then no error and elsewhere
+        page.evaluate("name => losaModels[0].set('selected', [name, 0])", name)
     press(page, "e", "e")
     assert trait(page, "selected") == ["first", 1]
+
+
+def test_errors_are_at_first_those_of_the_lowest_track(page):
+    page.locator(".lanes").focus()
+    press(page, "e", "e")
+    assert trait(page, "selected") == ["truth", 1] and said(page).endswith("Missed by first, second.")
+    press(page, "e")
+    assert said(page) == "No later one."
+
+
+def test_ground_truth_alone_has_neither_scores_nor_errors(browser, tmp_path, video):
+    with shown(browser, tmp_path, Timeline(video, {"truth": TRUTH}, duration=DURATION)) as page:
+        assert page.get_by_label("score at least").is_hidden()
+        assert page.get_by_role("button", name="next error").is_hidden() and page.locator(".legend").inner_text() == ""
+        page.locator(".lanes").focus()
+        press(page, "n", "e")
+        assert trait(page, "selected") == ["truth", 0] and now(page) == 1.0
+        picture(page, "truth_alone")
 
 
 def test_a_segment_at_the_end_of_the_video_loops_too(page):
@@ -216,7 +235,7 @@ def test_enter_right_after_space_still_ends_with_the_segment(page):
     playing(page)
     press(page, " ", "Enter")
     playing(page, False)
-    assert 1.9 < now(page) < 3.5
+    assert now(page) == 2.0
 
 
 def test_threshold_and_classes_filter_and_live_map_agrees_with_python(page, timeline):
