@@ -2,6 +2,7 @@
 
 import json
 import uuid
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,17 @@ from widgets.shown import Shown
 HERE = Path(__file__).parent
 LOADER = """export default { async render(given) {
   const code = await given.model.widget_manager.get_model(given.model.get("_code"));
-  const url = () => URL.createObjectURL(new Blob([code.get("_esm")], { type: "text/javascript" }));
-  return (await (code.losaModule ??= import(url()))).default.render(given);
+  const load = async () => import(URL.createObjectURL(await new Response(new Blob([code.get("deflated")]).stream()
+    .pipeThrough(new DecompressionStream("deflate")), { headers: { "Content-Type": "text/javascript" } }).blob()));
+  return (await (code.losaModule ??= load())).default.render(given);
 } };"""
+
+
+class Code(anywidget.AnyWidget):
+    """The ES module of a class of widgets, deflated; its style sheet is _css, which anywidget puts on the page."""
+
+    _esm = "export default {};"
+    deflated = traitlets.Bytes().tag(sync=True)
 
 
 def parts(name: str, ending: str) -> str:
@@ -55,8 +64,8 @@ class View(Shown, anywidget.AnyWidget):
     def _shared_code(self) -> str:
         kind = next(cls for cls in type(self).__mro__ if "code" in vars(cls))
         if kind.code is None or kind.code.comm is None:  # none yet, or somebody has closed all widgets
-            own = {"__module__": kind.__module__, "_esm": kind.script, "_css": kind.style}
-            kind.code = type(f"{kind.__name__}Code", (anywidget.AnyWidget,), own)()
+            own = type(f"{kind.__name__}Code", (Code,), {"__module__": kind.__module__, "_css": kind.style})
+            kind.code = own(deflated=zlib.compress(kind.script.encode(), 9))
         return kind.code.model_id
 
     @traitlets.default("group")

@@ -58,11 +58,9 @@ def parts_of(widget: Widget) -> Iterator[Widget]:
 
 
 def _tidy(result: Any) -> None:
-    """Close what the cell had shown before and nothing shows now; only JupyterLab and Notebook tell which cell it was.
-    """
-    shown, cell = [*_new], getattr(result.info, "cell_id", None)
-    _new.clear()
-    if cell is None:
+    """Close what the cell had shown before and nothing shows now; JupyterLab and Notebook tell which cell it was."""
+    shown, _new[:] = [*_new], []
+    if (cell := getattr(result.info, "cell_id", None)) is None:
         return
     before, _of_cell[cell] = _of_cell.get(cell, []), shown
     kept = {part for widgets in _of_cell.values() for widget in widgets for part in parts_of(widget)}

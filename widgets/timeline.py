@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress, pairwise
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -20,6 +21,17 @@ def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
     return {name: [{**r, "score": score, "row": row} for r, score, row in zip(
         records, map(figures.score_of, records), figures.stack_rows(records), strict=True)]
             for name, records in tracks.items()}
+
+
+def steps_only(ap: Mapping) -> dict:
+    """Return the tables of a `Timeline` without the thresholds at which no AP changes before the next one."""
+    ap = plain_json(ap)
+    for table in [table for tables in ap.values() for table in tables.values() if table]:
+        columns = [*zip(*table["average"].values(), strict=True)] or [()] * len(table["thresholds"])
+        kept = [now != then for now, then in pairwise(columns)] + [True]
+        table |= {"thresholds": [*compress(table["thresholds"], kept)],
+                  "average": {label: [*compress(row, kept)] for label, row in table["average"].items()}}
+    return ap
 
 
 def found_source(video: str | Path | None) -> tuple[dict[str, str], bytes]:
@@ -81,7 +93,7 @@ class Timeline(View):
             raise ValueError(f"ap, rescore or run_colours of {', '.join(map(repr, sorted(strange)))}: no prediction "
                              f"track has this name; the tracks are {', '.join(map(repr, tracks))}, the first being the "
                              "ground truth")
-        ap, given = plain_json(ap or {}), {str(name): plain_json(list(records)) for name, records in tracks.items()}
+        ap, given = steps_only(ap or {}), {str(name): plain_json(list(records)) for name, records in tracks.items()}
         labels = {label_of(name, r) for name, records in given.items() for r in records}
         labels |= {label for tables in ap.values() for table in tables.values() if table for label in table["average"]}
         self.classes = [*(classes or ()), *sorted(labels - {*(classes or ())})]
@@ -127,7 +139,7 @@ class Timeline(View):
     def suppress(self, sigma: float, data_set: bool = True) -> None:
         """Run soft-NMS again with this sigma, for this video and, if `data_set`, for the mAP of the whole data set."""
         results = {name: plain_json(dict(f(sigma, self.video_id))) for name, f in self.rescore.items()}
-        tables = {name: {"video": found["table"], "data": None} for name, found in results.items()}
+        tables = steps_only({name: {"video": found["table"], "data": None} for name, found in results.items()})
         self.selected = None
         with self.hold_sync():
             self.sigma, self.ap = sigma, self.ap | tables
@@ -135,7 +147,8 @@ class Timeline(View):
         for i, (name, f) in enumerate(self.rescore.items() if data_set else ()):
             told = lambda n, of, i=i: self.send(  # noqa: E731
                 {"kind": "progress", "done": (i + n / max(of, 1)) / len(self.rescore)})
-            self.ap = self.ap | {name: tables[name] | {"data": plain_json(f(sigma, None, progress=told)["table"])}}
+            data = steps_only({name: {"data": f(sigma, None, progress=told)["table"]}})
+            self.ap = self.ap | {name: tables[name] | data[name]}
 
     def figure(self) -> Figure:
         """Return the lanes of the whole video, as they are shown, as a matplotlib figure; without ignored segments."""

@@ -35,7 +35,7 @@ def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: flo
         else:
             at = int(((overlap == overlap.max()) * (1 + same)).argmax())
             kind = name_error(overlap[at], same[at], enough=tiou, low=low)
-        judgements[i] = {"verdict": kind.value, "tiou": round(float(overlap[at]), 6), "other": int(near[at])}
+        judgements[i] = {"verdict": kind.value, "tiou": float(overlap[at]), "other": int(near[at])}
     for ambiguous_start, ambiguous_end in (r["segment"] for r in truth if r.get("ambiguous")):
         for prediction, judgement in zip(predictions, judgements, strict=True):
             start, end = prediction["segment"]
@@ -67,7 +67,7 @@ def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[s
     for name, records in others:
         judgements, found_by = verdicts(truth, records, tiou)
         for record, judgement in zip(records, judgements, strict=True):
-            record |= judgement
+            record |= judgement | {"tiou": round(judgement["tiou"], 6)}
         for hit, i in zip(hits, found_by, strict=True):
             hit |= {} if i is None else {name: records[i]["score"]}
     for record, hit in zip(truth, hits, strict=True):

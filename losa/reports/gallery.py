@@ -58,8 +58,13 @@ def page_of(book: nbformat.NotebookNode, folder: str | Path = ".") -> str:
     book = nbformat.from_dict(book)
     book.metadata.pop("widgets", None)
     for out in outputs_of(book):
-        if "image/png" in out.get("data", {}) or "text/plain" in out.get("data", {}):
-            out.data.pop(WIDGET, None)
+        data = out.get("data", {})
+        if "image/png" in data:
+            image = element("img", src=f"data:image/png;base64,{data['image/png'].strip()}", style="max-width: 100%",
+                            alt=data.get("text/plain", ""))
+            out.data = nbformat.from_dict({"text/html": image})
+        elif "text/plain" in data:
+            data.pop(WIDGET, None)
     exporter = HTMLExporter(raw_template=TEMPLATE, embed_images=True, config=Config(HTMLExporter={"theme": "light"}))
     return exporter.from_notebook_node(book, resources={"metadata": {"path": str(folder), "name": title_of(book)}})[0]
 

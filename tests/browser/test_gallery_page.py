@@ -18,7 +18,8 @@ def outside():
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
-            self.send_response(204)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *_):
@@ -47,5 +48,5 @@ def test_no_request_leaves_and_every_picture_is_seen(browser, outside, tmp_path)
     others = [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
     assert asked == [] and all(url.startswith(address) for url in others), "what an output asked for is blocked"
     page.goto(f"{address}/seen")
-    assert asked == ["/seen"], "the server does hear what is asked"
+    assert "/seen" in asked, "the server does hear what is asked"
     page.close()

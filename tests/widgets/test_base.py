@@ -1,6 +1,7 @@
 """What all widgets share: groups, the parts of their code, and values that a trait can hold."""
 
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ class Drawn(Empty):
 def test_widgets_of_one_class_share_their_code_and_keep_no_copy():
     first, second, other = Drawn(), Drawn(), Empty()
     assert first._code == second._code == Drawn.code.model_id != other._code == Empty.code.model_id
-    assert (Drawn.code._esm, Drawn.code._css) == (Drawn.script, Drawn.style) == (
+    assert (zlib.decompress(Drawn.code.deflated).decode(), Drawn.code._css) == (Drawn.script, Drawn.style) == (
         "export default { render() { return 1; } };", ".drawn { color: red; }")
     assert Drawn.script not in json.dumps(first.get_state()) and ".drawn" not in json.dumps(first.get_state())
     assert Drawn.code._anywidget_id != Empty.code._anywidget_id  # else one style sheet would take the other's place
