@@ -60,7 +60,7 @@ function described(model, [name, index]) {
     ambiguous: "Ambiguous: belongs to no class and counts for nothing",
     "left out": `Counts for nothing: it touches an ambiguous stretch${near && `, nearest is ${near}`}`,
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
-  const score = hasTruth && name === first ? "" : `, score ${record.score.toFixed(2)}`;
+  const score = name === first && (hasTruth || record.id) ? "" : `, score ${record.score.toFixed(2)}`;
   const what = `${name}: ${record.label}, ${span(record.segment)}${score}`;
   return [what, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
 }
@@ -370,6 +370,7 @@ function settings(view) {
   };
   const fill = () => {
     least.fill();
+    least.node.hidden = view.lanes.every(({ isTruth }) => isTruth);
     if (!busy) sigma.fill();
     sigma.node.hidden = !(model.get("live") && model.get("suppressible"));
     tables();
@@ -504,11 +505,11 @@ function render({ model, el }, extend = () => ({})) {
     root.setAttribute("aria-label", model.get("title") || "Timeline");
     speed.value = model.get("speed");
     loop.setAttribute("aria-pressed", String(model.get("loop")));
-    const judged = model.get("has_truth"), ignored = view.lanes.some(({ shown }) => shown.some(({ record }) =>
-      isVoid(record)));
+    const any = (is) => view.lanes.some(is), judged = any((lane) => lane.judged), scored = any((lane) => !lane.isTruth);
+    const ignored = any(({ shown }) => shown.some(({ record }) => isVoid(record)));
     error.hidden = !judged;
     legend.textContent = [judged && "full: right", judged && "hatched: wrong", ignored && "empty: counts for nothing",
-      judged && "dashed outline: missed by all", "fainter: lower score"].filter(Boolean).join(" · ");
+      judged && "dashed outline: missed by all", scored && "fainter: lower score"].filter(Boolean).join(" · ");
     pane.setAttribute("aria-label", `Segments; ${view.lanes.map(({ name, told }) => `${name}: ${told}`).join("; ")}`);
     options.fill();
     told();
