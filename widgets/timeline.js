@@ -60,7 +60,7 @@ function described(model, [name, index]) {
     ambiguous: "Ambiguous: belongs to no class and counts for nothing",
     "left out": `Counts for nothing: it touches an ambiguous stretch${near && `, nearest is ${near}`}`,
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
-  const score = hasTruth && name === first ? "" : `, score ${record.score.toFixed(2)}`;
+  const score = name === first && (hasTruth || record.id) ? "" : `, score ${record.score.toFixed(2)}`;
   const what = `${name}: ${record.label}, ${span(record.segment)}${score}`;
   return [what, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
 }

@@ -254,6 +254,21 @@ def test_a_page_alone_labels_and_downloads_the_same_as_python_saves(browser, tmp
     assert data.videos[0].records(data.classes) == [{"segment": [1.0, 2.0], "label": "wave"}]
 
 
+def test_a_video_alone_shows_no_scores_and_a_segment_of_a_few_pixels_its_colour(browser, tmp_path, copy):
+    with shown(browser, tmp_path, annotate(copy, labels=[{"segment": [4.0, 4.04], "label": "jump"}])) as page:
+        ready(page)
+        press(page, "n")
+        settled(page)
+        text = page.locator(".losa").inner_text()
+        assert "labels: jump, 4.00 s – 4.04 s." in text
+        assert "score" not in text and "next error" not in text
+        middle = page.evaluate("""() => { const c = document.querySelector('.lanes canvas');
+            const high = c.height / c.clientHeight;
+            const data = c.getContext('2d').getImageData(c.width * 4.02 / 8, 25 * high, 1, 1).data;
+            return '#' + [...data.slice(0, 3)].map((part) => part.toString(16).padStart(2, '0')).join(''); }""")
+        assert middle == trait(page, "colours")["jump"], "its handles are beside it"
+
+
 def test_two_thousand_segments_answer_a_key_in_a_tenth_of_a_second(browser, tmp_path, copy):
     many = [{"segment": [i * 0.004, i * 0.004 + 0.003], "label": "ab"[i % 2]} for i in range(2000)]
     with shown(browser, tmp_path, annotate(copy, labels=many)) as page:
