@@ -48,9 +48,8 @@ class Annotate(Timeline):
                              enumerate(tracks.items())}, **given)
         self._take(state)
         self.saved, self.palette = state["records"], [*figures.class_colours([*map(str, range(24))]).values()]
-        small = len(json.dumps(self._whole)) < PAGE_MB * 1e6
         this = {"database": {self.video_id: self._whole["database"][self.video_id]}}
-        self.document = self._whole if small else {**self._whole, **this}
+        self.document = {**self._whole, **(this if len(json.dumps(self._whole)) > PAGE_MB * 1e6 else {})}
 
     def _take(self, state: Mapping) -> None:
         with self.hold_trait_notifications():
