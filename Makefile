@@ -9,10 +9,6 @@ SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.losa-ready
 STARTED := .tools/set-up-started
-STRIP := .venv/bin/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill \
-cell.metadata.execution metadata.widgets metadata.language_info.codemirror_mode metadata.language_info.file_extension \
-metadata.language_info.mimetype metadata.language_info.nbconvert_exporter metadata.language_info.pygments_lexer \
-metadata.language_info.version"
 
 FAST = tests/test_repo.py tests/test_face.py tests/test_config.py tests/test_segments.py tests/model tests/inference
 
@@ -98,7 +94,6 @@ $(READY): pyproject.toml
 	@$(if $(TORCH_INDEX),.tools/bin/uv pip install --python $(BIN)/python torch torchvision --index-url "$(TORCH_INDEX)")
 	@.tools/bin/uv pip install --python $(BIN)/python --compile-bytecode -e '.[dev]'
 	@if test -e .git && command -v git >/dev/null; then \
-	    git config filter.nbstripout.clean '$(STRIP)' && git config filter.nbstripout.smudge cat && \
-	    git config filter.nbstripout.required false && git config diff.ipynb.textconv '$(STRIP) -t' || \
+	    git config --local --replace-all include.path ../.gitconfig '^\.\./\.gitconfig$$' || \
 	    echo "git did not take the notebook filter (see .gitattributes); only commits of notebooks need it."; fi
 	@rm -f $(STARTED) && touch $(READY)

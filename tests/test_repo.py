@@ -285,8 +285,10 @@ def test_notebooks_are_committed_without_output():
 
 
 def test_the_git_filter_strips_what_the_test_demands():
-    makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
-    assert f'nbstripout {STRIP[0]} {STRIP[1]} "{STRIP[2]}"' in makefile
+    for key, options in (("filter.nbstripout.clean", ""), ("diff.ipynb.textconv", " -t")):
+        found = subprocess.run(["git", "config", "--file", ROOT / ".gitconfig", key], capture_output=True, text=True)
+        assert found.stdout.strip().endswith(f'nbstripout {STRIP[0]} {STRIP[1]} "{STRIP[2]}"{options}')
+    assert "git config --local --replace-all include.path ../.gitconfig" in (ROOT / "Makefile").read_text()
     assert (ROOT / ".gitattributes").read_text().splitlines()[:2] == [
         "*.ipynb filter=nbstripout",
         "*.ipynb diff=ipynb",

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from pandas.io.formats.style import Styler
 
 from widgets.figures import FAINT, GREY, INK, PALETTE, WIDTH, Picture, bare, ink_on, plain, run_colours
 
@@ -255,29 +256,51 @@ def log_axis(ax: Axes) -> None:
 def explore(frame: pd.DataFrame, fields: Sequence[str], *, value: str = "average_map") -> go.Figure:
     """Draw every finished run as a dot (mAP in %); a menu chooses which of `fields` is the horizontal axis.
 
-    Hovering shows the run's name and all of `fields`. Colour and symbol are the seed.
+    Hovering shows the run's name and all of `fields`. Colour is the seed; a cross is a run of the head alone, which
+    has no adapters: where other fields are the axis it stands at values that do nothing for it.
     """
     finished = frame.dropna(subset=[value]).reset_index(drop=True)
-    seeds = list_values(finished["seed"])
     orders = {field: [as_text(v) for v in list_values(finished[field])] for field in fields}
-    hover_texts = ["<br>".join([str(row["run"]), *(f"{f} = {as_text(row[f])}" for f in fields)])
-                   for row in finished.to_dict("records")]
+    groups = group_dots(finished)
     fig = go.Figure()
-    for i, seed in enumerate(seeds):
-        rows = finished.index[finished["seed"] == seed]
-        fig.add_scatter(x=[as_text(v) for v in finished.loc[rows, fields[0]]],
-                        y=(100 * finished.loc[rows, value]).tolist(),
-                        mode="markers", name=f"seed {as_text(seed)}", text=[hover_texts[j] for j in rows],
-                        hovertemplate="%{y:.1f}<br>%{text}<extra></extra>",
-                        marker={"size": 10, "color": GROUPS[i % len(GROUPS)], "symbol": i % 8, "opacity": 0.75})
+    for name, marker, rows in groups:
+        hover_texts = ["<br>".join([str(row["run"]), *(f"{f} = {as_text(row[f])}" for f in fields)])
+                       for row in rows.to_dict("records")]
+        fig.add_scatter(x=rows[fields[0]].map(as_text).tolist(), y=(100 * rows[value]).tolist(), mode="markers",
+                        name=name, text=hover_texts, hovertemplate="%{y:.1f}<br>%{text}<extra></extra>",
+                        marker={"size": 10, "opacity": 0.75, **marker})
     buttons = [{"label": field, "method": "update", "args": [
-        {"x": [[as_text(v) for v in finished.loc[finished["seed"] == seed, field]] for seed in seeds]},
+        {"x": [rows[field].map(as_text).tolist() for _, _, rows in groups]},
         {"xaxis.title.text": field, "xaxis.categoryarray": orders[field]}]} for field in fields]
     fig.update_layout(
-        template="plotly_white", paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font_color=GREY,
-        height=420, width=900, margin={"t": 60, "b": 50, "l": 60, "r": 20},
-        yaxis_title="average mAP on test (%)", xaxis={"title": {"text": fields[0]}, "type": "category",
-                                                      "categoryorder": "array", "categoryarray": orders[fields[0]]},
+        template="plotly_white", paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font_color=GREY, height=420, autosize=True,
+        margin={"t": 60, "b": 50, "l": 60, "r": 20},
+        yaxis_title="average mAP on test (%)", showlegend=True,
+        xaxis={"title": {"text": fields[0]}, "type": "category", "categoryorder": "array",
+               "categoryarray": orders[fields[0]]},
         updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.15, "yanchor": "top"}])
     fig.update_xaxes(gridcolor=LINES).update_yaxes(gridcolor=LINES, zerolinecolor=LINES)
     return fig
+
+
+def group_dots(frame: pd.DataFrame) -> list[tuple[str, dict, pd.DataFrame]]:
+    """Return (name in the legend, colour and symbol, runs) for every seed, runs of the head alone apart and last."""
+    alone = frame["mode"] == "head_only" if "mode" in frame else pd.Series(False, index=frame.index)
+    groups = []
+    for title, symbol, part in (("", "circle", frame[~alone]), ("head_only, ", "x", frame[alone])):
+        for i, seed in enumerate(list_values(frame["seed"])):
+            rows = part[part["seed"] == seed]
+            marker = {"color": GROUPS[i % len(GROUPS)], "symbol": symbol}
+            groups += [(f"{title}seed {as_text(seed)}", marker, rows)] if len(rows) else []
+    return groups
+
+
+def narrow(frame: pd.DataFrame, digits: int = 2) -> Styler:
+    """Style a table for a narrow page: small letters, long texts and names of columns over several lines.
+
+    digits: of floats after the point. A missing value is left empty.
+    """
+    props = ("font-size: 11px; padding: 2px 4px; white-space: normal; overflow-wrap: break-word; max-width: 9em; "
+             "text-align: right")
+    shown = frame.style.set_uuid("narrow").format(precision=digits, escape="html", na_rep="")
+    return shown.set_table_styles([{"selector": "th, td", "props": props}])
