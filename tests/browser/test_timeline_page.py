@@ -451,10 +451,9 @@ def test_the_video_is_beside_the_lanes_stays_in_sight_and_is_pulled_larger(brows
         assert box("video")["x"] + box("video")["width"] < box(".lanes")["x"] and box(".lanes")["y"] < 150
         page.evaluate("() => scrollTo(0, 600)")
         assert 0 <= box("video")["y"] < 20
-        wide, high = box("video")["width"], box("video")["height"]
-        page.locator(".side").evaluate("e => { e.style.width = '60%'; }")  # as its corner is pulled
-        page.wait_for_function("x => document.querySelector('.lanes').getBoundingClientRect().x > x + 100",
-                               arg=box(".lanes")["x"])
+        wide, high, left = box("video")["width"], box("video")["height"], box(".lanes")["x"]
+        page.locator(".side").evaluate("e => { e.style.width = '520px'; }")  # as its corner is pulled
+        page.wait_for_function("x => document.querySelector('.lanes').getBoundingClientRect().x > x + 100", arg=left)
         assert box("video")["width"] > 1.3 * wide
         assert box("video")["height"] / box("video")["width"] == pytest.approx(high / wide, rel=0.02)
         settled(page)
