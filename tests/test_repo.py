@@ -40,8 +40,8 @@ ROOMS = {  # room: the rooms it may use
     "sweeps": {"errors", "files", "adapter_file", "config", "annotations", "taps", "evaluation"},
     # what people look at
     "reports": {"files", "config", "world", "sweeps"},
-    "inspection": {"errors", "files", "machine", "config", "annotations", "video", "taps", "model", "evaluation",
-                   "inference", "training"},
+    "inspection": {"errors", "files", "machine", "segments", "config", "annotations", "video", "taps", "model",
+                   "evaluation", "inference", "training"},
     # whole jobs
     "workflows": {"errors", "files", "machine", "adapter_file", "segments", "config", "presets", "video",
                   "label_files", "formats", "annotations", "backbones", "model", "taps", "training", "inference",
