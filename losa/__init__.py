@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
     from losa.evaluation.average_precision import evaluate as evaluate
     from losa.evaluation.diagnose import diagnose as diagnose
     from losa.files import at_repository as at_repository
+    from losa.inspection.annotate import annotate as annotate
     from losa.inspection.explore import explore as explore
     from losa.inspection.run_folder import find_runs as find_runs
     from losa.inspection.run_folder import open_run as open_run
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests compare it with the ta
     from losa.reports.sweep_report import report as report
     from losa.sweeps.collect import collect as collect
     from losa.sweeps.collect import collect_parts as collect_parts
+    from losa.sweeps.parameters import check_parameters as check_parameters
     from losa.sweeps.statistics import compare_groups as compare_groups
     from losa.sweeps.sweep import sweep as sweep
     from losa.taps.open import open_features as open_features
@@ -56,9 +58,11 @@ PLACES = {
     "compare_groups": "sweeps.statistics", "report": "reports.sweep_report",
     # to look at
     "find_runs": "inspection.run_folder", "open_run": "inspection.run_folder", "explore": "inspection.explore",
+    "annotate": "inspection.annotate",
     # the paper
     "LoSA": "model.losa", "TemporalAdapter": "model.adapters", "check_adapter": "model.contract",
-    "at_repository": "files", "LosaError": "errors",
+    # notebooks
+    "at_repository": "files", "check_parameters": "sweeps.parameters", "LosaError": "errors",
 }  # fmt: skip
 __all__ = sorted(PLACES)
 

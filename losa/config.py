@@ -5,8 +5,11 @@ Presets (`presets.py`) are functions that return a complete Config; an ablation 
 `config.replace(ranges="short", seed=3)`.
 """
 
+import ast
 import difflib
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
@@ -259,6 +262,13 @@ class Config(BaseModel):
     tiou: Annotated[list[float], Role.EVALUATION, Mark.LATE] = [0.3, 0.4, 0.5, 0.6, 0.7]
     """thresholds of mAP"""
 
+    @model_validator(mode="before")
+    @classmethod
+    def read_texts(cls, fields: dict) -> dict:
+        """Read lists, numbers and None that came as text, as `papermill -p taps '[0, 2]'` gives them."""
+        return {name: parse_value(value) if isinstance(value, str) and str not in list_kinds(name) else value
+                for name, value in fields.items()}
+
     @model_validator(mode="after")
     def check(self) -> "Config":
         """Raise ValueError for values that contradict each other, naming both."""
@@ -380,14 +390,40 @@ def explain(error: ValidationError) -> str:
     for item in error.errors():
         name = ".".join(map(str, item["loc"][:1]))
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, Config.model_fields, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(Config.model_fields)}"
-            lines.append(f"unknown config field {name!r}: {hint}")
+            lines.append(f"unknown config field {name!r}: {propose(name, Config.model_fields, 'known fields: ')}")
         elif name:
             lines.append(f"{name}={item['input']!r}: {item['msg'].lower()}")
         else:
             lines.append(item["msg"].removeprefix("Value error, "))
     return "\n".join(dict.fromkeys(lines))
+
+
+def propose(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return "did you mean ...?" with the known name nearest to a wrong one; `otherwise` and all of them if none is."""
+    near = difflib.get_close_matches(name, known := list(known), n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else otherwise + ", ".join(known)
+
+
+def parse_field(name: str, text: str) -> object:
+    """Return the value that a text gives a field: what `parse_value` reads, but a field of text keeps its text."""
+    value, kinds = parse_value(text), list_kinds(name)
+    return text if str in kinds and not isinstance(value, kinds) else value
+
+
+def list_kinds(name: str) -> tuple:
+    """Return the types that a field's values may have, as it is annotated; none for what is no field."""
+    field = Config.model_fields.get(name)
+    return (get_args(field.annotation) or (field.annotation,)) if field else ()
+
+
+def parse_value(text: str) -> object:
+    """Return what a text says as JSON, or as a list, tuple, dict, None, True or False of Python; else the text."""
+    with suppress(ValueError):
+        return json.loads(text)
+    if text.strip()[:1] in ("[", "(", "{") or text.strip() in ("None", "True", "False"):
+        with suppress(ValueError, SyntaxError, TypeError):
+            return ast.literal_eval(text.strip())
+    return text
 
 
 def explain_field(name: str) -> str:

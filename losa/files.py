@@ -116,14 +116,20 @@ def at_repository(needed: str | Path = "") -> Path:
     """Change to the root of the repository that the current folder lies in, and return it.
 
     Relative paths such as `runs/demo` then mean the same in Jupyter, VS Code and papermill, whatever folder these
-    start a notebook in. Outside of a clone nothing changes.
+    start a notebook in. Outside of a clone, the folder becomes that of the clone losa is imported from, and a line says
+    so, if `needed` is there and not here; else nothing changes.
 
-    needed: a file of the demo that the notebook reads. Raises FileNotFoundError, which says how to make it, where it
-    is missing.
+    needed: a file or folder of the demo that the notebook reads. Raises FileNotFoundError, which says how to make it,
+    where it is missing.
     """
-    here = Path.cwd()
-    root = next((folder for folder in (here, *here.parents) if (folder / "losa" / "config.py").is_file()), here)
-    os.chdir(root)
+    here, clone = Path.cwd(), Path(__file__).resolve().parents[1]
+    root = next((folder for folder in (here, *here.parents) if (folder / "losa" / "config.py").is_file()), None)
+    if root is None and needed and not Path(needed).exists() and (clone / needed).exists():
+        root = clone
+        print(f"{here} lies in no clone of losa: relative paths count from {root}")
+    os.chdir(root or here)
     if needed and not Path(needed).exists():
-        raise FileNotFoundError(f"{Path(needed).resolve()} is missing: run `make demo` (or `losa demo`) first")
-    return root
+        place = "" if root else (f"; {here} lies in no clone of losa: begin in one (papermill: --cwd), or give "
+                                 "absolute paths")
+        raise FileNotFoundError(f"{Path(needed).resolve()} is missing: run `make demo` (or `losa demo`) first{place}")
+    return root or here

@@ -5,7 +5,17 @@ import json
 import pytest
 
 from helpers.paths import ROOT
-from losa.config import SECTIONS, Config, Mark, Role, explain_field, list_fields, replace_late
+from losa.config import (
+    SECTIONS,
+    Config,
+    Mark,
+    Role,
+    explain_field,
+    list_fields,
+    parse_value,
+    propose,
+    replace_late,
+)
 from losa.errors import ConfigError
 
 
@@ -32,6 +42,28 @@ def test_bad_values_get_one_clear_error(fields, message):
     with pytest.raises(ConfigError) as caught:
         Config.make(**fields)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name, text, value", [
+    ("taps", "[0, 2]", [0, 2]), ("taps", "half", "half"), ("tiou", "[0.5, 0.75]", [0.5, 0.75]), ("epochs", "7", 7),
+    ("micro_batch", "None", None), ("micro_batch", "null", None), ("micro_batch", "2", 2), ("track_test", "true", True),
+    ("track_test", "False", False), ("crop_ratio", "(0.5, 1)", (0.5, 1.0)), ("head_window", "[1, 3, 5, 7, 9]",
+                                                                              [1, 3, 5, 7, 9]),
+    ("feature_axes", "None", None), ("feature_axes", "TC", "TC"), ("learning_rate", "1e-4", 1e-4),
+    ("train_subset", "[0, 2]", "[0, 2]"), ("train_subset", "7", "7"), ("train_subset", "null", "null"),
+    ("feature_key", "None", "None"), ("feature_key", '"a"', '"a"')])
+def test_a_value_may_come_as_text_but_a_field_of_text_keeps_it(name, text, value):
+    """As papermill -p gives it: it reads numbers, True, False and None alone."""
+    assert getattr(Config.make(**{name: text}), name) == value
+    assert Config.make(**{name: text}) == Config.make(**{name: value})
+
+
+@pytest.mark.parametrize("text, value", [
+    ("3", 3), ("[1, null]", [1, None]), ("[1, None, True]", [1, None, True]), ("{'a': (1, 2)}", {"a": (1, 2)}),
+    ("null", None), ("None", None), ("true", True), ("half", "half"), ("", ""), ("007", "007"), ("[half]", "[half]"),
+    ("{[]: 1}", "{[]: 1}"), ("1,2", "1,2"), ("__import__('os')", "__import__('os')"), ('"3"', "3")])
+def test_a_text_is_read_as_json_or_as_python_writes_it(text, value):
+    assert parse_value(text) == value and type(parse_value(text)) is type(value)
 
 
 def test_all_contradictions_are_named_at_once():
@@ -74,3 +106,8 @@ def test_only_fields_of_prediction_and_evaluation_may_change_late():
         replace_late(Config(), {"head_dim": 32})
     assert set(list_fields(Role.POST, Role.CLASSIFIER, Role.EVALUATION)) <= set(list_fields(Mark.LATE))
     assert not set(list_fields(Role.METHOD, Role.INPUT, Role.SEED)) & set(list_fields(Mark.LATE))
+
+
+def test_the_nearest_known_name_is_proposed_or_all_are_listed():
+    assert propose("epohcs", ["seed", "epochs"], "known are ") == "did you mean 'epochs'?"
+    assert propose("zzz", ["seed", "epochs"], "known are ") == "known are seed, epochs"

@@ -117,5 +117,16 @@ def test_at_repository_goes_to_the_root_from_anywhere_inside(monkeypatch, tmp_pa
     assert losa.at_repository() == ROOT and os.getcwd() == str(ROOT)
     monkeypatch.chdir(tmp_path)
     assert losa.at_repository() == tmp_path and os.getcwd() == str(tmp_path)
-    with pytest.raises(FileNotFoundError, match="result.json is missing: run `make demo`"):
-        losa.at_repository("runs/demo/result.json")
+    with pytest.raises(FileNotFoundError, match="result.json is missing: run `make demo`.*lies in no clone of losa"):
+        losa.at_repository("runs/nowhere/result.json")
+
+
+def test_at_repository_finds_the_clone_of_the_package_by_what_is_needed(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert losa.at_repository("notebooks/02_train.ipynb") == ROOT and os.getcwd() == str(ROOT)
+    assert capsys.readouterr().out == f"{tmp_path} lies in no clone of losa: relative paths count from {ROOT}\n"
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "02_train.ipynb").touch()
+    monkeypatch.chdir(tmp_path)
+    assert losa.at_repository("notebooks/02_train.ipynb") == tmp_path, "what lies here is what is meant"
+    assert losa.at_repository(ROOT / "notebooks") == tmp_path and capsys.readouterr().out == ""

@@ -5,6 +5,7 @@ import html
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import papermill
 import pytest
 from safetensors.torch import load_file
 
+import losa
 from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
 from losa.cli.output import describe_fields
@@ -65,6 +67,17 @@ def test_exercises_have_answers_that_are_hidden_at_first(name):
 
 
 @each
+def test_names_of_other_notebooks_are_links_to_them(path):
+    """In text that is: what stands in a block of code, or in the path of a command, is to be typed."""
+    stems = {other.stem for other in NOTEBOOKS}
+    text = "\n".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown")
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    links = re.compile(r"\[`?(\w+)`?\]\((\w+)\.ipynb\)")
+    assert all(name == target and target in stems for name, target in links.findall(text))
+    assert re.findall(r"(?<![\w/])\d\d[a-z]?_[a-z_]+(?:\.ipynb)?", links.sub("", text)) == []
+
+
+@each
 def test_every_parameter_is_a_literal_with_help_that_papermill_reads(path):
     seen = papermill.inspect_notebook(str(path))
     assert list(seen) == list(parameters(path))
@@ -78,6 +91,18 @@ def test_import_cells_are_short(path):
     lines = [line for source in code for line in source.splitlines() if re.match(r"(import|from) ", line)]
     assert len(lines) <= 5, lines
     assert sum("losa.at_repository(" in source or "find_inputs(" in source for source in code) == 1
+
+
+@each
+def test_first_code_cell_checks_the_names_of_the_parameters_before_anything_else(path):
+    """A misspelt name stops there, because the cell names every parameter and nothing but imports stands before."""
+    first = next(c.source for c in nbformat.read(path, 4).cells
+                 if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", []))
+    calls = [node.value for node in ast.parse(first).body
+             if not isinstance(node, ast.Import | ast.ImportFrom)]
+    assert ast.unparse(calls[0].func) == "losa.check_parameters" and ast.unparse(calls[0].args[0]) == "globals()"
+    named = eval(f"[{', '.join(map(ast.unparse, calls[0].args[1:]))}]", {"losa": losa})
+    assert named == list(parameters(path))
 
 
 def test_training_parameters_are_printed_by_the_config():
@@ -215,6 +240,17 @@ def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):
     outputs = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
     assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3
     assert not [out for out in outputs if out.output_type in ("stream", "error") and out.get("name") != "stdout"]
+
+
+def test_a_second_execution_of_the_quickstart_gives_the_same_outputs(finished, tmp_path):
+    """What nbval compares strictly: every text, table and number."""
+    book = shutil.copy(finished / "00_quickstart.ipynb", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=120",
+               "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tmp_path}", book]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "MPLBACKEND"))}
+    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
 
 
 def test_inspection_leaves_a_page_and_a_picture_of_the_worst_video(executed, finished):

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,22 @@ import anywidget
 import traitlets
 
 from widgets import share
+from widgets.shown import Shown
 
 HERE = Path(__file__).parent
+LOADER = """export default { async render(given) {
+  const code = await given.model.widget_manager.get_model(given.model.get("_code"));
+  const load = async () => import(URL.createObjectURL(await new Response(new Blob([code.get("deflated")]).stream()
+    .pipeThrough(new DecompressionStream("deflate")), { headers: { "Content-Type": "text/javascript" } }).blob()));
+  return (await (code.losaModule ??= load())).default.render(given);
+} };"""
+
+
+class Code(anywidget.AnyWidget):
+    """The ES module of a class of widgets, deflated; its style sheet is _css, which anywidget puts on the page."""
+
+    _esm = "export default {};"
+    deflated = traitlets.Bytes().tag(sync=True)
 
 
 def parts(name: str, ending: str) -> str:
@@ -20,12 +35,14 @@ def parts(name: str, ending: str) -> str:
                      if (HERE / f"{part}.{ending}").exists())
 
 
-class View(anywidget.AnyWidget):
+class View(Shown, anywidget.AnyWidget):
     """A widget with a time axis. Widgets of one `group` share playhead and visible span, with or without a kernel.
 
     group: name of the group; every widget has one of its own until `link` puts several into one.
     current_time: playhead, seconds. span: visible [start, end], seconds; assign a new list to zoom.
     live: whether a kernel answers; if not, as in an offline page, what needs Python is hidden.
+    A class sets _esm and _css, the text of its ES module and style sheet, and finds them again as `script` and `style`:
+    a notebook keeps them once, in the widget `code` of the class, from which LOADER takes them for each of its widgets.
     A widget with a video has traits `source` (see `share.video_source`), video_bytes and poster (list of {"time":
     seconds, "jpeg": bytes}), and attributes `video` (path or None), `frames` (times -> JPEGs, or None), `duration`.
     """
@@ -34,6 +51,22 @@ class View(anywidget.AnyWidget):
     current_time = traitlets.Float(0.0).tag(sync=True)
     span = traitlets.List(traitlets.Float(), [0.0, 0.0], 2, 2).tag(sync=True)
     live = traitlets.Bool(True).tag(sync=True)
+    _code = traitlets.Unicode().tag(sync=True)
+    script, style, code = "", "", None
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
+            cls.script, cls.style, cls.code = cls._esm, vars(cls).get("_css", ""), None
+            cls._esm, cls._css = LOADER, ""
+        super().__init_subclass__(**kwargs)
+
+    @traitlets.default("_code")
+    def _shared_code(self) -> str:
+        kind = next(cls for cls in type(self).__mro__ if "code" in vars(cls))
+        if kind.code is None or kind.code.comm is None:  # none yet, or somebody has closed all widgets
+            own = type(f"{kind.__name__}Code", (Code,), {"__module__": kind.__module__, "_css": kind.style})
+            kind.code = own(deflated=zlib.compress(kind.script.encode(), 9))
+        return kind.code.model_id
 
     @traitlets.default("group")
     def _own_group(self) -> str:
@@ -62,6 +95,7 @@ class Quiet(anywidget.AnyWidget):
     """Shows nothing; put into an ipywidgets VBox, it keeps what is typed there away from the notebook's shortcuts."""
 
     _esm = """export default { render({ el }) {
+      el.classList.add("losa-quiet");
       const watch = new MutationObserver(() => el.closest(".widget-vbox")?.querySelectorAll(
         "select, input, textarea, button, [tabindex], [contenteditable]").forEach((node) =>
         node.setAttribute("data-lm-suppress-shortcuts", "true")));
@@ -76,8 +110,10 @@ def link(*views: View) -> None:
 
 
 def plain_json(value: object) -> object:
-    """Return the value as a trait can hold it: numpy arrays and tuples as lists, numpy numbers as numbers."""
-    return json.loads(json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x)))
+    """Return the value as a trait can hold it: arrays and tuples as lists, numbers to 6 decimals, so that it is small.
+    """
+    text = json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x))
+    return json.loads(text, parse_float=lambda number: round(float(number), 6))
 
 
 def _iterated(value: object) -> list:

@@ -14,6 +14,32 @@ function element(name, attributes = {}, ...children) {
   return node;
 }
 
+// Says in the widget that no kernel answers, and calls `change(lost)` at once and at every change: to disable what needs
+// Python. Jupyter marks the place of a widget that never had a kernel, tells its model of a restart (the listener's
+// `this` is the view), and tells the kernel's status where it died or its server is gone. Returns what ends it.
+const LOST = "No kernel answers: run this cell again for what needs Python. The rest goes on working.";
+
+function attend({ model, el }, root, change = () => {}) {
+  const line = element("p", { class: "lost", role: "status" }), kernel = model.widget_manager?.kernel;
+  let dead = el.classList.contains("jupyter-widgets-disconnected");
+  const look = () => {
+    const lost = Boolean(dead || (kernel && kernel.connectionStatus !== "connected"));
+    [line.hidden, line.textContent] = [!lost, lost ? LOST : ""];
+    el.closest(".jp-OutputArea-output > .widget-box")?.classList.toggle("losa-lost", lost);
+    change(lost);
+  };
+  const live = function () { dead = this?.model?.comm_live === false; look(); };
+  const status = (_, now) => { dead ||= /dead|restarting|terminating/.test(now); look(); };
+  root.prepend(line);
+  model.on("comm_live_update", live);
+  for (const name of ["statusChanged", "connectionStatusChanged"]) kernel?.[name]?.connect(status);
+  look();
+  return () => {
+    model.off("comm_live_update", live);
+    for (const name of ["statusChanged", "connectionStatusChanged"]) kernel?.[name]?.disconnect(status);
+  };
+}
+
 // Keys of a widget: `actions` maps event.key (letters lower case) to functions. No key event leaves the widget, so that
 // the notebook's shortcuts do not act. A field that uses a key itself (a slider's arrows, a button's Space) keeps it.
 function keys(root, actions) {
@@ -30,7 +56,7 @@ function keys(root, actions) {
 
 // The playhead and the visible span of a group of widgets: in the browser, so that no kernel is asked while it moves.
 // `on(listener)` is called with "time" (playhead moved), "span" (zoomed), "seek" (asked to go there) or "play" (asked
-// to go there and play; only a widget with a video answers). Saved to Python at most four times a second.
+// to go there and play, to `until` or the end; only a widget with a video answers). Saved to Python at most four times a second.
 const GROUPS = (globalThis.losaGroups ??= new Map());
 
 function shared(model) {
@@ -66,11 +92,17 @@ function shared(model) {
   const bus = {
     get time() { return group.time; },
     get span() { return group.span; },
+    get until() { return group.until; },
     get left() { return Math.max(...group.members.values()); }, // pixels before the time axis, so that axes line up
     indent(pixels) { indent = pixels; group.members.set(hear, indent); tell("span"); },
     on(listener) { listeners.push(listener); },
     move(time) { group.time = time; tell("time"); }, // by the widget that plays
-    seek(time, play = false) { group.time = Math.max(0, time); tell("seek"); tell("time"); if (play) tell("play"); },
+    seek(time, play = false, until = null) {
+      [group.time, group.until] = [Math.max(0, time), until];
+      tell("seek");
+      tell("time");
+      if (play) tell("play");
+    },
     zoom(start, end) { if (end > start) { group.span = [start, end]; tell("span"); } },
     close() {
       clearTimeout(timer);

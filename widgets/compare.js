@@ -15,24 +15,22 @@ function difference(row, low, names) {
 function compared({ model, el }) {
   const bus = shared(model), list = element("ol"), said = element("p", { class: "readout", "aria-live": "polite" });
   const chosen = element("select", { "aria-label": "differences to list", onchange: () => draw() });
-  el.querySelector(".losa").append(element("section", { class: "differences", "aria-label": "differences" },
+  el.querySelector(".main").append(element("section", { class: "differences", "aria-label": "differences" },
     element("div", { class: "row" }, element("strong", {}, "Differences"), chosen), said, list));
   const same = (at) => String(at) === String(model.get("selected") ?? "");
   const item = ({ row, gain, kind, more, at }) => {
     const [start, end] = row.segment.map((time) => clock(time, model.get("duration"))), better = gain > 0;
-    const bar = element("i", { class: better ? "first" : "second" });
-    bar.style.width = `${Math.min(Math.abs(gain), 1) * 50}%`;
-    bar.style[better ? "right" : "left"] = "50%";
-    const swatch = element("span", { class: "swatch" });
-    swatch.style.background = model.get("colours")[row.label] ?? "#777777";
+    const bar = element("i", { style: `width:${Math.min(Math.abs(gain), 1) * 50}%;${better ? "right" : "left"}:50%;`
+      + `background:${model.get("run_colours")[model.get("lanes")[better ? 1 : 2]]}` });
+    const swatch = dot(model.get("colours")[row.label] ?? "#777777");
     const go = () => {
-      const again = same(at);
       model.set("selected", at);
       model.save_changes();
-      bus.seek(row.segment[0], again);
+      bus.seek(row.segment[0], true, row.segment[1]);
+      el.querySelector(".stage").scrollIntoView({ block: "nearest" });
     };
     return element("li", {}, element("button", { "aria-current": String(same(at)), "data-at": String(at), onclick: go,
-      title: "click: go there; again: play" }, element("span", { class: "bar", "aria-hidden": "true" }, bar),
+      title: "watch it" }, element("span", { class: "bar", "aria-hidden": "true" }, bar),
     element("span", {}, Math.abs(gain).toFixed(2)), swatch, element("span", {}, row.label),
     element("span", { class: "soft" }, `${start} – ${end}`), element("span", {}, `${kind}: ${more}`)));
   };
@@ -46,13 +44,15 @@ function compared({ model, el }) {
     chosen.replaceChildren(...[...counts].map(([kind, number]) =>
       element("option", { value: kind }, `${kind || "all, largest first"} (${number})`)));
     chosen.value = wanted;
-    said.textContent = all.length ? [...counts].slice(1).map(([kind, number]) => `${number} ${kind}`).join(" · ")
-      + `. Bars to the left: ${names[0]} is better; to the right: ${names[1]}.` : "No differences at this score threshold.";
+    const [left, right] = names.map((name) => element("span", {}, dot(model.get("run_colours")[name]), name));
+    const told = [...counts].slice(1).map(([kind, number]) => `${number} ${kind}`).join(" · ");
+    const sides = [`${told}. Bars to the left: `, left, " is better; to the right: ", right, "."];
+    said.replaceChildren(...(all.length ? sides : ["No differences at this score threshold."]));
     list.replaceChildren(...rows.slice(0, 200).map(item));
     if (rows.length > 200) list.append(element("li", { class: "soft" }, `and ${rows.length - 200} smaller ones`));
   });
   const mark = () => list.querySelectorAll("button").forEach((b) => b.setAttribute("aria-current", same(b.dataset.at)));
-  const heard = { differences: draw, min_score: draw, shown_classes: draw, selected: mark };
+  const heard = { differences: draw, run_colours: draw, min_score: draw, shown_classes: draw, selected: mark };
   for (const [name, f] of Object.entries(heard)) model.on(`change:${name}`, f);
   draw();
   return () => { Object.entries(heard).forEach(([name, f]) => model.off(`change:${name}`, f)); bus.close(); };

@@ -14,7 +14,7 @@ class Compare(Timeline):
     """A `Timeline` of the ground truth and exactly two prediction tracks, with the list of their differences below.
 
     The list has the rows of `differences` that the timeline's threshold and classes leave, the largest difference
-    first. A click on a row goes there, a second one plays it.
+    first. A click on a row plays it.
     """
 
     _esm = parts("timeline", "js").replace("export default { render };", "") + (HERE / "compare.js").read_text("utf8")

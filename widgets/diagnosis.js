@@ -5,8 +5,9 @@ function render({ model, el }) {
   const readout = element("p", { class: "readout", "aria-live": "polite" });
   const frames = element("div", { class: "frames" }), title = element("p", { class: "title" });
   const root = element("div", { class: "losa diagnosis", role: "group", "aria-label": "error diagnosis" },
-    title, charts, readout, frames, list);
-  let content, bar, heading, row, addresses = [];
+    title, charts, readout, frames, list), form = tagger(model, () => list.querySelector("[aria-pressed=true]")?.focus());
+  frames.before(form.node);
+  let content, bar, heading, row, addresses = [], lost = false;
 
   const press = (node, on) => node.setAttribute("aria-pressed", on);
   // A button behind which the segments of a bar are; `of` names the chart it is in.
@@ -55,21 +56,24 @@ function render({ model, el }) {
   }
   const line = (id) => {
     const [video, kind, , label, start, end, score, why] = content.rows[id];
+    const tag = tagText(model, tagKey(...content.rows[id]));
     return element("button", { type: "button", class: "line", "data-row": id, onclick: () => choose(id) },
       element("span", { class: "swatch", style: `background:${content.colours[label] ?? "#777"}` }),
       ...[label, `${end < 120 ? start.toFixed(1) : clock(start, end)}–${clock(end, end)}`, kind === "truth" ? "" : score.toFixed(2),
-        why, video].map((text) => element("span", {}, text)));
+        tag ? `${why}; tagged ${tag}` : why, video].map((text) => element("span", {}, text)));
   };
 
   function choose(id) {
     row = id;
     picture([], "");
     list.querySelectorAll(".line").forEach((node) => press(node, node.dataset.row === String(id)));
+    form.show(id === null ? null : { video: content.rows[id][0], kind: content.rows[id][1], index: content.rows[id][2],
+      name: content.rows[id][3] });
     if (id === null) return;
     const [video, kind, index, , ...segment] = content.rows[id];
     model.set("selected", { video, kind, index });
     model.save_changes();
-    if (content.frames && model.get("live")) model.send({ row: id, video, segment: segment.slice(0, 2) });
+    if (content.frames && model.get("live") && !lost) model.send({ row: id, video, segment: segment.slice(0, 2) });
   }
   function picture(buffers, error) {
     addresses.forEach((address) => URL.revokeObjectURL(address));
@@ -77,16 +81,23 @@ function render({ model, el }) {
     frames.replaceChildren(error, ...["start", "middle", "end"].slice(0, addresses.length).map((at, i) => element(
       "figure", {}, element("img", { src: addresses[i], alt: `frame at the ${at} of the segment` }), at)));
   }
-  const heard = (message, buffers) => message.row === row && picture(buffers, message.error);
+  const heard = (message, buffers) => message.row !== undefined && message.row === row && picture(buffers, message.error);
   const walk = (event) => {
     const all = [...root.querySelectorAll("button:enabled")], by = /Down|Right/.test(event.key) ? 1 : -1;
     all[all.indexOf(event.target) + by]?.focus();
   };
-  keys(root, { ArrowDown: walk, ArrowRight: walk, ArrowUp: walk, ArrowLeft: walk });
+  const retag = () => list.querySelectorAll(".line").forEach((node) => {
+    const fresh = line(Number(node.dataset.row));
+    node.children[4].textContent = fresh.children[4].textContent;
+  });
+  keys(root, { ArrowDown: walk, ArrowRight: walk, ArrowUp: walk, ArrowLeft: walk, t: form.focus });
+  model.on("change:tagged", retag);
   model.on("msg:custom", heard);
   model.on("change:content", draw);
   draw();
   el.append(root);
-  return () => { model.off("msg:custom", heard); model.off("change:content", draw); picture([], ""); };
+  const leave = attend({ model, el }, root, (is) => { lost = is; });
+  return () => { leave(); model.off("msg:custom", heard); model.off("change:content", draw);
+    model.off("change:tagged", retag); form.close(); picture([], ""); };
 }
 export default { render };

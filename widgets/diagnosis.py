@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import traitlets
+from matplotlib.figure import Figure
 
-from widgets.base import View, parts
+from widgets import figures
+from widgets.base import plain_json
 from widgets.error_kinds import ErrorKind
 from widgets.figures import class_colours
+from widgets.tagging import Tagged, tagging_css, tagging_parts
 
 MOST = 500  # segments listed per bar, those of highest score
 DARK = ("#a8324f", "#5a5ac8")  # colours of bars on which text has to be white
@@ -27,14 +30,14 @@ MISSED = {"length": ("length", "{} (over {:g} s)"), "coverage": ("share of the v
           "instances": ("number of its class in the video", "{}")}
 
 
-class Diagnosis(View):
+class Diagnosis(Tagged):
     """Show the diagnosis that `losa.diagnose` made of these `truth` and `predictions`, {video: [record]}, in seconds.
 
     classes: all labels, for their colours. frames(video, times_s) -> JPEG bytes per time; None shows no frames.
     selected: {"video", "kind": "prediction" | "truth", "index"} of the segment clicked, {} before the first click.
     """
 
-    _esm, _css = parts("diagnosis", "js"), parts("diagnosis", "css")
+    _esm, _css = tagging_parts("diagnosis"), tagging_css("diagnosis")
     content = traitlets.Dict().tag(sync=True)
     selected = traitlets.Dict().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
@@ -58,7 +61,7 @@ class Diagnosis(View):
         most, now = max(*(b["gain"] for b in d["gains"]), 1e-9), f"{100 * d['average_map_top']:.1f}"
         least = "" if d["min_score"] is None else f" with a score of at least {d['min_score']}"
         missed = f"{d['counts']['missed']:,} of {d['num_truth']:,} instances are missed."
-        self.content = {"charts": [
+        self.content = plain_json({"charts": [
             ["What mending a kind would add", f"Points of average mAP (now {now}) if none of the kind were there.",
              [bar(b, f"{100 * b['gain']:+.1f}", share=max(b["gain"], 0) / most) for b in d["gains"]]],
             ["What the predictions are", f"All {d['num_predictions']:,} predictions{least}.",
@@ -71,10 +74,23 @@ class Diagnosis(View):
             "kinds": {str(kind): {"colour": colour, "dark": colour in DARK, "meaning": meaning.format(**d)}
                       for kind, (colour, meaning) in KINDS.items()},
             "colours": class_colours(classes), "frames": bool(frames),
-            "rows": [_row(d, truth, predictions, *row) for row in rows]}
+            "rows": [_row(d, truth, predictions, *row) for row in rows]})
+
+    def figure(self) -> Figure:
+        """Return the bars as a figure."""
+        return figures.bar_charts([(title, [(bar["name"], bar["share"], bar["text"], KINDS[bar["kind"]][0])
+                                            for bar in bars]) for title, _, bars in self.content["charts"] if bars],
+                                  self.title)
+
+    def line(self) -> str:
+        """Return what the predictions are, in numbers."""
+        found = ", ".join(f"{bar['name']} {bar['text']}" for bar in self.content["charts"][1][2])
+        return f"Diagnosis {self.title}: {found}"
 
     def _answer(self, _, content: dict, __) -> None:
-        """Send the frames at the start, the middle and the end of the segment that was clicked."""
+        """Send the frames at the start, the middle and the end of the segment that was clicked; or tag it."""
+        if self.hear_tag(content):
+            return
         start, end = content["segment"]
         try:
             pictures, error = list(self.frames(content["video"], [start, (start + end) / 2, end])), ""

@@ -3,13 +3,17 @@ const EDGE = 14; // pixels of the strips of classes before both axes
 // The chosen features: snippets, their similarity as a picture, their places in two dimensions.
 function chosen(model) {
   const times = numbers(model.get("times")), { size, ...axis } = snippets(times, model.get("duration"));
-  const bytes = numbers(model.get("similarity"), Uint8Array).subarray(model.get("tap") * size * size);
-  const alike = (i, j) => bytes[i * size + j] / 255, picture = element("canvas", { width: size, height: size });
-  const low = bytes.subarray(0, size * size).reduce((a, b) => Math.min(a, b), 254) / 255;
+  const pairs = (size * (size + 1)) / 2, tap = model.get("tap");
+  const half = numbers(model.get("similarity"), Uint8Array).subarray(tap * pairs, (tap + 1) * pairs);
+  const alike = (i, j) => (i > j ? alike(j, i) : half[i * size - (i * (i + 1)) / 2 + j] / 100);
+  const low = half.reduce((a, b) => Math.min(a, b), 99) / 100;
+  const picture = element("canvas", { width: size, height: size });
   const context = picture.getContext("2d"), image = context.createImageData(size, size);
-  for (let i = 0; i < size * size; i += 1) image.data.set([...coloured(bytes[i] / 255, [low, 1]), 255], 4 * i);
+  for (let i = 0; i < size * size; i += 1) {
+    image.data.set([...coloured(alike(Math.floor(i / size), i % size), [low, 1]), 255], 4 * i);
+  }
   context.putImageData(image, 0, 0);
-  const xy = numbers(model.get("xy")).subarray(model.get("tap") * size * 2);
+  const xy = numbers(model.get("xy")).subarray(tap * size * 2);
   return { ...axis, times, size, alike, picture, limits: [low, 1], xy: Array.from({ length: size }, (_, i) =>
     [xy[2 * i], xy[2 * i + 1]]) };
 }

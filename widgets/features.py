@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from traitlets import Bytes, Dict, Float, Int, List, Unicode
 
 from widgets.base import HERE, View, parts
-from widgets.figures import class_colours
+from widgets.figures import class_colours, square_and_cloud
 
 
 class Features(View):
@@ -16,7 +17,8 @@ class Features(View):
     times: centres of the snippets, seconds. labels: N texts, "" for background. classes: all labels, in the order that
     fixes their colours. Raises ValueError.
 
-    Traits: similarity (a byte per pair, of all taps), xy and times (float32) as bytes; `tap`, number of the one shown.
+    Traits: similarity, hundredths, a byte per pair i <= j, of all taps; xy and times (float32) as bytes; `tap`, number
+    of the one shown.
     """
 
     _esm, _css = parts("heat", "js") + (HERE / "features.js").read_text("utf8"), parts("heat", "css")
@@ -42,9 +44,23 @@ class Features(View):
                              "tap, for N times N labels, (1 + cosine) / 2 in 0..1 (N, N), and finite places (N, 2)")
         with self.hold_sync():
             self.duration, self.span = float(duration), self.span if duration == self.duration else [0.0, duration]
-            self.similarity = b"".join((s.clip(0, 1) * 255).round().astype("u1").tobytes() for s in pairs)
+            self.similarity = b"".join(
+                (s.clip(0, 1) * 100).round().astype("u1")[np.triu_indices(size)].tobytes() for s in pairs)
             self.xy, self.times = b"".join(xy.tobytes() for xy in places), np.asarray(times, "<f4").tobytes()
             self.taps = [{"name": str(tap["name"]), "explained": np.nan_to_num(tap["explained"]).ravel().tolist()}
                          for tap in taps]
             self.tap, self.labels, self.title = min(self.tap, len(taps) - 1), [str(x) for x in labels], title
             self.colours = class_colours([*classes, *sorted({*self.labels} - {*classes, ""})])
+
+    def figure(self) -> Figure:
+        """Return the square of similarities and the cloud of snippets of the chosen tap as a figure."""
+        size = len(self.labels)
+        square, upper = np.zeros((size, size)), np.triu_indices(size)
+        square[upper] = np.frombuffer(self.similarity, "u1").reshape(len(self.taps), -1)[self.tap] / 100
+        xy = np.frombuffer(self.xy, "<f4").reshape(len(self.taps), -1, 2)[self.tap]
+        return square_and_cloud(np.maximum(square, square.T), xy, self.labels, self.colours, self.duration,
+                                f"{self.taps[self.tap]['name']}, {self.title}".strip(", "))
+
+    def line(self) -> str:
+        """Return the title, the chosen tap and the number of snippets."""
+        return f"Features {self.title}: {len(self.labels)} snippets of {self.taps[self.tap]['name']}"

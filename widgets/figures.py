@@ -4,21 +4,31 @@ A record is `{"segment": [start, end], "label": text, "score": number}`, times i
 Colours mean the same in every figure and page of the project: `class_colours` for classes, `run_colours` for runs.
 """
 
+import base64
+import contextlib
+import io
 from bisect import bisect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-import matplotlib.pyplot as plt
+import matplotlib.collections
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 # Okabe and Ito's colours that hold on white and on dark grey, and two more: distinct with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A7F1C", "#7A5195")
 RUN_PALETTE = ("#8C8C8C", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 INK, FAINT, WIDTH = "#333333", "#B5B5B5", 10.0  # WIDTH of every figure, inches
+GREY = "#767676"  # takes the place of black in a notebook: contrast above 4 : 1 on white and on JupyterLab's dark grey
+SIGNED = LinearSegmentedColormap.from_list("signed", ["#0B4D8C", "#74A6D2", "#F3F3F3", "#E29654", "#8C3C00"])
 
 
 # ------------------------------------------------------------------------------------------ pure functions
@@ -96,6 +106,53 @@ def opacity(score: float) -> float:
     return 0.3 + 0.7 * min(max(score, 0.0), 1.0)
 
 
+# ------------------------------------------------------------------------------------------ in a notebook
+class Picture(Figure):
+    """A figure that holds on a light and on a dark page when a notebook shows it; in a file it is black on white."""
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"image/png": notebook_png(self), "text/plain": f"a figure, {self.get_figwidth():g} inches wide"}
+
+
+def notebook_png(fig: Figure) -> str:
+    """Return the figure as a small PNG (base64), at most about 900 pixels wide, without ground and with grey ink."""
+    out = io.BytesIO()
+    with _inked(fig):
+        fig.savefig(out, format="png", dpi=90, transparent=True, bbox_inches="tight", pad_inches=0.05)
+    small = Image.open(out).quantize(64, method=Image.Quantize.FASTOCTREE)
+    small.save(out := io.BytesIO(), "PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+@contextlib.contextmanager
+def _inked(fig: Figure) -> Iterator[None]:
+    """Draw in grey what is black; not a text on a colour, which has its ink from `ink_on`, nor one in a white box."""
+    before = [(artist, {name: value}) for artist in fig.findobj() for name, value in _inks(artist)
+              if (value if isinstance(value, str) else to_hex(value, keep_alpha=True)) in BLACK]
+    for artist, (name,) in before:
+        artist.set(**{name: GREY})
+    try:
+        yield
+    finally:
+        for artist, colour in before:
+            artist.set(**colour)
+
+
+BLACK = {"black", "k", INK, "#000000ff", f"{INK}ff"}
+
+
+def _inks(artist: Artist) -> Iterator[tuple[str, Any]]:
+    """Yield the properties that are the colour of this artist's lines or letters, and their values."""
+    if isinstance(artist, matplotlib.collections.Collection):
+        yield from (("edgecolor", colour) for colour in artist.get_edgecolor()[:1])
+    elif isinstance(artist, Patch):
+        yield "edgecolor", artist.get_edgecolor()
+    elif isinstance(artist, Line2D):
+        yield from (("color", artist.get_color()), ("markeredgecolor", artist.get_markeredgecolor()))
+    elif isinstance(artist, Text) and artist.get_bbox_patch() is None:
+        yield "color", artist.get_color()
+
+
 # ------------------------------------------------------------------------------------------ timelines
 def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classes: Sequence[str],
              min_score: float = 0.25, tiou: float = 0.5, title: str = "", ax: Axes | None = None,
@@ -118,10 +175,9 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     if ax is None:
         lane_height = 0.42 * sum(heights.values()) + 0.12 * len(heights)
         below, above = 0.62 + legend_height, 0.35 if title else 0.1
-        fig = plt.figure(figsize=(WIDTH, lane_height + below + above))
+        fig = Picture(figsize=(WIDTH, lane_height + below + above))
         total = lane_height + below + above
         ax = fig.add_axes((0.16, below / total, 0.82, lane_height / total))
-        plt.close(fig)  # shown where it is returned, once
     colours, top, ticks = class_colours(classes), 0.0, {}
     for name, records in shown.items():
         is_plain = not has_truth or name == truth_name
@@ -138,7 +194,7 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     hide_long_labels(ax)
     handles = [Patch(facecolor=colours[c], label=plain(c)) for c in used]
     meaning = [Patch(facecolor="#777777", label=f"right (tIoU at least {tiou:g})"),
-               Patch(facecolor="white", edgecolor="#777777", hatch="/////", label="wrong")
+               Patch(facecolor="none", edgecolor="#777777", hatch="/////", label="wrong")
                ] if len(tracks) > 1 and has_truth else []
     if any(score_of(r) < 0.95 for records in shown.values() for r in records):
         meaning.append(Patch(facecolor="#777777", alpha=opacity(0), label="fainter: lower score"))
@@ -152,7 +208,7 @@ def draw_segment(ax: Axes, record: Mapping, top: float, height: float, colours: 
     start, end = record["segment"]
     colour, alpha = colours.get(record["label"], "#777777"), opacity(score_of(record))
     faces = dict(facecolor=colour, edgecolor="none") if right else dict(
-        facecolor="white", edgecolor=colour, hatch="/////", linewidth=1.2)
+        facecolor="none", edgecolor=colour, hatch="/////", linewidth=1.2)
     ax.add_patch(Rectangle((start, top), end - start, height, alpha=alpha, **faces))
     ink = ink_on(colour) if right and alpha > 0.6 else INK
     box = None if right else dict(facecolor="white", edgecolor="none", pad=0.6, alpha=0.85)
@@ -191,8 +247,8 @@ def place_legends(ax: Axes, classes: list, meaning: list, per_row: int, height: 
 # ------------------------------------------------------------------------------------------ runs and results
 def training_curves(runs: Mapping[str, Sequence[Mapping]]) -> Figure:
     """Draw loss (left) and validation mAP (right) per epoch, from the rows of each run's log.jsonl."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.2), layout="constrained")
+    left, right = fig.subplots(1, 2)
     colours = run_colours(["", *runs]) if len(runs) == 1 else run_colours(list(runs))
     for name, rows in runs.items():
         colour, epochs = colours[name], [r["epoch"] for r in rows]
@@ -214,8 +270,8 @@ def map_bars(results: Mapping[str, Mapping]) -> Figure:
     """Draw each run's mAP (%) at each tIoU threshold and on average; a result has `map`, `tiou`, `average_map`."""
     groups = [f"{t:g}" for t in next(iter(results.values()))["tiou"]] + ["average"]
     values = {name: [100 * v for v in (*r["map"], r["average_map"])] for name, r in results.items()}
-    fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.4), layout="constrained")
+    ax = fig.subplots()
     grouped_bars(ax, groups, values, digits=1)
     ax.axvline(len(groups) - 1.5, color=FAINT, linewidth=0.8)
     ax.set(xlabel="tIoU threshold", ylabel="mAP (%)")
@@ -227,8 +283,8 @@ def per_class(results: Mapping[str, Mapping], classes: Sequence[str]) -> Figure:
     labels = [c for c in classes if any(c in r["per_class"] for r in results.values())]
     values = {name: [100 * float(np.mean(r["per_class"].get(c, [np.nan]))) for c in labels]
               for name, r in results.items()}
-    fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.4), layout="constrained")
+    ax = fig.subplots()
     grouped_bars(ax, [plain(c) for c in labels], values, turn=len(labels) > 12)
     ax.set(ylabel="AP (%), mean over tIoU")
     return fig
@@ -237,8 +293,8 @@ def per_class(results: Mapping[str, Mapping], classes: Sequence[str]) -> Figure:
 def gate_bars(gates: np.ndarray | None, layers: Sequence[int], ranges: Sequence[str]) -> Figure:
     """Draw how far each adapter's gate is open: `gates` (K, R), K layers by R ranges; None for a model without gates.
     """
-    fig, ax = plt.subplots(figsize=(WIDTH, 3.0), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.0), layout="constrained")
+    ax = fig.subplots()
     if gates is None or not len(layers):
         ax.text(0.5, 0.5, "this model has no gates", ha="center", color=INK)
         ax.axis("off")
@@ -248,6 +304,57 @@ def gate_bars(gates: np.ndarray | None, layers: Sequence[int], ranges: Sequence[
                  colours=dict(zip(values, (PALETTE[1], PALETTE[0]), strict=False)))
     ax.set(ylabel="gate (0 = closed)")
     ax.axhline(0, color=INK, linewidth=0.8)
+    return fig
+
+
+def heat_map(values: np.ndarray, rows: Sequence[str], duration: float, title: str = "") -> Figure:
+    """Draw numbers over time, (rows, T) evenly spaced in `duration` seconds, in the colours of the widgets' maps."""
+    fig = Picture(figsize=(WIDTH, 0.2 * len(rows) + 0.9), layout="constrained")
+    ax, high = fig.subplots(), max(float(np.abs(values).max(initial=0)), 1e-9)
+    colours = dict(cmap=SIGNED, vmin=-high) if values.min(initial=0) < 0 else dict(cmap="viridis", vmin=0)
+    image = ax.imshow(values, aspect="auto", extent=(0, duration, len(rows), 0), interpolation="nearest", vmax=high,
+                      **colours)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, [plain(row) for row in rows])
+    ax.set(xlabel="seconds", title=plain(title))
+    fig.colorbar(image, pad=0.01).ax.tick_params(labelsize=8)
+    bare(ax)
+    return fig
+
+
+def bar_charts(charts: Sequence[tuple[str, Sequence[tuple[str, float, str, str]]]], title: str = "") -> Figure:
+    """Draw charts of horizontal bars, two side by side: (title, [(name, share 0 to 1, text, colour)]) each."""
+    lines = -(-len(charts) // 2)
+    fig = Picture(figsize=(WIDTH, 0.2 * lines * max(len(bars) for _, bars in charts) + 0.5 * lines + 0.3),
+                  layout="constrained")
+    fig.suptitle(plain(title), fontsize=10)
+    for ax, (name, bars) in zip(fig.subplots(lines, 2, squeeze=False).flat, charts, strict=False):
+        names, shares, texts, colours = zip(*bars, strict=True)
+        ax.bar_label(ax.barh(range(len(bars)), shares, color=colours), texts, fontsize=8, padding=3)
+        ax.set(xlim=(0, 1.25), ylim=(len(bars) - 0.4, -0.6), xticks=[], title=plain(name))
+        ax.set_yticks(range(len(bars)), [plain(each) for each in names])
+        bare(ax)
+    for ax in fig.axes[len(charts):]:
+        ax.axis("off")
+    return fig
+
+
+def square_and_cloud(similarity: np.ndarray, xy: np.ndarray, labels: Sequence[str], colours: Mapping[str, str],
+                     duration: float, title: str = "") -> Figure:
+    """Draw how similar N snippets are to each other, (N, N), and beside it their places, (N, 2), by label."""
+    fig = Picture(figsize=(WIDTH, 4.2), layout="constrained")
+    square, cloud = fig.subplots(1, 2)
+    fig.suptitle(plain(title), fontsize=10)
+    square.imshow(similarity, extent=(0, duration, duration, 0), cmap="viridis", vmax=1)
+    square.set(xlabel="seconds", ylabel="seconds", title="similarity of the snippets")
+    for label in ["", *colours]:
+        x, y = xy[np.array(labels) == label].T
+        style = dict(color=colours[label]) if label else dict(facecolors="none", edgecolors=FAINT, marker="s")
+        if len(x):
+            cloud.scatter(x, y, 16, label=plain(label or "background"), **style)
+    cloud.set(xticks=[], yticks=[], title="snippets in two dimensions", aspect="equal", adjustable="datalim")
+    cloud.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    bare(square)
+    bare(cloud)
     return fig
 
 

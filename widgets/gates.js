@@ -9,7 +9,8 @@ function read(model) {
   const axis = snippets(times, model.get("duration")), values = { gate, norm };
   values.contribution = gate.map((value, i) => Math.abs(value) * norm[i]);
   const mean = (i) => gate.subarray(i * axis.size, (i + 1) * axis.size).reduce((a, b) => a + b, 0) / axis.size;
-  const kind = kinds.includes(model.get("kind")) ? model.get("kind") : kinds[0], high = rows.length > 24 ? 12 : 18;
+  const kind = kinds.includes(model.get("kind")) ? model.get("kind") : kinds[0];
+  const high = rows.length > 24 ? 12 : rows.length > 8 ? 13 : 18; // pixels: a screen has room for these and a video
   return { ...axis, rows, kinds, kind, high, values, per: ranges.length, shown: values[kind],
     limits: limitsOf(values[kind]), means: gate.length ? rows.map((_, i) => mean(i)) : null };
 }
@@ -70,7 +71,7 @@ function render({ model, el }) {
     tabindex: 0, role: "application" }), readout = element("p", { class: "readout", "aria-live": "polite" });
   const kind = choice(model, "kind", "what the map shows"), by = choice(model, "by", "rows of the table");
   const table = element("div", { class: "profile", tabindex: 0, role: "region", "aria-label": "data set" });
-  const figure = element("div", {}, element("div", { class: "row" }, kind, bar), canvas, readout);
+  const figure = element("div", { class: "figure" }, element("div", { class: "row" }, kind, bar), canvas, readout);
   const means = element("div", {}, element("div", { class: "row" }, words, by), table);
   const root = element("div", { class: "losa gates", role: "group", "aria-label": "gates of the adapters" }, title,
     answer, figure, means);
@@ -118,6 +119,11 @@ function render({ model, el }) {
     if (x >= 0) bus.seek(time(x + LEFT));
     choose(Math.floor(y / data.high));
   } });
+  const place = () => { // what is free at the left of the names, where another widget's time axis begins later
+    figure.style.setProperty("--free", `${bus.left - LEFT}px`);
+    figure.classList.toggle("beside", bus.left - LEFT >= 180);
+  };
+  bus.on((what) => what === "span" && place());
   bus.indent(LEFT);
   return mount({ model, el }, bus, root, { fill, draw, said: () => say(), step: () => data.step,
     actions: { ArrowUp: () => choose(row - 1), ArrowDown: () => choose(row + 1) }, traits: ["gates", "norms", "times",

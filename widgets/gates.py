@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
+from matplotlib.figure import Figure
 from traitlets import Bool, Bytes, Dict, Enum, Float, List, Unicode
 
+from widgets import figures
 from widgets.base import HERE, View, parts, plain_json
 
 
@@ -21,7 +23,7 @@ class Gates(View):
     """
 
     _esm = parts("heat", "js") + (HERE / "gates.js").read_text("utf8")
-    _css = parts("heat", "css")
+    _css = parts("heat", "css") + (HERE / "gates.css").read_text("utf8")
     gates, norms, times = (Bytes().tag(sync=True) for _ in range(3))
     layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
     duration, static = Float().tag(sync=True), Bool().tag(sync=True)
@@ -55,6 +57,20 @@ class Gates(View):
                                                   np.asarray(times, "<f4").tobytes())
             self.title, self.profile = title, table
             self.answer = summarise(given["gates"], given["norms"], np.asarray(times), self.layers, self.ranges, table)
+
+    def figure(self) -> Figure | None:
+        """Return the map as a figure, a row per block and range: gates, where these do not change contributions."""
+        rows = [f"block {layer}, {name}" for layer in self.layers for name in self.ranges]
+        if not rows or not self.norms:
+            return None
+        gates, norms = (np.frombuffer(x, "<f4").reshape(-1, len(self.times) // 4) for x in (self.gates, self.norms))
+        values = norms if not gates.size else np.abs(gates) * norms if self.static else gates
+        kind = "size of the adapters' output" if not gates.size else "contribution" if self.static else "gate"
+        return figures.heat_map(values, rows, self.duration, f"{kind}, {self.title}".strip(", "))
+
+    def line(self) -> str:
+        """Return the title and the sentence about the gates."""
+        return f"Gates {self.title}: {self.answer}"
 
 
 def _table(profile: Mapping, classes: Sequence | None, lengths: Sequence | None, size: int) -> dict:

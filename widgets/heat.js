@@ -69,10 +69,10 @@ function mount({ model, el }, bus, root, { traits, fill, draw, step, said, actio
   keys(root, { ...actions, z: () => zoom(0.5), x: () => zoom(2), f: () => zoom(Infinity),
     ",": () => by(-step()), ".": () => by(step()),
     ArrowLeft: (event) => by(event.shiftKey ? -5 : -1), ArrowRight: (event) => by(event.shiftKey ? 5 : 1) });
-  const again = once(fill), unwatch = watch(root, draw);
+  const again = once(fill), ends = [watch(root, draw), attend({ model, el }, root), bus.close];
   traits.forEach((name) => model.on(`change:${name}`, again));
   bus.on(draw);
   el.append(root);
   fill();
-  return () => { bus.close(); unwatch(); traits.forEach((name) => model.off(`change:${name}`, again)); };
+  return () => { ends.forEach((end) => end()); traits.forEach((name) => model.off(`change:${name}`, again)); };
 }

@@ -1,10 +1,10 @@
 const ROW = 18, MOST = 90, TITLE = 17; // pixels: a row of a lane, all rows of a lane, its name above it
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3], IDLE = "Click a segment to play it; press ? for the keys.";
-const KEYS = [["Space", "play, pause"], [", .", "one frame back, on"], ["← →", "1 s; with Shift 5 s"],
+const KEYS = [["Space k", "play, pause"], [", .", "one frame back, on"], ["← →", "1 s; with Shift 5 s"],
   ["0 … 9", "0 to 90 % of the video; Home, End: its ends"],
   ["n p", "next, previous segment of the lane"], ["↑ ↓", "lane above, below"],
   ["e", "next error: wrong prediction, missed action"], ["Enter", "play the selected segment"],
-  ["l", "loop the selected segment"], ["+ −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
+  ["l", "loop the selected segment"], ["+ = −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
   ["?", "this help; Escape closes it"]];
 const NUMBER = 1e-9, clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -12,6 +12,7 @@ const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refus
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
+const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` });
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
 // The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
@@ -59,7 +60,7 @@ function described(model, [name, index]) {
     ambiguous: "Ambiguous: belongs to no class and counts for nothing",
     "left out": `Counts for nothing: it touches an ambiguous stretch${near && `, nearest is ${near}`}`,
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
-  const score = hasTruth && name === first ? "" : `, score ${record.score.toFixed(2)}`;
+  const score = name === first && (hasTruth || record.id) ? "" : `, score ${record.score.toFixed(2)}`;
   const what = `${name}: ${record.label}, ${span(record.segment)}${score}`;
   return [what, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
 }
@@ -118,11 +119,13 @@ function drawLane(view, c, { name, isTruth, judged, shown, rows, high, from: top
   const is = (at, index) => at?.[0] === name && at[1] === index, bold = "600 11px system-ui, sans-serif";
   [c.globalAlpha, c.fillStyle, c.font] = [1, theme.back, bold];
   c.fillRect(0, top - TITLE + 1, width, TITLE - 2);
-  const title = Math.min(c.measureText(name).width, width * 0.6);
+  const title = Math.min(c.measureText(name).width, width * 0.6), mark = model.get("run_colours")[name];
+  const left = mark ? 15 : 2;
+  if (mark) { c.fillStyle = mark; c.fillRect(2, top - 13, 9, 9); }
   c.fillStyle = theme.ink;
-  c.fillText(name, 2, top - 8, title);
+  c.fillText(name, left, top - 8, title);
   [c.fillStyle, c.font] = [theme.soft, bold.slice(4)];
-  c.fillText(told, title + 12, top - 8);
+  c.fillText(told, left + title + 10, top - 8);
   c.fillStyle = theme.card;
   c.fillRect(0, top, width, rows * high);
   for (const { record, index, start, end } of shown) {
@@ -155,6 +158,7 @@ function drawLanes(view) {
   }
   c.textAlign = "left";
   for (const lane of lanes) drawLane(view, c, lane, width, theme);
+  view.more.draw?.(c, width, theme);
 }
 
 function drawOverview(view) {
@@ -166,6 +170,18 @@ function drawOverview(view) {
       c.fillRect(x(start), lane * band + 1, Math.max(x(end) - x(start), 1), band - 2);
     }
   }
+}
+
+// What a video's address lacks, "" where it sends one: a file that is gone or empty is no matter of its format. A page
+// that is a file may not ask; there Chromium's message differs where it got nothing to look at.
+async function lacking(url, message) {
+  const gone = "is not there: was it moved or renamed?", empty = "is empty (0 bytes): was it copied in full?";
+  if (url.startsWith("file:")) return message?.endsWith(": Format error") ? `${gone.slice(0, -1)}, or is it empty?` : "";
+  if (!url.startsWith("http")) return "";
+  const answer = await fetch(url, { method: "HEAD" }).catch(() => null);
+  if (!answer) return "cannot be reached: does its server still run?";
+  if (!answer.ok) return answer.status === 404 ? gone : `is not sent by its server (status ${answer.status})`;
+  return answer.headers.get("content-length") === "0" ? empty : "";
 }
 
 // The <video>, or a strip of pictures in its place.
@@ -187,16 +203,15 @@ function player(view) {
     video.play().catch((error) => { if (error.name !== "AbortError") told.textContent = error.message; });
   };
   const toggle = () => (video.paused ? play() : video.pause());
-  const tick = () => {
-    if (video.paused || !video.isConnected) return;
-    requestAnimationFrame(tick);
-    if (video.seeking) return;
+  const look = () => { // at every picture, and at `timeupdate`, which comes where a page is hidden or draws late, too
+    if (video.paused || video.seeking) return;
     const now = video.currentTime, chosen = model.get("loop") ? view.record()?.segment : null, [start, end] = bus.span;
     if (chosen && now >= chosen[1]) return bus.seek(chosen[0]);
     if (until !== null && now >= until) video.pause();
     if (now > end && now < duration()) bus.zoom(...panned([start, end], now - start, duration()));
     bus.move(now);
   };
+  const tick = () => { if (!video.paused && video.isConnected) { requestAnimationFrame(tick); look(); } };
   const state = () => { view.button.textContent = video.paused ? "▶ Play" : "❚❚ Pause"; };
   const strip = () => {
     const pictures = video.hidden ? model.get("poster") : [], name = (time) => clock(time, duration());
@@ -212,24 +227,30 @@ function player(view) {
     const root = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}").baseUrl ?? "/";
     const url = kind === "files" ? `${root}files/${path}` : kind === "link" ? path
       : kind === "bytes" && bytes?.byteLength ? blob(bytes, "video/mp4") : "";
-    const asked = kind === "bytes" && !url && model.get("live"); // bytes come when asked for: a notebook keeps none
+    const asked = kind === "bytes" && !url && model.get("live") && !view.lost; // a notebook keeps no bytes
     if (asked) model.send({ kind: "video" });
-    [video.hidden, told.textContent] = [!url, url || asked ? "" : message ?? ""];
+    [video.hidden, told.textContent] = [!url, url || asked ? "" : view.lost && kind === "bytes" ? LOST : message ?? ""];
     video.preload = kind === "link" ? "metadata" : "auto"; // a page may link to large files
     if (url) video.src = url;
     else video.removeAttribute("src");
     strip();
   };
-  const failed = () => {
-    [video.hidden, told.textContent] = [true, model.get("source").message || "This browser cannot play this video."];
-    if (model.get("live")) model.send({ kind: "poster" });
+  const failed = async () => {
+    const { kind, path, message } = model.get("source"), url = video.src;
+    [video.hidden, told.textContent] = [true, message || "This browser cannot play this video."];
+    if (model.get("live") && !view.lost) model.send({ kind: "poster" });
     strip();
+    const lack = kind === "bytes" ? "" : await lacking(url, video.error?.message);
+    if (lack && video.src === url) told.textContent = `${decodeURIComponent(path.split("/").at(-1))} ${lack}`;
   };
-  const paused = () => { state(); if (video.paused) bus.seek(Math.min(video.currentTime, duration())); };
+  const paused = () => { // to the segment's end, too, where the browser looked late
+    state();
+    if (video.paused) bus.seek(Math.min(video.currentTime, until ?? Infinity, duration()));
+  };
   const ready = () => { video.playbackRate = pace(model); video.currentTime = at(bus.time); };
   const ended = () => model.get("loop") && view.record() && bus.seek(view.record().segment[0], true);
-  const heard = { play: () => { state(); tick(); }, pause: paused, ended, emptied: state, loadedmetadata: ready,
-    error: failed, click: toggle };
+  const heard = { play: () => { state(); tick(); }, pause: paused, timeupdate: look, ended, emptied: state,
+    loadedmetadata: ready, error: failed, click: toggle };
   for (const [name, listener] of Object.entries(heard)) video.addEventListener(name, listener);
   const close = () => {
     for (const [name, listener] of Object.entries(heard)) video.removeEventListener(name, listener);
@@ -239,21 +260,18 @@ function player(view) {
   };
   const hear = (what) => {
     if (what === "seek") [until, video.currentTime] = [null, at(bus.time)];
-    if (what === "play") play();
+    if (what === "play") play([bus.time, bus.until]);
   };
   return { nodes: [stage, told], video, load, strip, play, toggle, frame, hear, close };
 }
 
 // Chooses segments, by pixel or one after the other. `go` selects one and goes to its start, and plays it if wanted.
 function chooser(view) {
-  const { model, bus } = view;
-  let judged = 1;
-  const lane = () => view.lanes.find(({ name }) => name === model.get("selected")?.[0])
+  const { model, bus } = view, lane = () => view.lanes.find(({ name }) => name === model.get("selected")?.[0])
     ?? view.lanes[view.lane] ?? view.lanes[0];
   const go = ([name, index], play = false) => {
     const { segment } = model.get("tracks")[name][index];
     view.lane = model.get("lanes").indexOf(name);
-    judged = view.lane || judged;
     view.set({ selected: [name, index] });
     bus.seek(segment[0]);
     if (play) view.player.play(segment);
@@ -269,12 +287,12 @@ function chooser(view) {
   };
   const named = ({ name }, shown) => shown.map(({ index, start }) => ({ name, index, start }));
   const step = (by) => next(named(lane(), lane().shown), by);
-  const error = () => { // of the track that was last looked at
-    if (!model.get("has_truth")) return;
-    const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
-    const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
-    const wrong = track?.shown.filter(({ record }) => isWrong(record)) ?? [];
-    next(track ? [...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start) : [], 1);
+  const error = () => { // of the track that was last looked at, at first the lowest
+    const [truth] = view.lanes, track = view.lanes[view.judged] ?? view.lanes.at(-1);
+    if (!track.judged) return;
+    const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track.name));
+    const wrong = track.shown.filter(({ record }) => isWrong(record));
+    next([...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start), 1);
   };
   const beside = (by) => {
     const to = view.lanes[clamp(lane().lane + by, 0, view.lanes.length - 1)];
@@ -326,10 +344,10 @@ function settings(view) {
   const tables = () => {
     const ap = model.get("ap"), names = model.get("lanes").filter((name) => ap[name]);
     const row = (tag, ...cells) => element("tr", {}, cells.map((text) => element(tag, {}, text)));
-    const title = row("th", `average mAP, score ≥ ${model.get("min_score").toFixed(2)}`, "this video", "data set");
+    const found = (name) => ["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind])));
     maps.hidden = !names.length;
-    maps.replaceChildren(title, ...names.map((name) =>
-      row("td", name, ...["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind]))))));
+    maps.replaceChildren(row("th", `average mAP, score ≥ ${model.get("min_score").toFixed(2)}`, "this video", "data set"),
+      ...names.map((name) => row("td", [dot(model.get("run_colours")[name]), name], ...found(name))));
   };
   const toggle = (label, only) => {
     const shown = new Set(only ? [label] : model.get("shown_classes"));
@@ -343,24 +361,26 @@ function settings(view) {
     if (key !== chips.losaKey) {
       if (chips.contains(document.activeElement)) view.pane.focus();
       chips.losaKey = key;
-      chips.replaceChildren(...colours.map(([label, colour]) => {
-        const dot = element("span", { class: "dot" });
-        dot.style.background = colour;
-        return button([dot, label], "hide or show; with Shift: this one only", (event) => toggle(label, event.shiftKey),
-          { class: "chip", "data-label": label });
-      }), button("all", "show all classes", () => set({ shown_classes: all() })));
+      chips.replaceChildren(...colours.map(([label, colour]) => button([dot(colour), label],
+        "hide or show; with Shift: this one only", (event) => toggle(label, event.shiftKey),
+        { class: "chip", "data-label": label })), button("all", "show all classes", () => set({ shown_classes: all() })));
     }
     chips.querySelectorAll(".chip").forEach((chip) => chip.setAttribute("aria-pressed", shown.has(chip.dataset.label)));
   };
   const fill = () => {
     least.fill();
+    least.node.hidden = view.lanes.every(({ isTruth }) => isTruth);
     if (!busy) sigma.fill();
     sigma.node.hidden = !(model.get("live") && model.get("suppressible"));
     tables();
     classes();
   };
-  const sliders = element("div", { class: "row sliders" }, least.node, sigma.node, progress);
-  return { nodes: [sliders, chips, maps], fill, hear };
+  const sliders = element("div", { class: "sliders" }, least.node, sigma.node, progress);
+  const lose = (lost) => { // a question on its way gets no answer any more
+    sigma.input.disabled = lost;
+    if (lost) [busy, waiting, progress.hidden] = [false, null, true];
+  };
+  return { side: [sliders, maps], chips, fill, hear, lose };
 }
 
 // The overview of the whole video with a window, the visible span: drag it, pull its ends, or click elsewhere.
@@ -418,14 +438,16 @@ function actions(view, choose, loop, help) {
     Escape: () => { help.hidden = true; } };
 }
 
-function render({ model, el }) {
+// `extend(view)` may add to a timeline: { keys: {key: f}, help: [[key, what]] (in place of a row of the same key), nodes
+// above the lanes, draw(context, width, theme) over them }. What it does on presses it does by listeners of view.canvas.
+function render({ model, el }, extend = () => ({})) {
   const view = { model, bus: shared(model), hatches: {}, widths: new Map(), lane: 0, hovered: null };
   const { bus } = view, duration = () => model.get("duration");
   view.set = (values) => { for (const pair of Object.entries(values)) model.set(...pair); model.save_changes(); };
   view.record = () => { const [name, at] = model.get("selected") ?? []; return model.get("tracks")[name]?.[at]; };
-  const playing = view.player = player(view), choose = chooser(view), strip = overview(view), options = settings(view);
-  const help = element("table", { class: "help", hidden: true }, KEYS.map(([key, what]) =>
-    element("tr", {}, element("th", { scope: "row" }, key), element("td", {}, what))));
+  const playing = view.player = player(view), choose = view.choose = chooser(view);
+  const strip = overview(view), options = settings(view);
+  const help = element("table", { class: "help", hidden: true });
   const speed = element("select", { "aria-label": "Speed", onchange: () => view.set({ speed: Number(speed.value) }) },
     SPEEDS.map((value) => element("option", { value }, `${value}×`)));
   const loop = button("loop", "loop the selected segment (l)", () => view.set({ loop: !model.get("loop") }));
@@ -437,15 +459,26 @@ function render({ model, el }) {
   view.canvas = element("canvas", { "aria-hidden": "true" });
   const pane = view.pane = element("div", { class: "lanes", tabindex: "0", role: "listbox", "aria-label": "Segments",
     "aria-activedescendant": option.id }, view.canvas, head, option);
+  const whole = button("", "full screen; Escape ends it", () => {
+    if (document.fullscreenElement === root) document.exitFullscreen();
+    else root.requestFullscreen().catch(({ message }) => view.say(message));
+    pane.focus();
+  }, { "aria-label": "Full screen", class: "whole", hidden: !document.fullscreenEnabled });
   const error = button("next error", "wrong prediction or missed action (e)", choose.error);
   const row = element("div", { class: "row" }, view.button, time, error, loop, speed,
-  button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }));
+  button("?", "keys (?)", () => { help.hidden = !help.hidden; }, { "aria-label": "Keys" }), whole);
   const legend = element("p", { class: "soft legend" });
-  const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title,
-    playing.nodes, row, help, options.nodes, strip.node, pane, legend, readout);
+  view.more = extend(view);
+  help.append(...[...new Map([...KEYS, ...(view.more.help ?? [])])].map(([key, what]) =>
+    element("tr", {}, element("th", { scope: "row" }, key), element("td", {}, what))));
+  const side = element("div", { class: "side" }, playing.nodes, row, options.side);
+  const main = element("div", { class: "main" }, options.chips, strip.node, view.more.nodes, pane, legend, readout);
+  const body = element("div", { class: "body" }, side, main);
+  const root = view.root = element("div", { class: "losa timeline", role: "group", tabindex: "-1" }, title, help,
+    body);
   view.say = (text) => { if (readout.textContent !== text) readout.textContent = text; };
   const move = () => {
-    head.style.transform = `translateX(${bus.left + scale(bus.span, view.canvas.clientWidth).x(bus.time)}px)`;
+    head.style.transform = `translateX(${view.left() + scale(bus.span, view.canvas.clientWidth).x(bus.time)}px)`;
     time.textContent = `${clock(bus.time, duration(), 2)} of ${clock(duration(), duration())}`;
     strip.place();
   };
@@ -454,6 +487,7 @@ function render({ model, el }) {
   const told = () => view.say(described(model, view.hovered ?? model.get("selected") ?? []) || IDLE);
   const chosen = () => {
     const { segment: [start] = [] } = view.record() ?? {}, [from, to] = bus.span;
+    view.judged = [model.get("lanes").indexOf(model.get("selected")?.[0]), view.judged].find((lane) => lane > 0);
     option.textContent = described(model, model.get("selected") ?? []) || "no segment is selected";
     option.setAttribute("aria-selected", String(Boolean(view.record())));
     view.hovered = null;
@@ -471,40 +505,44 @@ function render({ model, el }) {
     root.setAttribute("aria-label", model.get("title") || "Timeline");
     speed.value = model.get("speed");
     loop.setAttribute("aria-pressed", String(model.get("loop")));
-    const judged = model.get("has_truth"), ignored = view.lanes.some(({ shown }) => shown.some(({ record }) =>
-      isVoid(record)));
+    const any = (is) => view.lanes.some(is), judged = any((lane) => lane.judged), scored = any((lane) => !lane.isTruth);
+    const ignored = any(({ shown }) => shown.some(({ record }) => isVoid(record)));
     error.hidden = !judged;
     legend.textContent = [judged && "full: right", judged && "hatched: wrong", ignored && "empty: counts for nothing",
-      judged && "dashed outline: missed by all", "fainter: lower score"].filter(Boolean).join(" · ");
+      judged && "dashed outline: missed by all", scored && "fainter: lower score"].filter(Boolean).join(" · ");
     pane.setAttribute("aria-label", `Segments; ${view.lanes.map(({ name, told }) => `${name}: ${told}`).join("; ")}`);
     options.fill();
     told();
     drawAll();
   };
-  const indent = () => { pane.style.paddingLeft = strip.node.style.marginLeft = `${bus.left}px`; };
+  const own = () => main.offsetLeft - body.offsetLeft; // 0 where the lanes are below the video
+  view.left = () => Math.max(bus.left - own(), 0);
+  const indent = () => { pane.style.paddingLeft = strip.node.style.marginLeft = `${view.left()}px`; };
   bus.on((what) => { playing.hear(what); if (what === "span") { indent(); draw(); } moved(); });
   const hover = (at) => { if (String(at) !== String(view.hovered)) { view.hovered = at; told(); draw(); } };
   view.canvas.addEventListener("pointermove", (event) => hover(choose.under(event.offsetX, event.offsetY)));
   view.canvas.addEventListener("pointerleave", () => hover(null));
-  navigate(pane, bus, duration, { left: () => bus.left, click: (x, y) => {
+  navigate(pane, bus, duration, { left: view.left, click: (x, y) => {
     const at = choose.under(x, y);
     if (at) choose.go(at, true);
     else bus.seek(clamp(scale(bus.span, view.canvas.clientWidth).time(x), 0, duration()));
   } });
-  keys(root, actions(view, choose, loop, help));
+  keys(root, { ...actions(view, choose, loop, help), ...view.more.keys });
   const later = once(fill), load = once(playing.load), heard = { "msg:custom": options.hear, "change:source": load,
     "change:speed": () => { playing.video.playbackRate = pace(model); later(); },
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
     "change:selected": () => { chosen(); reveal(); } };
-  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "duration", "title", "loop",
-    "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
+  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "run_colours", "duration",
+    "title", "loop", "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   el.append(root);
-  indent();
+  const leave = attend({ model, el }, root, (lost) => { view.lost = lost; options.lose(lost); });
+  bus.indent(own());
   fill();
   playing.load();
   chosen();
-  const ends = [watch(root, drawAll), playing.close, bus.close,
+  const resized = () => { bus.indent(own()); drawAll(); };
+  const ends = [watch(strip.node, resized), leave, playing.close, bus.close,
     () => Object.entries(heard).forEach(([name, listener]) => model.off(name, listener))];
   return () => ends.forEach((end) => end());
 }

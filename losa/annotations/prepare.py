@@ -1,13 +1,15 @@
 """Make a dataset from a folder of videos and a file of labels: checked, split into subsets, cut into ranges."""
 
 import csv
-import zlib
-from collections import Counter, defaultdict
+import shlex
+import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from losa.annotations.dataset import Annotations, _build, _reasons, save_annotations
+from losa.annotations.ranges import propose_ranges, write_ranges
 from losa.annotations.resolve import (
     ROUNDING,
     check_instances,
@@ -20,6 +22,7 @@ from losa.annotations.resolve import (
     where,
 )
 from losa.annotations.scan import read_layout
+from losa.annotations.split import describe_left_out, split_videos
 from losa.errors import AnnotationError, VideoError
 from losa.files import replacing
 from losa.formats.csv_format import read_ranges
@@ -33,7 +36,7 @@ from losa.video.probe import VideoInfo, probe
 def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | Path,
             ranges: str | Path | None = None, classes: Sequence[str] | str | Path | None = None,
             split: tuple[float, ...] | None = None, normalise: bool = False, decode: bool = False,
-            reading: Reading = AS_RECOGNISED) -> Annotations:
+            reading: Reading = AS_RECOGNISED, seed: int = 0) -> Annotations:
     """Check every video, write `out`/annotations.json, and return what is in it.
 
     Files that are missing or broken are left out, listed with their reasons in a warning and in `out`/skipped.csv.
@@ -43,7 +46,9 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     annotations_file: anything that `load_annotations` reads. reading: how, where the file leaves a choice.
     ranges: CSV with columns id, file, start, end and, if you like, subset; each row makes a video of its own from a
     stretch of a file (empty start or end: the file's). Files that it does not name stay whole.
-    split: shares of train, val and test; every video gets one of them, whatever subset it had, the same each time.
+    split: shares of train, val and test; every video gets one of them, whatever subset it had, so that every class is
+    in every part where that can be (`losa.annotations.split`), and a warning names those that are not. Where there are
+    fewer videos than parts, the error leaves ranges to cut them by in `out`/ranges.csv. seed: of that draw.
     normalise: encode files on which seeking would give wrong frames anew, into `out`/videos; else they are announced,
     and read in sequence, which is slower.
     decode: read every file to its end, which takes as long as decoding does: finds those damaged in their middle, which
@@ -72,7 +77,7 @@ def prepare(videos_folder: str | Path, annotations_file: str | Path, out: str | 
     good = _make_safe(good, infos, broken, source, folder, out / "videos" if normalise else None)
     annotations = _build(good, names, source)
     if split is not None:
-        annotations = _split(annotations, split)
+        annotations = _split(annotations, split, seed, folder, None if rows else out / "ranges.csv")
     out.mkdir(parents=True, exist_ok=True)
     save_annotations(annotations, out / "annotations.json")
     (out / "skipped.csv").unlink(missing_ok=True)
@@ -109,21 +114,34 @@ def _make_safe(entries: list[Entry], infos: dict[Path, VideoInfo], broken: dict[
     return [replace(e, path=fresh[e.path].path, fps=fresh[e.path].fps) if e.path in fresh else e for e in safe]
 
 
-def _split(annotations: Annotations, shares: tuple[float, ...]) -> Annotations:
-    """Return the same videos in subsets train, val and test, chosen by a hash of their ids.
+def _split(annotations: Annotations, shares: tuple[float, ...], seed: int, folder: Path, proposal: Path | None
+           ) -> Annotations:
+    """Return the videos in subsets by `split_videos`; warns of classes that a part lacks.
 
-    Raises AnnotationError where a subset with a share would be empty.
+    Raises AnnotationError where there are fewer videos than parts; then ranges are written to `proposal`, if any.
     """
-    order = sorted(annotations.videos, key=lambda video: zlib.crc32(video.id.encode()))
-    borders = [round(sum(shares[:i]) * len(order)) for i in range(4)]
-    subsets = {video.id: name for name, first, last in zip(("train", "val", "test"), borders, borders[1:], strict=False)
-               for video in order[first:last]}
-    counts = Counter(subsets.values())
-    lacking = [name for name, share in zip(("train", "val", "test"), shares, strict=True) if share and not counts[name]]
-    if lacking:
-        raise AnnotationError(f"{len(order)} videos are too few for split={shares}: {lacking} would be empty; "
-                              f"give a subset column, or cut the files with ranges")
-    return replace(annotations, videos=tuple(replace(v, subset=subsets[v.id]) for v in annotations.videos))
+    try:
+        drawn = split_videos(annotations, shares, seed)
+    except AnnotationError as error:
+        raise AnnotationError(f"{error}: {_advise(annotations, shares, folder, proposal)}") from None
+    if told := describe_left_out(drawn):
+        warnings.warn(told, stacklevel=3)
+    return drawn
+
+
+def _advise(annotations: Annotations, shares: tuple[float, ...], folder: Path, proposal: Path | None) -> str:
+    """Return what to do about too few videos: with ranges that are written to `proposal`, where videos can be cut."""
+    parts = sum(share > 0 for share in shares)
+    rows = propose_ranges(annotations, folder, parts) if proposal else []
+    if proposal is None or len(rows) < parts:
+        return ("training and testing need videos of their own. Add videos, or cut the files by ranges of your own "
+                "(--ranges CSV with id,file,start,end)")
+    told = "is there from before"
+    if not proposal.exists():  # somebody may have edited it
+        write_ranges(rows, proposal)
+        told = f"was written: {len(rows)} ranges, cut where no action is"
+    return (f"training and testing need videos of their own. {proposal} {told}. Look at it, then give the same command "
+            f"with --ranges {shlex.quote(str(proposal))}")
 
 
 def _cut(entries: list[Entry], rows: list[dict], source: Path, folder: Path) -> list[Entry]:

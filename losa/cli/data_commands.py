@@ -19,8 +19,10 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
             annotations: Annotated[Path, typer.Option(
                 help="Your labels: CSV video,label,start,end[,subset], ActivityNet's JSON, or any file of `losa data "
                      "check --formats`.")],
-            split: Annotated[str, typer.Option(help="Shares of train,val,test, e.g. 0.6,0.2,0.2, drawn by video; "
+            split: Annotated[str, typer.Option(help="Shares of train,val,test, e.g. 0.6,0.2,0.2, drawn by video so "
+                                               "that every class is in every part where that can be; "
                                                "for labels without a subset column.")] = "",
+            seed: Annotated[int, typer.Option(help="Of --split: another number draws other videos.")] = 0,
             ranges: Annotated[Path | None, typer.Option(
                 help="CSV id,file,start,end,subset: cut files into several videos by time range.")] = None,
             normalise: Annotated[bool, typer.Option("--normalise", help="Re-encode files that cannot be read at "
@@ -33,7 +35,7 @@ def prepare(out: Annotated[Path, typer.Argument(help="Folder to write annotation
     from losa.cli.output import parse_shares, training_hint
 
     found = prepare(videos, annotations, out, ranges=ranges, split=parse_shares(split), normalise=normalise,
-                    decode=decode, reading=reading)
+                    decode=decode, reading=reading, seed=seed)
     print(f"{out / 'annotations.json'}: {len(found.videos)} videos, {len(found.classes)} classes, "
           f"{sum(len(v.labels) for v in found.videos)} segments; subsets "
           + ", ".join(f"{name}: {count} videos" for name, (count, _) in found.subsets.items()))

@@ -1,7 +1,6 @@
 """What several commands take: options, `-s field=value`, and the config that they describe."""
 
 import inspect
-import json
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from losa import presets
-from losa.config import Config
+from losa.config import Config, parse_field
 from losa.errors import AnnotationError
 from losa.label_files.source import Reading
 from losa.label_files.times import UNITS
@@ -92,7 +91,7 @@ def interruptible(function, *words, **named):
 
 
 def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:
-    """Return {"seed": 3} for ["seed=3"]. Values are JSON where they parse as JSON, text otherwise.
+    """Return {"seed": 3} for ["seed=3"]. Values are read by `losa.config.parse_field`.
 
     taken: fields that the command sets by options of its own; they are refused.
     """
@@ -103,8 +102,5 @@ def parse_fields(pairs: list[str] | None, taken: tuple[str, ...] = ()) -> dict:
             raise typer.BadParameter(f"--set takes field=value, got {pair!r}; see `losa train --help`")
         if name in taken:
             raise typer.BadParameter(f"{name} is set by this command's own options, see --help")
-        try:
-            fields[name] = json.loads(value)
-        except json.JSONDecodeError:
-            fields[name] = value
+        fields[name] = parse_field(name, value)
     return fields

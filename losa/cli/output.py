@@ -76,3 +76,18 @@ def print_table(result: dict) -> None:
         print(card_line(result["card"]))
     if result["num_unknown_video"] and "mismatches" not in result:  # else said by them
         print(f"{result['num_unknown_video']} predictions lie in videos the subset does not have; they count as wrong")
+
+
+def describe_without(both: dict) -> str:
+    """Return both numbers of `losa.evaluation.tagged.evaluate_without` as text, one below the other, with counts."""
+    lines = [f"{'mAP at tIoU':20}" + "  ".join(f"{t:5.2f}" for t in both["all"]["tiou"]) + "  average  instances"]
+    for name, found in (("everything", both["all"]), ("without ambiguous", both["without"])):
+        cells = "  ".join(f"{100 * value:5.1f}" for value in found["map"])
+        lines.append(f"{name:20}{cells}  {100 * found['average_map']:7.2f}  {found['num_ground_truth']:9}")
+    lines.append(f"tagged ambiguous and taken out: instances {both['num_truth']}, predictions "
+                 f"{both['num_predictions']}; forgiven, as they touch them: predictions {both['num_forgiven']}")
+    if both["classes"]:
+        lines.append(f"left without an instance, so out of the mean: {', '.join(both['classes'])}")
+    if both["num_gone"]:
+        lines.append(f"{both['num_gone']} tags are about segments that are not there any more")
+    return "\n".join(lines)

@@ -74,14 +74,17 @@ def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of
 
     Fields of prediction may be replaced, e.g. --post opentad or -s nms_sigma=0.7, without training again.
     """
+    from losa.reports.score_notes import describe_hidden
     from losa.workflows.predict_videos import predict_videos
 
     found = interruptible(predict_videos, videos, run, out, weights=weights, min_score=min_score, post=post,
                           fields=parse_fields(fields))
     shown = sum(video["num_shown"] for video in found["videos"].values())
     many = "1 video" if len(found["videos"]) == 1 else f"{len(found['videos'])} videos"
-    print(f"{many}, {shown} segments of score {min_score} or more: open {out / 'index.html'}"
-          + ("" if shown else "\nnothing is that sure: look at the page for the best scores, try --min-score 0.05"))
+    print(f"{many}, {shown} segments of score {min_score} or more: open {out / 'index.html'}")
+    best = {name: video["best_score"] for name, video in found["videos"].items()}
+    if hidden := describe_hidden(best, min_score, "lower --min-score, or the slider on the page"):
+        print(hidden)
     if found["failed"]:
         raise SystemExit(1)
 
@@ -89,9 +92,10 @@ def predict(videos: Annotated[Path, typer.Argument(help="A video, or a folder of
 @with_reading
 def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet results JSON, rows as JSON or CSV, or a "
                                                        "run's folder.")],
-             ground_truth: Annotated[Path, typer.Option(help="Annotations of any format that `losa data check "
-                                                        "--formats` lists: ActivityNet's JSON, CSV, THUMOS' official "
-                                                        "text files, ...")],
+             ground_truth: Annotated[Path | None, typer.Option(help="Annotations of any format that `losa data check "
+                                                               "--formats` lists: ActivityNet's JSON, CSV, THUMOS' "
+                                                               "official text files, ... Needed but with "
+                                                               "--without-ambiguous.")] = None,
              subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; default: the "
                                                  "only one, or the one for testing.")] = "",
              tiou: Annotated[str, typer.Option(help="low:high:step, or values with commas.")] = "0.3:0.7:0.1",
@@ -115,6 +119,9 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
              predicted_times: Annotated[str, typer.Option(help="What the predictions' times are, where they are no "
                                                           "seconds: frames, ms, minutes or shares (of the video).")]
              = "",
+             without_ambiguous: Annotated[bool, typer.Option("--without-ambiguous", help="Of a run's folder: beside "
+                                                             "its number the one without the segments that are tagged "
+                                                             "ambiguous; all else is as in the run.")] = False,
              output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
              reading: Reading = AS_RECOGNISED) -> None:
     """mAP of a predictions file, by the rules of a public evaluator, and the card that says which.
@@ -122,12 +129,24 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
     What does not fit between the files (labels, ids, times, missing videos) is said before the numbers. --from to
     --classes say how to read the ground truth, where that is a choice; --classes names class numbers of both files.
     """
-    from losa.cli.output import print_table
+    from losa.cli.output import describe_without, print_table
     from losa.evaluation.evaluate_file import evaluate_file
     from losa.evaluation.protocols import parse_tiou
+    from losa.workflows.evaluate_run import evaluate_tagged
 
     if output not in ("table", "json"):
         raise typer.BadParameter(f"--format is table or json, got {output!r}")
+    if without_ambiguous:
+        changed = [ground_truth, subset, test_set, block_list, class_agnostic, cleaned, label_key, rename, match_ids,
+                   predicted_times, tiou != "0.3:0.7:0.1", protocol != "activitynet", reading != AS_RECOGNISED]
+        if any(changed):
+            raise typer.BadParameter("--without-ambiguous takes ground truth, protocol and thresholds of the run; give "
+                                     "nothing beside it but --format")
+        both = evaluate_tagged(predictions)
+        print(json.dumps(both) if output == "json" else describe_without(both))
+        return
+    if ground_truth is None:
+        raise typer.BadParameter("Missing option '--ground-truth': the annotations to compare with")
     found = evaluate_file(predictions, ground_truth, subset, tiou=parse_tiou(tiou), protocol=protocol,
                           test_set=test_set, block_list=block_list, class_agnostic=class_agnostic, cleaned=cleaned,
                           label_key=label_key, rename=rename or (), match_ids=match_ids, times=predicted_times,

@@ -86,6 +86,8 @@ def evaluate(
     predictions: Records,
     tiou: Sequence[Number] = (0.3, 0.4, 0.5, 0.6, 0.7),
     protocol: str = "activitynet",
+    *,
+    forgive: bool = False,
 ) -> Evaluation:
     """Return the mean average precision of the predictions, also per class and per length of the instances.
 
@@ -93,12 +95,14 @@ def evaluate(
     that length are to be found, and predictions matched to others are left out, as in DETAD's sensitivity
     analysis (without its normalisation); the mean goes over the classes that have such instances.
 
+    forgive: predictions that touch an ambiguous instance are forgiven even where the protocol would not.
+
     Raises EvaluationError for an unknown protocol, a bad threshold, or a truth without instances. Warns where no
     prediction lies in a video of the truth, or none has a label of it, and where the protocol forgives what is
     ambiguous but nothing is marked so.
     """
     tiou = check_tiou(tiou)
-    rules, classes = find_protocol(protocol), match_classes(truth, predictions, tiou, protocol)
+    rules, classes = find_protocol(protocol), match_classes(truth, predictions, tiou, protocol, forgive=forgive)
     unknown = unknown_videos(truth, predictions)
     warn_if_nothing_fits(truth, predictions)
     num_ambiguous = sum(bool(r.get("ambiguous")) for items in truth.values() for r in items)
@@ -129,10 +133,11 @@ def evaluate(
 
 
 def match_classes(
-    truth: Records, predictions: Records, tiou: Sequence[Number], protocol: str
+    truth: Records, predictions: Records, tiou: Sequence[Number], protocol: str, *, forgive: bool = False
 ) -> dict[str, ClassMatches]:
     """Match predictions to instances, class by class: {label: matches} of the ground truth's classes, sorted.
 
+    forgive: forgive what touches an ambiguous instance even where the protocol would not.
     Raises EvaluationError for a truth without instances.
     """
     rules = find_protocol(protocol)
@@ -143,7 +148,7 @@ def match_classes(
     place = {video_id: i for i, video_id in enumerate(sorted({*truth, *predictions}))}
     wanted, given = _table(clear, place, labels), _table(predictions, place, labels)
     ambiguous = {place[v]: _segments([r for r in items if r.get("ambiguous")]) for v, items in truth.items()}
-    ambiguous = {i: segments for i, segments in ambiguous.items() if rules.forgive and len(segments)}
+    ambiguous = {i: segments for i, segments in ambiguous.items() if (rules.forgive or forgive) and len(segments)}
     return {
         label: _match_class(of_truth, of_given, ambiguous, tiou, rules)
         for label, of_truth, of_given in zip(labels, _by_class(wanted, len(labels)), _by_class(given, len(labels)),

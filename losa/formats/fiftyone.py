@@ -2,8 +2,10 @@
 
 A FiftyOneTemporalDetectionDataset has labels.json, {"classes": [names], "labels": {video: [{"label", "support" or
 "timestamps", "confidence"}]}}; a label is a name or the number of a class, from 0. "support" is the first and the last
-frame, counted from 1; "timestamps" are seconds. A FiftyOneDataset has samples.json, with the fields of every sample
-(https://docs.voxel51.com/user_guide/export_datasets.html).
+frame, counted from 1; "timestamps" are seconds. A FiftyOneDataset has samples.json, with the fields of every sample;
+where its metadata.json names no version, a sample's "frames" is a file of labels of frames (the layout before 0.8,
+which every later version imports and which leaves the fields' schema to the importer;
+https://docs.voxel51.com/user_guide/export_datasets.html).
 """
 
 import json
@@ -13,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from losa.errors import AnnotationError
 from losa.formats.json_items import UNCLEAR, child, frame, objects, pick, texts
 from losa.label_files.cells import short, without_suffix
-from losa.label_files.rows import Labelled, Row, collect
+from losa.label_files.rows import Item, Labelled, Row, collect
 from losa.label_files.sheet import Findings, Sheet
 from losa.label_files.source import Reading, Source
 from losa.label_files.subsets import NAMES
@@ -131,12 +133,57 @@ def _detections(value: object) -> list:
 
 
 def write_fiftyone(videos: Sequence[Labelled]) -> dict[str, str]:
-    """Return {"labels.json": text} of a FiftyOneTemporalDetectionDataset: put the videos into data/ beside it.
+    """Return {name of a file: its text} of a dataset that FiftyOne imports.
 
-    Times are seconds; scores become "confidence".
+    Of labels or predictions alone, labels.json of a FiftyOneTemporalDetectionDataset, times in seconds: put the videos
+    into data/ beside it. Of predictions with ground truth, a FiftyOneDataset with both, see `write_samples`. Scores
+    become "confidence".
     """
+    if any(video.truth is not None for video in videos):
+        return write_samples(videos)
     classes = sorted({item.label for video in videos for item in video.items})
     labels = {without_suffix(video.file or video.id): [
         {"label": classes.index(item.label), "timestamps": [item.start, item.end],
          **({} if item.score is None else {"confidence": item.score})} for item in video.items] for video in videos}
     return {"labels.json": json.dumps({"classes": classes, "labels": labels}, indent=1, ensure_ascii=False) + "\n"}
+
+
+NO_FRAMES = "frames/none.json"  # labels of frames: none, for all samples
+
+
+def write_samples(videos: Sequence[Labelled]) -> dict[str, str]:
+    """Return the files of a FiftyOneDataset with the fields "ground_truth" and "predictions", in frames from 1.
+
+    Videos are where they were found, else in data/ beside it. A prediction has its score as "confidence", and the
+    verdict of the evaluation and its tIoU as attributes. Raises AnnotationError for a video without a frame rate.
+    """
+    unknown = [video.id for video in videos if not video.fps]
+    if unknown:
+        raise AnnotationError(f"{len(unknown)} videos have no known frame rate, such as {unknown[0]!r}, but FiftyOne "
+                              "wants frames; give the folder of the videos (--videos FOLDER) or the rate (--fps 25)")
+    classes = sorted({item.label for video in videos for item in [*video.items, *(video.truth or [])]})
+    files = {"metadata.json": {"media_type": "video", "default_classes": classes}, NO_FRAMES: {"frames": {}},
+             "samples.json": {"samples": [_sample(video) for video in videos]}}
+    return {name: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for name, content in files.items()}
+
+
+def _sample(video: Labelled) -> dict:
+    file, rate = video.found, float(video.fps or 0)
+    seconds_long = video.duration or max((item.end for item in [*video.items, *(video.truth or [])]), default=0)
+    total = file.num_frames if file else max(round(seconds_long * rate), 1)
+    size = {"frame_width": file.width, "frame_height": file.height} if file else {}
+    fields = {name: {"_cls": TEMPORAL[0], "detections": [_detection(item, rate, total) for item in items]}
+              for name, items in (("ground_truth", video.truth or []), ("predictions", video.items))}
+    return {"filepath": str(file.path.resolve()) if file else f"data/{video.file or video.id}",
+            "tags": [video.subset] if video.subset else [], "frames": NO_FRAMES,
+            "metadata": {"_cls": "VideoMetadata", "frame_rate": rate, "total_frame_count": total,
+                         "duration": seconds_long, **size}, **fields}
+
+
+def _detection(item: Item, rate: float, total: int) -> dict:
+    """Return an instance with the first and the last frame that belong to it, inside the video."""
+    first = min(max(round(item.start * rate), 0), total - 1) + 1
+    last = min(max(round(item.end * rate), first), total)
+    more = {"confidence": item.score, "verdict": item.verdict, "tiou": item.tiou}
+    return {"_cls": TEMPORAL[1], "label": item.label, "support": [first, last],
+            **{name: value for name, value in more.items() if value is not None}}

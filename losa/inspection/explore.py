@@ -1,35 +1,44 @@
-"""A browser of runs: choose a run, a second run, a class and a video; see timeline, errors, gates and features."""
+"""A browser of runs: choose runs, a class and a video; see timeline, errors, gates, features; tag what is wrong."""
 
 import html
 from functools import lru_cache
 from pathlib import Path
 
 import ipywidgets as w
+from matplotlib.figure import Figure
 
 from losa.errors import RunError
+from losa.evaluation.tagged import TAGS
 from losa.files import read_object
 from losa.inspection import model_internals
 from losa.inspection import timeline_data as timeline
+from losa.inspection.error_table import diagnose_run
 from losa.inspection.run_folder import Run, find_folder, find_runs, open_run
+from losa.inspection.segments_view import segment_pictures, segments_view, why_nothing
+from losa.inspection.tag_bar import TagBar
 from widgets.base import Quiet, link
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
 from widgets.gates import Gates
+from widgets.segments import Segments
+from widgets.shown import Shown
 from widgets.timeline import Timeline
 
 ALL, ALONE = "all classes", "no second run"
 ORDERS = {"name": None, "difficulty": "average_map", "errors": "errors"}  # columns of the table of videos
-TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features}
+TABS = {"diagnosis": Diagnosis, "gates": Gates, "features": Features, "segments": Segments}
+LISTS = ("diagnosis", "segments")  # tabs about all videos, in which a click opens one
 
 
-class Explore(w.VBox):
+class Explore(Shown, w.VBox):
     """Controls, a timeline and tabs; a tab is computed when it is opened. Python may also set the controls' `value`.
 
     root: a folder with runs at or below it. run, second, video: what is shown first, by default the best run. Raises
     RunError where one of them is not there.
     Attributes. controls: {"run", "compare", "class", "sort", "video"}. tabs. run, second: the open runs (second may be
-    None). timeline, diagnosis, gates, features: the widgets, None before they are shown. message: what went wrong, "".
+    None). timeline, diagnosis, gates, features, segments: the widgets, None before they are shown. tag_bar: the tag of
+    the segment selected in the timeline. message: what went wrong, "". note: why there is nothing to see, "".
     """
 
     def __init__(self, root: str | Path = "runs/", *, run: str = "", second: str = "", video: str = "") -> None:
@@ -43,8 +52,10 @@ class Explore(w.VBox):
         paths |= {f"{path.relative_to(root).as_posix()} (not finished)": path for path in begun}
         few = lru_cache(4)  # runs with their models, which are large
         self._opened, self._profile = few(lambda name: open_run(paths[name], name)), few(model_internals.gate_profile)
+        self._diagnosed = few(diagnose_run)
         self._table = few(lambda run: timeline.video_table(run).set_index("video"))
-        self.run = self.second = self.timeline = self.diagnosis = self.gates = self.features = None
+        self.run = self.second = self.timeline = self.diagnosis = self.gates = self.features = self.segments = None
+        self.note, self._least, self._lowered, self.tag_bar = "", None, None, TagBar(TAGS)
         options = {"run": [*paths], "compare": [ALONE, *paths], "class": [ALL], "sort": [*ORDERS], "video": [video]}
         self.controls = {name: w.Dropdown(description=name, options=rows, layout={"width": "auto"})
                          for name, rows in options.items()}
@@ -63,11 +74,21 @@ class Explore(w.VBox):
         if video and self.run and self.controls["video"].value != video:
             self.run.video(video)
 
+    def figure(self) -> Figure | None:
+        """Return the timeline's figure."""
+        return self.timeline.figure() if self.timeline else None
+
+    def line(self) -> str:
+        """Return the run and what its timeline says."""
+        return f"Explore {self.run.name if self.run else ''}, {self.timeline.line() if self.timeline else self.message}"
+
     def _update(self, _change: dict | None = None) -> None:
         """Show what the controls say, or why that is not possible: nobody would see an error in a callback."""
         if self._busy:
             return
-        part, self._busy, self.message, self._said.value = self._place, True, "", "<i>working ...</i>"
+        part, self._busy, self.message, self.note, self._said.value = self._place, True, "", "", "<i>working ...</i>"
+        if _change and _change["owner"] is self.tabs and self.timeline and self.timeline.min_score != self._lowered:
+            self._least = None
         try:
             self._choose()
             self._show()
@@ -75,7 +96,8 @@ class Explore(w.VBox):
             self._fill(part)
         except Exception as error:
             part.children, self.message = (), f"{type(error).__name__}: {error}"
-        self._busy, self._said.value = False, f'<p role="alert">{html.escape(self.message)}</p>' if self.message else ""
+        said = f'<p role="alert">{html.escape(self.message)}</p>' if self.message else ""
+        self._busy, self._said.value = False, said or (f"<p>{html.escape(self.note)}</p>" if self.note else "")
 
     def _choose(self) -> None:
         """Open the runs, list the first one's classes and, in the chosen order, the videos that have the class."""
@@ -107,60 +129,102 @@ class Explore(w.VBox):
                 shown.show(**given)
             else:
                 self.timeline = (Compare if self.second else Timeline)(**given)
-                link(self.timeline, *filter(None, (self.gates, self.features)))
+                self.timeline.observe(self._show_tag, "selected")
+                link(self.timeline, *filter(None, (self.gates, self.features, self.segments)))
             if at:
                 self.timeline.current_time, self.timeline.span = at
             self._keys["timeline"] = wanted
         self.timeline.shown_classes = self.timeline.classes if label == ALL else [label]
-        self._place.children = [self.timeline, self.tabs]
+        self._place.children = [self.timeline, self.tag_bar, self.tabs]
+        self._show_tag()
         if shown and shown is not self.timeline:
             shown.close()
 
     def _fill(self, page: w.VBox) -> None:
         """Compute what the open tab shows, unless it is there."""
         name, run, video = [*TABS][self.tabs.selected_index or 0], self.run, self.controls["video"].value
-        wanted, view = (run, name == "diagnosis" or video, name == "gates" and self.profiled.value), getattr(self, name)
+        self._least = self.timeline.min_score if self._least is None else self._least
+        wanted, view = (run, name in LISTS or video, name == "gates" and self.profiled.value), getattr(self, name)
+        wanted += (self._least,) if name in LISTS else ()
+        if name in LISTS and not any(run.truth.values()):
+            self.note, page.children = why_nothing(run, self._least), ()
+            return
         if self._keys.get(name) != wanted:
             given = self._given(name, run, video)
             if view:
                 view.show(**given)
             else:
                 setattr(self, name, view := TABS[name](**given))
-                view.observe(self._go, "selected") if name == "diagnosis" else link(self.timeline, view)
+                view.observe(self._go, "selected") if name in LISTS else None
+                link(self.timeline, view) if name != "diagnosis" else None
+            if name in LISTS:
+                view.let_tag(TAGS, self._tag, run.tags.places())
             view.span, self._keys[name] = list(self.timeline.span), wanted  # as it is zoomed
+        self.note = why_nothing(run, self._least, self._diagnosed(run, self._least)) if name in LISTS else ""
         page.children = [self.profiled, view] if name == "gates" else [view]
 
     def _given(self, name: str, run: Run, video: str) -> dict:
         """Return the keywords of a tab's widget."""
-        from losa.evaluation.diagnose import diagnose
-
-        if name != "diagnosis":
+        if name not in LISTS:
             return model_internals.features_view(run, video) if name == "features" else model_internals.gates_view(
                 run, video, self._profile(run) if self.profiled.value else None)
-        seconds = {v.id: float(v.duration) for v in run.videos.values()}
-        diagnosis = diagnose(run.truth, run.predictions, 0.5, run.config.protocol, thresholds=run.config.tiou,
-                             min_score=self.timeline.min_score,
-                             durations=seconds if {*seconds} >= {*run.truth} else None)
-        show = lambda v, times: timeline.frames(run.video(v).path, [run.video(v).start + t for t in times])  # noqa: E731
+        diagnosis = self._diagnosed(run, self._least)
+        if name == "segments":
+            return segments_view(run, self._least, diagnosis)
         return {"diagnosis": diagnosis, "truth": run.truth, "predictions": run.predictions, "classes": run.classes,
-                "frames": show if any(v.path for v in run.videos.values()) else None, "title": run.name}
+                "frames": segment_pictures(run), "title": run.name}
+
+    def _tag(self, video: str, kind: str, index: int, tag: str, note: str = "") -> None:
+        """Tag a segment of the first run, and show it everywhere."""
+        self.run.tags.put(video, kind, index, tag, note)
+        for view in filter(None, (self.diagnosis, self.segments)):
+            view.show_tags(self.run.tags.places())
+        self._show_tag()
+
+    def _show_tag(self, _change: dict | None = None) -> None:
+        """Show the tag of the segment that is selected in the timeline, of whichever run it is."""
+        shown, record = self.timeline, self.timeline.selected_record
+        if record is None:
+            self.tag_bar.show("", None)
+            return
+        lane = shown.lanes.index(shown.selected[0])
+        run, kind = (self.run, self.second)[lane == 2], "prediction" if lane else "truth"
+        video, name = shown.video_id, f"{shown.selected[0]}: {record['label']}"
+        rows = (run.predictions if lane else run.truth).get(video, [])
+        same = [i for i, row in enumerate(rows) if _place(row) == _place(record)]
+        if not same:
+            self.tag_bar.show(f"{name} is of another soft-NMS than the run's and cannot be tagged", None)
+            return
+        index = min(same, key=lambda i: abs(i - shown.selected[1]))
+        put = self._tag if run is self.run else run.tags.put
+        tag, note = run.tags.places().get((video, kind, index), ("", ""))
+        self.tag_bar.show(f"{name}, {record['segment'][0]:.1f} to {record['segment'][1]:.1f} s", lambda tag, note: put(
+            video, kind, index, tag, note), tag, note)
 
     def _go(self, change: dict) -> None:
-        """Show a segment chosen in the diagnosis: its video, 15 s around it, the playhead at its start."""
+        """Show a segment chosen in a list: its video, 15 s around it, the playhead at its start."""
         if (at := change["new"]).get("video") not in self.run.videos:
+            if at:
+                self._said.value = f"<p>{html.escape(at['video'])} is no test video; only those are in the timeline</p>"
             return
         self._busy, self.controls["class"].value, self.controls["video"].options = True, ALL, [at["video"]]
         self._busy = False  # and now at once, whatever class was chosen before
         self._update()
         if self.message:
             return
-        shown, kind, place = self.timeline, at["kind"] == "prediction", lambda r: (r["label"], *r["segment"])
-        track, record = shown.lanes[kind], (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
+        shown, kind, place = self.timeline, at["kind"] == "prediction", _place
+        track = self.run.name if kind else shown.lanes[0]
+        record = (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
         same = [i for i, r in enumerate(shown.tracks[track]) if place(r) == place(record)]  # another sigma: elsewhere
         index, (start, end) = min(same, key=lambda i: abs(i - at["index"]), default=None), record["segment"]
         shown.selected = None if index is None else [track, index]
-        shown.min_score = min(shown.min_score, (shown.selected_record or record).get("score", 1.0))
+        shown.min_score = self._lowered = min(shown.min_score, (shown.selected_record or record).get("score", 1.0))
         shown.span, shown.current_time = [max(start - 15, 0.0), min(end + 15, shown.duration)], start
+
+
+def _place(record: dict) -> tuple:
+    """Return what tells a segment from others of its track."""
+    return (record["label"], *record["segment"])
 
 
 explore = Explore  # as one says it: explore("runs/")

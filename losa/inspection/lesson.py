@@ -1,8 +1,12 @@
-"""Measurements for the lesson on how LoSA works: features as colours, receptive fields, gates set by hand, memory."""
+"""Measurements for the lesson on how LoSA works: features as colours, receptive fields, gates set by hand, memory.
+
+They hold for every kind of run; what a run has no part for raises a RunError that says so.
+"""
 
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -25,11 +29,14 @@ from losa.taps.open import open_live
 from losa.training.train import split_batch
 from losa.training.windows import Windows
 
+LEAST = 24  # snippets in which influence is measured where clips are short, as with a model of images
+
 
 def colours(x: Float[Tensor, "C ..."]) -> Float[np.ndarray, "... 3"]:
-    """Return features as red, green and blue, 0 to 1: their first three principal components."""
+    """Return features as red, green and blue, 0 to 1: their first three principal components, as many as there are."""
     rows = x.flatten(1).T - x.flatten(1).mean(1)
-    components = rows @ torch.linalg.svd(rows, full_matrices=False).Vh[:3].T
+    found = rows @ torch.linalg.svd(rows, full_matrices=False).Vh[:3].T
+    components = torch.nn.functional.pad(found, (0, 3 - found.shape[1]))
     low, high = components.quantile(0.02, 0), components.quantile(0.98, 0)
     return ((components - low) / (high - low).clamp(min=1e-9)).clamp(0, 1).reshape(*x.shape[1:], 3).numpy()
 
@@ -38,35 +45,85 @@ def colours(x: Float[Tensor, "C ..."]) -> Float[np.ndarray, "... 3"]:
 def influence(function: Callable, x: Tensor, dim: int, blank: int, size: int = 1) -> Float[np.ndarray, "T T"]:
     """Return how much function(x), (C, T), changes at snippet j (column) when snippet i (row) of x is blanked.
 
-    A snippet is `size` places along `dim` of x; they are filled with the value `blank`.
+    A snippet is `size` places along `dim` of x, the first of T; they are filled with the value `blank`.
     """
-    whole, places = function(x), torch.arange(x.shape[dim]).split(size)
-    return torch.stack([(function(x.index_fill(dim, at, blank)) - whole).norm(dim=0) for at in places]).numpy()
+    whole = function(x)
+    places = torch.arange(x.shape[dim]).split(size)[:whole.shape[1]]
+    return torch.stack([(function(x.index_fill(dim, at, blank)) - whole).norm(dim=0) for at in places]).cpu().numpy()
 
 
-def open_backbone(config: Config) -> LiveTaps:
-    """Open the config's backbone without a cache. Raises RunError where the features are not the backbone's own."""
+def open_backbone(config: Config, run: RunData | None = None) -> LiveTaps:
+    """Open the config's backbone without a cache; with a run also what it trained inside the backbone.
+
+    Raises RunError where the features are not the backbone's own.
+    """
     if config.features or config.snippet_frames or config.snippets_per_video:
         raise RunError("the lesson needs a backbone and its own snippets; give a run without features, "
                        "snippet_frames and snippets_per_video")
-    return open_live(config)
+    return open_live(config, run=None if run is None else run.path)
+
+
+@lru_cache(maxsize=1)
+def backbone_of(run: RunData) -> LiveTaps:
+    """Return the backbone that the run was trained on, with its own snippets even where the run interpolates them.
+
+    Raises RunError for features that others computed.
+    """
+    if run.config.features:
+        raise RunError(f"{run.name} learnt from features that others computed ({run.config.features}); there is no "
+                       "backbone to look into")
+    return open_live(run.config, run=run.path)
+
+
+def tapped_blocks(run: RunData) -> list[int]:
+    """Return the blocks that the run taps; for one without taps six of its backbone's, evenly spaced."""
+    live = backbone_of(run)
+    even = np.linspace(0, live.backbone.depth - 1, 6).round().astype(int)
+    return list(live.recipe.layers) or np.unique(even).tolist()
+
+
+@torch.no_grad()
+def clip_tokens(run: RunData, video: Video, clip: int, at_least: int = 8) -> dict:
+    """Return what the backbone makes of one clip: frames (t, H, W, 3) uint8, tokens (K, C, t, h, w), start (s), blocks.
+
+    One frame for each of the t snippets. Where a clip is shorter than `at_least` snippets, as in a model of images,
+    the clips after it are taken with it. The last clip of the video is taken for a `clip` beyond it.
+    """
+    live, layers = backbone_of(run), tapped_blocks(run)
+    recipe, backbone, total = live.recipe, live.backbone, live.num_snippets(video)
+    per_clip = recipe.clip_length // recipe.tubelet
+    many = -(-at_least // per_clip)
+    first = max(0, min(clip, -(-total // per_clip) - many)) * per_clip
+    fetched = live.fetch(video, first, min(total, first + many * per_clip))
+    frames = fetched["frames"][fetched["lead"] * recipe.tubelet:][:many * recipe.clip_length]
+    index = torch.arange(-(-len(frames) // recipe.clip_length) * recipe.clip_length).clamp(max=len(frames) - 1)
+    clips = frames[index].unflatten(0, (-1, recipe.clip_length)).transpose(1, 2)
+    taps, _ = backbone.clip_taps(clips, layers, backbone.input_size // backbone.patch)
+    tokens = torch.stack([tap.transpose(0, 1).flatten(1, 2) for tap in taps]).float().cpu()  # (K, C, t, h, w)
+    shown = frames[::recipe.tubelet].permute(0, 2, 3, 1)
+    return {"frames": shown, "tokens": tokens[:, :, :len(shown)], "blocks": layers,
+            "start": live.time_grid(video).to_seconds(float(first))}
 
 
 def sight(run: RunData, video: Video, tap: int, num_clips: int) -> dict[str, Float[np.ndarray, "T T"]]:
-    """Return `influence` in the first clips of a video, of frames and of a tap.
+    """Return `influence` in the first clips of a video, of frames and of a tap; at least `LEAST` snippets if there are.
 
     "backbone": of frames (blanked: grey) on the last layer. "short" and "long": of tap number `tap` (blanked: its
-    mean) on its adapters. Raises RunError for a run without such a tap.
+    mean) on its adapters; without them for a run without adapters. Raises RunError where only that tap is not there.
     """
-    live, model = open_backbone(run.config), copy.deepcopy(run.model).cpu()
-    if not 0 <= tap < len(model.adapters):
+    model = copy.deepcopy(run.model).cpu()
+    if len(model.adapters) and not 0 <= tap < len(model.adapters):
         raise RunError(f"tap {tap} of a run with {len(model.adapters)}; give one of these, or a run of mode losa")
-    fetched = live.fetch(video, 0, num_clips * live.recipe.clip_length // live.recipe.tubelet)
-    (taps, last), mask = live.features(fetched), torch.ones(1, fetched["length"]).bool()
-    taps, last = model.standardise(taps, last)
-    x, last = taps[tap], last[None]
+    live = open_backbone(run.config, run)
+    wanted = max(LEAST, num_clips * live.recipe.clip_length // live.recipe.tubelet)
+    fetched = live.fetch(video, 0, min(wanted, live.num_snippets(video)))
     influences = {"backbone": influence(lambda frames: live.features(fetched | {"frames": frames})[1],
                                         fetched["frames"], 0, 128, live.recipe.tubelet)}
+    if not len(model.adapters):
+        return influences
+    with torch.no_grad():
+        taps, last = model.standardise(*live.features(fetched))
+    x, last, mask = taps[tap], last[None], torch.ones(1, last.shape[1]).bool()
     for name, adapter in zip(spans(run.config.ranges), model.adapters[tap], strict=True):
         influences[name] = influence(lambda x, adapter=adapter: adapter(x[None], last, mask)[0], x, 1, 0)
     return influences
@@ -80,7 +137,8 @@ def by_hand(run: RunData, gates: Float[np.ndarray, "K R"]) -> Callable:
     """
     own = getattr(run.model.fusion, "static_gates", lambda: None)()
     if own is None or not len(run.model.adapters):
-        raise RunError("this model has no gates to turn by hand; give a run of mode losa with gate tanh or channel")
+        raise RunError("this model has no gates to turn by hand; give a run of mode losa or side_tokens with gate tanh "
+                       f"or channel (this one: mode {run.config.mode}, gate {run.config.gate})")
 
     def rescore(sigma: int | float, video_id: str | None = None, progress: Callable | None = None) -> dict:
         chosen = [run.video(video_id)] if video_id else run.videos.values()

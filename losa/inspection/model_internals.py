@@ -17,15 +17,17 @@ from losa.model.adapt_and_fuse import run_adapters
 from losa.model.adapters import spans
 from losa.model.fusion import GatedFusion
 from losa.taps.batch import padded
+from losa.taps.source import FeatureSource
 
 
-def look_inside(run: RunData, video: Video) -> Iterator[dict]:
+def look_inside(run: RunData, video: Video, source: FeatureSource | None = None) -> Iterator[dict]:
     """Yield what the model computes in each window of a video, at the n snippets that are predicted from this window.
 
     times (n,) in seconds; taps (K, C, n), averaged over space, and last (C, n), both standardised; adapted
     (K, R, C, n), the output of the adapters; gates (K, R, n) or None; fused (C, n). Tensors without gradient.
+    source: of the features, by default the run's, which computes what it lacks.
     """
-    source = run.source(video)
+    source = source or run.source(video)
     for window in read_windows(source, video, run.config):
         at = window.start + torch.arange(window.features[1].shape[1])
         inner = ((at >= window.first) & (at < window.last)).nonzero()[:, 0]
@@ -120,7 +122,7 @@ def _snippets_inside(run: RunData, video_id: str, times: np.ndarray) -> dict[str
     return {"by_class": by_class, "by_length": by_length, "background": (by_length.sum(0) == 0)[None].astype(float)}
 
 
-def features_view(run: RunData, video_id: str, num: int = 200) -> dict:
+def features_view(run: RunData, video_id: str, num: int = 100) -> dict:
     """Return the keywords of the Features widget for one video, at `num` evenly spaced snippets at most.
 
     taps: for each tap, the last layer and the fused features, all standardised as in the model: {"name",

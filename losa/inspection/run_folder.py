@@ -1,11 +1,12 @@
 """Finished runs on disk: find them, open one, and look at its curves, timeline and gates."""
 
 import json
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+from ipywidgets import VBox
 from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Annotations, load_annotations
@@ -14,17 +15,22 @@ from losa.errors import AnnotationError, ConfigError, RunError
 from losa.evaluation.ap_by_score import counted
 from losa.evaluation.ground_truth import as_judged, choose_truth
 from losa.evaluation.records import read_predictions
+from losa.evaluation.tagged import TAGS, evaluate_without
 from losa.files import read_object
 from losa.inspection.error_table import diagnose_run, list_errors
 from losa.inspection.model_internals import features_view, gate_profile, gates_view, mean_gates, tapped_layers
 from losa.inspection.run_data import RunData
-from losa.inspection.timeline_data import frames, timeline_view, video_table
+from losa.inspection.segments_view import segment_pictures, segments_view
+from losa.inspection.similar_moments import LAST, find_doubts, find_similar
+from losa.inspection.tags import Tags
+from losa.inspection.timeline_data import timeline_view, video_table
 from losa.model.adapters import spans
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
 from widgets.figures import gate_bars, training_curves
 from widgets.gates import Gates
+from widgets.segments import Segments
 from widgets.timeline import Timeline
 
 FILES = ("cache", *(name for name in list_fields(Mark.FILE) if name not in ("start", "adapter")))  # looked for anew
@@ -33,17 +39,21 @@ FILES = ("cache", *(name for name in list_fields(Mark.FILE) if name not in ("sta
 class Run(RunData):
     """A finished run as `open_run` returns it, with the views that notebooks show first."""
 
+    def read_log(self) -> list[dict]:
+        """Return the rows of log.jsonl, one an epoch. Raises RunError where the run has none that can be read."""
+        path = self.path / "log.jsonl"
+        try:
+            return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}), so there are no curves; train the run anew for them"
+                           ) from None
+
     def curves(self) -> Figure:
         """Draw the losses and the val mAP (%) over the epochs, and the test mAP where the run tracked it.
 
         Raises RunError where the run has no log.jsonl.
         """
-        path = self.path / "log.jsonl"
-        try:
-            rows = [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read ({error}), so there are no curves; train the run anew for them"
-                           ) from None
+        rows = self.read_log()
         figure = training_curves({self.name: rows})
         tracked = [row for row in rows if row.get("test_map") is not None]
         if tracked:
@@ -53,6 +63,15 @@ class Run(RunData):
             axis.set_title("validation and test")
             axis.legend(frameon=False, fontsize=8)
         return figure
+
+    def epochs(self) -> VBox:
+        """Return how this run learnt: gates and predictions of one video of validation, on a slider over the epochs.
+
+        Raises RunError for a run that kept no snapshots.
+        """
+        from losa.inspection.epochs import EpochDesk  # needs all that trains, which takes seconds to import
+
+        return EpochDesk(self)
 
     def timeline(self, video_id: str, *, min_score: float = 0.25) -> Timeline:
         """Return a clickable timeline of a test video: its ground truth and this run's predictions.
@@ -95,13 +114,56 @@ class Run(RunData):
 
     def diagnosis(self, min_score: float = 0.25) -> Diagnosis:
         """Return the kinds of error of all predictions with at least `min_score`, and what mending each would add."""
-        return Diagnosis(diagnose_run(self, min_score), truth=self.truth, predictions=self.predictions,
-                         classes=self.classes, title=self.name, frames=lambda name, times_s: frames(
-                             self.videos[name].path, [self.videos[name].start + time_s for time_s in times_s]))
+        shown = Diagnosis(diagnose_run(self, min_score), truth=self.truth, predictions=self.predictions,
+                          classes=self.classes, title=self.name, frames=segment_pictures(self))
+        shown.let_tag(TAGS, self.tags.put, self.tags.places())
+        return shown
+
+    def segments(self, min_score: float = 0.25) -> Segments:
+        """Return a table of all test segments: predictions with at least `min_score`, and ground truth, to be tagged.
+
+        It is filtered, sorted, and looked through for moments that are alike; see `losa.inspection.segments_view`.
+        """
+        shown = Segments(**segments_view(self, min_score))
+        shown.let_tag(TAGS, self.tags.put, self.tags.places())
+        return shown
+
+    def similar(self, video: str, kind: str, index: int, *, k: int = 10, tap: str = LAST) -> pd.DataFrame:
+        """Return the k moments of all subsets that are most like a segment, see `find_similar`."""
+        return find_similar(self, video, kind, index, k=k, tap=tap)
+
+    def doubtful_labels(self, *, k: int = 10, tap: str = LAST) -> pd.DataFrame:
+        """Return the ground truth whose nearest neighbours have another label, see `find_doubts`."""
+        return find_doubts(self, k=k, tap=tap)
+
+    @cached_property
+    def tags(self) -> Tags:
+        """What people said of this run's segments: `table`, `put`, `proposals`, `export`; kept in its tags.json."""
+        return Tags(self.path, self.truth, self.predictions)
+
+    def evaluate_without(self, *tags: str) -> pd.DataFrame:
+        """Return mAP (%) and counts of everything, and without the segments that have one of these tags.
+
+        tags: by default "ambiguous". See `losa.evaluation.tagged.evaluate_without`; result.json stays as it is.
+        """
+        found = evaluate_without(self.truth, self.predictions, self.tags.all, self.config.tiou, self.config.protocol,
+                                 tags or ("ambiguous",))
+        return compare_without(found)
 
     def video_table(self, *, min_score: float = 0.25) -> pd.DataFrame:
         """Return a row per test video with its mAP and errors, see `losa.inspection.timeline_data.video_table`."""
         return video_table(self, min_score=min_score)
+
+
+def compare_without(found: dict) -> pd.DataFrame:
+    """Return both evaluations of `evaluate_without` side by side: mAP (%) by tIoU and on average, and the counts."""
+    sides = {"everything": found["all"], f"without {' and '.join(found['tags'])}": found["without"]}
+    rows = {name: {**{f"mAP at tIoU {t:g}": 100 * value for t, value in zip(side["tiou"], side["map"], strict=True)},
+                   "average mAP": 100 * side["average_map"], "instances": side["num_ground_truth"],
+                   "classes": len(side["per_class"]), "predictions": side["num_predictions"],
+                   "predictions forgiven by the tags": 0 if side is found["all"] else found["num_forgiven"]}
+            for name, side in sides.items()}  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def find_runs(folder: str | Path) -> dict[str, Path]:

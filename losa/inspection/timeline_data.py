@@ -26,9 +26,11 @@ from losa.inspection.run_data import RunData
 from losa.video.probe import probe
 from losa.video.reader import get_reader
 from widgets.error_kinds import COUNTED, WRONG
+from widgets.figures import run_colours
 
 Number = int | float
 TRUTH = "ground truth"  # name of the first track
+PLAIN = "head_only"  # the mode of a baseline
 
 
 # --- segments --------------------------------------------------------------------------------------------------------
@@ -39,8 +41,9 @@ def timeline_view(runs: Mapping[str, RunData], video_id: str, live: bool = True)
 
     live: add `rescore`, which applies non-maximum suppression anew; False for pages that have no Python. The video is
     None where its file is missing or is a longer file of which it is only a part. Ground truth is what counts by the
-    first run's protocol and, where that protocol forgives detections on them, the ambiguous stretches. Raises RunError
-    where the runs were to find different actions.
+    first run's protocol and, where that protocol forgives detections on them, the ambiguous stretches. The head alone
+    comes first, so that a run has the same side and colour in every view. Raises RunError where the runs were to find
+    different actions.
     """
     names = list(runs)
     first = runs[names[0]]
@@ -49,7 +52,7 @@ def timeline_view(runs: Mapping[str, RunData], video_id: str, live: bool = True)
     truth = lambda run: counted(run.truth.get(video_id, []), first.config.protocol)  # noqa: E731
     forgiven = first.truth.get(video_id, []) if find_protocol(first.config.protocol).forgive else []
     tracks = {TRUTH: _records(truth(first) + [r for r in forgiven if r.get("ambiguous")])}
-    for name, run in runs.items():
+    for name, run in sorted(runs.items(), key=lambda pair: pair[1].config.mode != PLAIN):  # in this order otherwise
         run.video(video_id)
         if not _same_task(run, first, video_id, truth):
             raise RunError(f"{name} and {names[0]} were to find different actions in {video_id} and cannot share a "
@@ -63,7 +66,14 @@ def timeline_view(runs: Mapping[str, RunData], video_id: str, live: bool = True)
                    for name, run in runs.items()},
             "rescore": {name: make_rescore(run) for name, run in runs.items() if live and run.raw} or None,
             "frames": make_pictures(video) if there else None,
-            "video_id": video_id}
+            "video_id": video_id, "run_colours": choose_colours(runs)}
+
+
+def choose_colours(runs: Mapping[str, RunData]) -> dict[str, str]:
+    """Return the colour of each run by what it is: the head alone is grey, the first of the others, LoSA, is blue."""
+    plain = [name for name, run in runs.items() if run.config.mode == PLAIN]
+    colours = run_colours([*(plain[:1] or [""]), *(name for name in runs if name not in plain), *plain[1:]])
+    return {name: colours[name] for name in runs}
 
 
 def _same_task(run: RunData, other: RunData, video_id: str, truth: Callable) -> bool:

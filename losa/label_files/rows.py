@@ -6,7 +6,7 @@ An importer is a function from a `Source` to a `Sheet`; most of them make `Row`s
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -36,12 +36,26 @@ class Row(NamedTuple):
 
 
 class Item(NamedTuple):
-    """An instance, or a prediction with its score, to be written; times in seconds."""
+    """An instance, or a prediction with its score, to be written; times in seconds.
+
+    verdict, tiou: what an evaluation says of a prediction, and its tIoU with the instance that it says so about.
+    """
 
     label: str
     start: int | float
     end: int | float
     score: int | float | None = None
+    verdict: str | None = None
+    tiou: int | float | None = None
+
+
+class VideoFile(NamedTuple):
+    """Where the file of a video lies, its size in pixels and its number of frames."""
+
+    path: Path
+    width: int
+    height: int
+    num_frames: int
 
 
 class Labelled(NamedTuple):
@@ -53,6 +67,8 @@ class Labelled(NamedTuple):
     file: str | None = None  # name of its file, with its ending
     duration: int | float | None = None  # seconds
     fps: int | float | None = None
+    found: VideoFile | None = None  # its file, where it was found
+    truth: list[Item] | None = None  # the ground truth, where `items` are predictions of a run
 
 
 def collect(layout: str, rows: Iterable[Row], findings: Findings, classes: Sequence[str] | None = None,

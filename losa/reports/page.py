@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from losa.files import write_text
-from widgets.html import Html, element, page_text
+from widgets.html import Html, element, page_text, table
 
 ASSETS = Path(__file__).parent
-LONG = 120  # seconds from which times are told in hours, minutes and seconds
 
 Number = int | float
 
@@ -31,10 +30,7 @@ def write_page(path: str | Path, *, title: str, lede: str, sections: Sequence[tu
 
 def make_table(heads: Sequence[str], rows: Sequence[Sequence[object]], last_class: str | None = None) -> Html:
     """Return a table whose rows have a heading in their first cell. last_class: CSS class of the last row."""
-    head = element("thead", element("tr", *(element("th", h, scope="col") for h in heads)))
-    body = [element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:]),
-                    class_=last_class if number == len(rows) else None) for number, row in enumerate(rows, 1)]
-    return element("div", element("table", head, element("tbody", *body)), class_="scroll")
+    return element("div", table(heads, rows, last_class), class_="scroll")
 
 
 def percent(value: Number) -> str:
@@ -45,13 +41,3 @@ def percent(value: Number) -> str:
 def minutes(seconds: Number) -> str:
     """Return a time as "48 s" or "3.2 min"."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
-
-
-def clock(seconds: Number, duration: Number, digits: int = 0) -> str:
-    """Return a time in a video: "47.3" in a short one; "2:05.0" or "1:02:05.0" in one of LONG seconds or more."""
-    if duration < LONG:
-        return f"{seconds:.{digits}f}" if digits else f"{seconds:g}" if seconds == int(seconds) else f"{seconds:.0f}"
-    units = round(seconds * 10 ** digits)
-    whole, rest = divmod(units, 10 ** digits)
-    head = f"{whole // 3600}:{whole // 60 % 60:02d}" if duration >= 3600 else f"{whole // 60}"
-    return f"{head}:{whole % 60:02d}" + (f".{rest:0{digits}d}" if digits else "")

@@ -1,6 +1,6 @@
 """Timelines on an offline page: one panel per video, in which the timeline widget is drawn once it comes into view.
 
-With scripts off, a panel lists its segments as text.
+With scripts off, a panel has its lanes as a drawing and its segments as a table.
 """
 
 import base64
@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from losa.reports.page import LONG, Number, clock
+from losa.reports.page import Number
 from widgets.figures import score_of
 from widgets.html import Html, element, widget_place
-from widgets.share import PLAYED, copy_command, make_source
+from widgets.share import PLAYED, copy_command, make_source, unplayable
 from widgets.timeline import Timeline
 
 EMBEDDED = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}  # what nearly every browser plays
@@ -47,31 +47,19 @@ class Timelines:
         self.view.show(None, tracks, duration=float(video["duration"]), title=str(video["id"]), **self.settings)
         self.view.tracks = {name: [self._shortened(r) for r in records] for name, records in self.view.tracks.items()}
         self.states.append(self.view.page_state() | {"group": str(number), "source": dict(source)})
-        return element("article", element("h3", video["id"], note or ""), widget_place(number, lazy=True),
-                       element("noscript", self._listed(source["message"] if source["kind"] == "none" else "")),
-                       class_=class_, id=f"video-{number}")
+        problem = element("p", source["message"], class_="problem") if source["kind"] == "none" else ""
+        place = widget_place(number, lazy=True, still=Html(problem + self.view.still(alone=False)))
+        return element("article", element("h3", video["id"], note or ""), place, class_=class_, id=f"video-{number}")
 
     def page_parts(self) -> dict:
         """Return the arguments of `write_page` that bring the timelines onto the page."""
-        return {"widgets": [(self.view._esm, state) for state in self.states], "styles": [self.view._css]}
+        return {"widgets": [(self.view.script, state) for state in self.states], "styles": [self.view.style]}
 
     def _shortened(self, record: Mapping) -> dict:
         """Return the record with its row within the lane and with digits that can be seen."""
         start, end = record["segment"]
         return record | {"segment": [round(start, 3), round(end, 3)], "score": round(record["score"], 4),
                          "row": min(record["row"], self.most_rows - 1)}
-
-    def _listed(self, problem: str) -> Html:
-        """Return the segments of the video in the view as text."""
-        items, duration = [element("p", problem)] if problem else [], self.view.duration
-        for name, records in self.view.tracks.items():
-            for r in sorted(records, key=lambda r: r["segment"]):
-                start, end = (clock(time, duration, 1) for time in r["segment"])
-                score = "" if "found" in r else f", score {r['score']:.2f}"
-                verdict = f", {r['verdict']}" if "verdict" in r else ""
-                items.append(element("li", f"{name}: {r['label']}, {start} to {end}{' s' if duration < LONG else ''}"
-                                     f"{score}{verdict}"))
-        return element("ul", *items, class_="segments")
 
 
 def choose_strongest(records: Sequence[Mapping], most: int = MOST_SEGMENTS) -> list[Mapping]:
@@ -84,8 +72,9 @@ def make_controls(min_score: Number, colours: Mapping[str, str], tiou: Number | 
     """Return the slider and the legend of all timelines of a page; without `tiou` nothing is right or wrong."""
     slider = Html(f'<input id="min-score" type="range" min="{STEPS[0]}" max="{STEPS[-1]}" step="0.05" '
                   f'value="{min_score}">')
-    label = element("label", "Show predictions with a score of at least", slider,
-                    element("output", f"{min_score:.2f}", id="min-score-shown", for_="min-score"))
+    label = element("label", "Show predictions with a score of at least", slider, element(
+        "output", f"{min_score:.2f}", id="min-score-shown", for_="min-score"), class_="needs-script")
+    fixed = element("noscript", f"Shown: predictions with a score of at least {min_score:.2f}.")
     key = lambda name, kind="", style=None: element(  # noqa: E731
         "span", element("span", class_=f"swatch {kind}".strip(), style=style), name, class_="key")
     judged = [] if tiou is None else [key(f"right (tIoU at least {tiou:g})"), key("wrong", "wrong"),
@@ -95,8 +84,8 @@ def make_controls(min_score: Number, colours: Mapping[str, str], tiou: Number | 
     return Html(
         element("p", "Click a segment to watch it. Keys, with a timeline in focus: Space plays and pauses, ← → move "
                 "1 s (with Shift 5 s), n and p walk through the segments, ↑ ↓ change the lane, Enter plays a segment, "
-                "z and x zoom, ? lists all of them.", class_="soft")
-        + element("div", label, element("div", *meaning, class_="keys"), element("div", *classes, class_="keys"),
+                "z and x zoom, ? lists all of them.", class_="soft needs-script")
+        + element("div", label, fixed, element("div", *meaning, class_="keys"), element("div", *classes, class_="keys"),
                   class_="controls"))
 
 
@@ -125,8 +114,14 @@ def link_video(path: str | Path, folder: Path, embed: bool) -> dict[str, str]:
     if path.suffix.lower() not in PLAYED:
         return make_source("none", f"No browser plays {path.suffix} files; to watch {readable.name} here, convert it "
                            f"to H.264 mp4: {copy_command(readable)}")
-    message = (f"This browser cannot play {readable.name}: its format is not one it knows, or the file was moved. Make "
-               f"a copy that every browser plays: {copy_command(readable)}")
+    copy = f"a copy that every browser plays: {copy_command(readable)}"
+    if strange := unplayable(path):  # some browsers do: they are asked first
+        message = f"{readable.name} {strange}. Make {copy}"
+    elif embed:
+        message = f"{readable.name} could not be played. Make {copy}"
+    else:  # the browser cannot tell why, and the file could be read as the page was written
+        message = (f"{readable.name} could not be loaded: if it was moved or deleted since this page was written, put "
+                   f"it back to {readable}; if it is there, make {copy}")
     return make_source("link", message, data_address(path) if embed else file_address(path, folder))
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from losa.reports.page import Number, clock, make_table, write_page
+from losa.reports.page import Number, make_table, write_page
+from losa.reports.score_notes import describe_hidden, describe_none_shown, find_best
 from losa.reports.timeline_panels import (
     EMBEDDED,
     MOST_SEGMENTS,
@@ -21,9 +22,11 @@ from losa.reports.timeline_panels import (
 )
 from widgets.figures import class_colours, score_of
 from widgets.html import Html, element
+from widgets.still import clock
 
 PAGE_SEGMENTS, PAGE_VIDEOS = 6000, 500  # at most, on one page
 MOST_ROWS = 8  # of overlapping segments in a lane
+SLIDER = "move the slider to the left"
 MOST_CLASSES = 20  # in table and legend, the most frequent ones
 
 
@@ -46,7 +49,8 @@ def own_page(path: str | Path, videos: Sequence[Mapping], *, classes: Sequence[s
     timelines = Timelines(all_classes, min_score=min_score, has_truth=False, most_rows=MOST_ROWS)
     panels = [timelines.panel({**video, "tracks": {"found": video["records"]}},
                               link_video(video["path"], path.parent, video["id"] in embedded), most=most,
-                              class_="video one-of-many", note=count_note(video["records"])) for video in shown]
+                              class_="video one-of-many", note=count_note(video["records"], min_score))
+              for video in shown]
     drawn = Counter(r["label"] for video in shown for r in choose_strongest(video["records"], most))
     in_legend = {label for label, _ in drawn.most_common(MOST_CLASSES)}
     head = f"See it: {len(shown)} video{'s' * (len(shown) != 1)}"
@@ -71,6 +75,8 @@ def opening(videos: Sequence[Mapping], failed: Mapping[str, str], min_score: Num
             f"at least {min_score:g}")
     if failed:
         text += f"; {len(failed)} file{'s' * (len(failed) != 1)} could not be used"
+    hidden = describe_hidden({v["id"]: find_best(v["records"]) for v in videos}, min_score, SLIDER) if videos else ""
+    text += f". {hidden[0].upper()}{hidden[1:]}" if hidden else ""
     return f"{text}.{f' Model: {made_by}.' if made_by else ''} Nobody has checked these segments."
 
 
@@ -97,9 +103,8 @@ def class_table(videos: Sequence[Mapping], colours: Mapping[str, str], min_score
     for name, record in choose_scoring(videos, min_score):
         by_label.setdefault(record["label"], []).append((name, record))
     if not by_label:
-        best = max((score_of(r) for v in videos for r in v["records"]), default=None)
-        reason = "nothing at all was found" if best is None else f"the best score of all is {best:.2f}"
-        return element("p", f"No segment has a score of at least {min_score:g}; {reason}.")
+        best = find_best(r for v in videos for r in v["records"])
+        return element("p", f"No segment to count: {describe_none_shown(best, min_score, SLIDER)}.")
     rows = []
     for label, items in sorted(by_label.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CLASSES]:
         seconds = sum(r["segment"][1] - r["segment"][0] for _, r in items)
@@ -129,8 +134,10 @@ def video_index(videos: Sequence[Mapping], min_score: Number) -> Html:
                    element("ul", *items, class_="files"))
 
 
-def count_note(records: Sequence[Mapping]) -> Html:
-    """Return the place of "12 segments", with the number of segments at every position of the slider."""
+def count_note(records: Sequence[Mapping], min_score: Number) -> Html:
+    """Return "12 segments", with the number of segments at every position of the slider."""
     scores = [score_of(r) for r in records]
     counts = " ".join(str(sum(score >= step for score in scores)) for step in STEPS)
-    return element("small", class_="count", data_counts=counts, data_best=f"{max(scores):.2f}" if scores else "")
+    number, best = sum(score >= min_score for score in scores), f"{max(scores):.2f}" if scores else ""
+    said = f"{number} segment{'s' * (number != 1)}" if number else f"none; the best score is {best}" if best else "none"
+    return element("small", said, class_="count", data_counts=counts, data_best=best)

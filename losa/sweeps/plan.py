@@ -10,12 +10,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 
 from losa.adapter_file import split_adapter_name, strip_comments
-from losa.config import Config, Mark, list_fields
+from losa.config import Config, Mark, list_fields, propose
 from losa.errors import CacheError, ConfigError, SweepError
 from losa.taps.cache_files import check_cache
 
@@ -35,6 +34,7 @@ class PlannedRun:
     threads: int | None
     timeout_s: int | float | None
     trains: bool  # whether it must leave a result.json
+    epochs: int = 0  # that it trains, warm-up included; 0 where it does not train
     own_adapter: tuple[str, ...] = ()  # FILE.py:NAME of a user's adapter and its code when the sweep began
 
 
@@ -57,6 +57,7 @@ def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: st
     for given in expand(grid):
         check_names(given, defaults, notebook)
         given = absolute_paths(validate(given, defaults) if trains else given, defaults)
+        epochs = count_epochs({**defaults, **given}) if trains else 0
         movable = {key: relative_to(out, value) if is_path(key, defaults) else value for key, value in given.items()}
         adapter = read_own_adapter({**defaults, **given}.get("adapter"))
         name = hashlib.sha256(json.dumps([code, {**defaults, **movable, "out": ""}, version("losa"), *adapter[1:]],
@@ -64,7 +65,7 @@ def plan(notebook: str | Path, grid: dict | Sequence[dict] | str | Path, out: st
         if name in runs:
             raise SweepError(f"the grid has the same run twice: {given} and {runs[name].parameters}; leave one out")
         runs[name] = PlannedRun(str(out / name), given, str(notebook), json.dumps(book), os.getcwd(), threads,
-                                timeout_s, trains, adapter)
+                                timeout_s, trains, epochs, adapter)
     if trains:
         check_caches({run.parameters.get("cache", defaults.get("cache", "")) for run in runs.values()})
     check_writable(out)
@@ -188,9 +189,12 @@ def check_names(given: dict, defaults: dict, notebook: Path) -> None:
     if "out" in given:
         raise SweepError("the grid sets `out`; the sweep gives every run a folder of its own, leave it out")
     for name in given.keys() - defaults.keys():
-        near = get_close_matches(str(name), defaults, n=1, cutoff=0.4)
-        raise SweepError(f"{notebook.name} has no parameter {name!r}; "
-                         + (f"did you mean {near[0]!r}?" if near else f"it has {', '.join(defaults)}"))
+        raise SweepError(f"{notebook.name} has no parameter {name!r}; {propose(str(name), defaults, 'it has ')}")
+
+
+def count_epochs(parameters: dict) -> int:
+    """Return the epochs of a training with these parameters, those of warm-up included."""
+    return sum(parameters.get(name, Config.model_fields[name].default) for name in ("epochs", "warmup_epochs"))
 
 
 def validate(given: dict, defaults: dict) -> dict:

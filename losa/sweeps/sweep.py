@@ -13,7 +13,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,6 +25,8 @@ from losa.files import read_object, write_json
 from losa.sweeps.kernels import Leash, private_kernels
 from losa.sweeps.plan import PlannedRun, plan, read_own_adapter
 
+LOOK_EVERY_S = 1.0  # seconds between two looks at how far the runs are
+BAR = "{l_bar}{bar}| {n:.1f} of {total} runs [{elapsed}<{remaining}]"
 STATES = ("ok", "error", "timeout", "dead")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
            "NUMEXPR_NUM_THREADS")  # fmt: skip
@@ -141,16 +144,50 @@ def execute_all(runs: list[PlannedRun], jobs: int, quiet: bool) -> dict[str, dic
         where["return_as"] = "generator_unordered"
     ended, stop = {}, Leash()
     try:
-        with tqdm(total=len(runs), unit="run", desc="sweep", disable=quiet or not runs) as bar:
+        with (tqdm(total=len(runs), desc="sweep", disable=quiet or not runs, bar_format=BAR) as bar,
+              moving(bar, runs, ended)):
             for folder, status in Parallel(batch_size=1, **where)(delayed(execute)(r, jobs, stop) for r in runs):
                 ended[folder] = status
                 if status["status"] != "ok" and not quiet:
                     bar.write(f"{Path(folder).name} {status['status']}: {status['error']}")
-                bar.update()
     except BaseException:
         stop.pull()
         raise
     return ended
+
+
+@contextmanager
+def moving(bar, runs: list[PlannedRun], ended: dict[str, dict]) -> Iterator[None]:
+    """Move a tqdm bar, from a thread, to where the runs stand; `ended` gets a key for each that has ended."""
+    stop = threading.Event()
+
+    def move() -> None:
+        stands = sum(1 if run.folder in ended else share_done(run) for run in runs)
+        if stands > bar.n:
+            bar.update(stands - bar.n)
+            bar.n = stands  # without rounding, so that a full bar is full
+
+    def watch() -> None:
+        while not stop.wait(LOOK_EVERY_S):
+            move()
+
+    watcher = threading.Thread(target=watch, name="sweep-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+        move()
+
+
+def share_done(run: PlannedRun) -> int | float:
+    """Return how far a run has trained, from 0 to nearly 1: its log has a line per epoch, and a prediction follows."""
+    try:
+        with open(Path(run.folder) / "log.jsonl", "rb") as log:
+            return min(sum(1 for _ in log), run.epochs) / (run.epochs + 1)
+    except OSError:  # it has not begun, or runs on a disk that is not seen from here
+        return 0
 
 
 def execute(run: PlannedRun, jobs: int, stop: Leash) -> tuple[str, dict]:

@@ -46,6 +46,7 @@ from losa.training.distributed import (
 from losa.training.interrupts import stop_between_steps
 from losa.training.optimiser import learning_rate, make_optimiser
 from losa.training.reach import describe_reach
+from losa.training.snapshots import choose_video, keep_snapshot, take_snapshot
 from losa.training.state import append_log, begin_state, restore_state, save_state, start_run, swapped
 from losa.training.validation import average_map, check_subsets, choose_validation_sets
 from losa.training.windows import Windows, batch_indices, loader
@@ -85,9 +86,9 @@ class Training:
 def train(config: Config, out: str | Path, *, quiet: bool = False) -> Path:
     """Train a model and return the path of its model.safetensors; continue where `out` was interrupted.
 
-    Writes run.json, config.json, log.jsonl (a line per epoch, with the losses of its last batch) and state.pt beside
-    it. The result is always the EMA weights of the last epoch: val mAP serves to choose between configs, never between
-    epochs, and test mAP (`track_test`) serves for neither.
+    Writes run.json, config.json, log.jsonl (a line per epoch, with the losses of its last batch), snapshots.jsonl (see
+    `losa.training.snapshots`) and state.pt beside it. The result is always the EMA weights of the last epoch: val mAP
+    serves to choose between configs, never between epochs, and test mAP (`track_test`) serves for neither.
     Raises TrainingError for a loss that is not finite, KeyboardInterrupt after saving when interrupted.
     """
     # --- set-up ---
@@ -232,8 +233,17 @@ def end_of_epoch(training: Training, state: dict, epoch: int, cls_loss: Tensor, 
     state["seconds"] = time.monotonic() - began
     training.accelerator.log({name: value for name, value in row.items() if name != "step"}, state["step"])
     append_log(training.out, {**row, "seconds": round(state["seconds"], 2), "peak_memory_mb": peak_memory_mb()})
+    on_main(lambda: keep_snapshot(training.out, epoch + 1, look_back(training)))
     save_state(training.out, training.parts, state)
     return maps
+
+
+def look_back(training: Training) -> dict:
+    """Return the snapshot of the moving average as it is now."""
+    ema, config = training.ema.module, training.config
+    with swapped(training.source.tuned, get_tuned(ema)):
+        return take_snapshot(ema["model"].eval(), training.source, choose_video(
+            training.validation_sets, training.windows.videos), config, as_learnt(config, training.labelled).classes)
 
 
 def validate(training: Training) -> dict[str, float]:

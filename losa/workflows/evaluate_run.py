@@ -9,14 +9,15 @@ from pathlib import Path
 
 from losa.annotations.dataset import Video, load_annotations
 from losa.config import Config, replace_late
-from losa.errors import LosaError
+from losa.errors import EvaluationError, LosaError
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.card import describe_method, make_card
 from losa.evaluation.evaluate_file import warn_of
 from losa.evaluation.ground_truth import as_learnt, choose_truth, find_truth, leave_unmeasured
 from losa.evaluation.mismatch import Mismatch, MismatchWarning
 from losa.evaluation.mismatches import find_mismatches
-from losa.evaluation.records import Records, Truth, count_instances, read_truth
+from losa.evaluation.records import Records, Truth, count_instances, read_predictions, read_truth
+from losa.evaluation.tagged import FILE, evaluate_without, read_tags
 from losa.inference.candidates import save_raw
 from losa.inference.postprocess import suppress
 from losa.inference.predict import predict
@@ -97,6 +98,26 @@ def run_card(config: Config, found: dict, source: FeatureSource, videos: tuple[V
     return make_card(found, subset=subset, test_set=config.test_set,
                      annotations=config.ground_truth or config.annotations, left_out=left_out,
                      selection="last epoch, EMA weights", device=device_name(), **known)
+
+
+def evaluate_tagged(out: str | Path) -> dict:
+    """Return a finished run's evaluation of everything and without what is tagged ambiguous; see `evaluate_without`.
+
+    Ground truth, protocol and thresholds are those of the run; nothing is written. Raises EvaluationError where the
+    folder holds no finished run, or no tag.
+    """
+    out = Path(out)
+    if not (out / "config.json").is_file() or not (out / "predictions.json").is_file():
+        raise EvaluationError(f"{out}: expected the folder of a finished run, with config.json and predictions.json: "
+                              "tags belong to runs")
+    tags = read_tags(out)
+    if not tags:
+        raise EvaluationError(f"{out}: no segment is tagged ({FILE} is missing or empty); tag some in losa.explore("
+                              f"'{out.parent}') or by open_run('{out}').tags.put(...)")
+    config = Config.load(out / "config.json")
+    truth, _ = find_truth(config, load_annotations(config.annotations, need_labels=False), config.test_subset)
+    return evaluate_without(truth.records, read_predictions(out / "predictions.json"), tags, tuple(config.tiou),
+                            config.protocol)
 
 
 def evaluate_command(out: str | Path, config: Config) -> str:

@@ -11,10 +11,11 @@ from losa.annotations.scan import read_layout, scan
 from losa.errors import AnnotationError
 from losa.evaluation.records import looks_like_predictions, read_predictions
 from losa.files import read_object
-from losa.label_files.rows import Item, Labelled
+from losa.label_files.rows import Item, Labelled, VideoFile
 from losa.label_files.sheet import Entry
 from losa.label_files.source import AS_RECOGNISED, Reading
 from losa.video.probe_pool import probe_many
+from widgets.verdicts import verdicts
 
 BY_ID = ("activitynet", "csv")  # formats of videos, all others are of files
 
@@ -48,6 +49,8 @@ def export_labels(source: str | Path, to: str, out: str | Path, videos: str | Pa
                               + (f" of score {min_score} or more; lower --min-score" if scores else ""))
     described = describe_files(entries, scores, path, None if videos is None else Path(videos), to not in BY_ID)
     described = [video if video.fps else video._replace(fps=reading.fps) for video in described]
+    if scores and to == "fiftyone":
+        described = add_truth(described, path)
     return export(described, to, Path(out))
 
 
@@ -63,6 +66,29 @@ def _predicted(path: Path, min_score: int | float) -> tuple[list[Entry], dict[st
         warnings.warn(f"{path}: {dropped} of {dropped + sum(map(len, scores.values()))} predictions have a score below "
                       f"{min_score} and are not written (--min-score)", stacklevel=3)
     return entries, scores
+
+
+def add_truth(videos: Sequence[Labelled], annotations: Path) -> list[Labelled]:
+    """Return the videos of predictions with the ground truth of the run's annotations, each prediction judged by it.
+
+    The verdicts are those of the timelines: at tIoU 0.5, see `widgets.verdicts`. Without annotations, as they are.
+    """
+    try:
+        known = {entry.id: entry for entry in scan(annotations).entries}
+    except AnnotationError:
+        return list(videos)  # predictions without a run
+    return [judge(video, known[video.id]) if video.id in known else video for video in videos]
+
+
+def judge(video: Labelled, entry: Entry) -> Labelled:
+    """Return the video with the instances of its entry as its ground truth, and with a verdict on each prediction."""
+    truth = [Item(label, start + entry.start, end + entry.start) for label, start, end in entry.instances]
+    as_records = lambda items: [{"segment": [i.start, i.end], "label": i.label, "score": i.score or 0.0}  # noqa: E731
+                                for i in items]
+    found, _ = verdicts(as_records(truth), as_records(video.items))
+    items = [item._replace(verdict=each["verdict"], tiou=round(each["tiou"], 4))
+             for item, each in zip(video.items, found, strict=True)]
+    return video._replace(items=items, truth=truth)
 
 
 def _annotations_of(predictions: Path) -> Path:
@@ -104,5 +130,6 @@ def describe_files(entries: Sequence[Entry], scores: dict[str, list], source: Pa
         items = [Item(label, start + shift, end + shift, score)
                  for (label, start, end), score in zip(entry.instances, listed, strict=True)]
         described.append(Labelled(entry.id, items, entry.subset, path.name if path else entry.name, duration,
-                                  float(info.fps) if info else entry.fps))
+                                  float(info.fps) if info else entry.fps,
+                                  info and VideoFile(info.path, info.width, info.height, info.num_frames)))
     return described

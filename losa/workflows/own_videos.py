@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -13,15 +14,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Annotations, load_annotations
-from losa.config import Config
+from losa.annotations.display import first_lines
+from losa.annotations.prepare import prepare
+from losa.config import Config, Mark, list_fields
+from losa.errors import AnnotationError
 from losa.evaluation.ground_truth import make_truth
 from losa.evaluation.records import read_predictions
 from losa.files import at_repository
 from losa.reports.data_figures import durations
+from losa.reports.score_notes import describe_hidden, find_best
 from losa.video.folder import find_given_paths
 from losa.workflows.run import hash_inputs
 from losa.world.mistyped_labels import mistype
 from losa.world.render import make_world
+
+Number = int | float
+DINO, IMAGE_FPS = "timm/vit_small_patch16_224.dino", 4.0  # of photographs, so frame by frame; frames per second
 
 
 class Inputs(NamedTuple):
@@ -85,6 +93,64 @@ def example_renames(given: Inputs) -> list[str]:
     return [f"{label}={get_close_matches(label, classes, 1, 0)[0]}" for label in wrong]
 
 
+def prepare_own(given: Inputs, clean: Path, split: Sequence[Number], ranges: str = "", seed: int = 0
+                ) -> Annotations:
+    """Prepare the videos; where they are fewer than the parts of the split, cut them where no action is, and say so.
+
+    split: shares of train, val and test; empty keeps the labels' own subsets. ranges: a CSV that cuts files into
+    several videos, see `losa.prepare`; "" takes what an earlier call proposed, and else proposes one where needed.
+    seed: of the draw.
+    """
+    shares, proposal = tuple(split) or None, given.out / "ranges.csv"
+    cut = find_file(given, ranges) if ranges else proposal if shares and proposal.is_file() else None
+    if cut is None:
+        try:
+            return prepare(given.videos, clean, given.out, split=shares, seed=seed)
+        except AnnotationError:
+            if shares is None or not proposal.is_file():
+                raise
+    cut = cut or proposal
+    command = ["losa", "data", "prepare", str(given.out), "--videos", str(given.videos), "--annotations", str(clean),
+               *(["--split", ",".join(map(str, shares)), "--seed", str(seed)] if shares else []), "--ranges", str(cut)]
+    if not ranges:
+        print(f"There are fewer videos than parts of split={shares}: they are cut where no action is, as {cut} says. "
+              "Edit it (an end where the camera or the people change makes a better test), or delete it to have it "
+              f"made again. On the command line:\n  {shlex.join(command)}\n{first_lines(cut, 11)}")
+    return prepare(given.videos, clean, given.out, split=shares, ranges=cut, seed=seed)
+
+
+def choose_input(given: Inputs, backbone: str, settings: Mapping) -> dict:
+    """Return the fields of the config that choose the backbone and how often it looks, unless `settings` do.
+
+    A backbone of single images looks at IMAGE_FPS frames a second; one of video clips keeps its own rate. backbone:
+    "" is DINO for a user's videos, and the embedded world's own for the example.
+    """
+    chosen = {"backbone": backbone or DINO} if backbone or not given.is_example else {}
+    name = {**chosen, **settings}.get("backbone", "")
+    if name.startswith("timm/") and not {"sample_fps", "frame_stride", "frames_per_video"} & settings.keys():
+        chosen["sample_fps"] = IMAGE_FPS
+    return chosen
+
+
+def find_file(given: Inputs, text: str) -> Path:
+    """Return a path as it is meant: "~" is the home, a relative one counts from the notebook's folder if it is there.
+
+    Raises FileNotFoundError, which says where it was looked for.
+    """
+    path = Path(text).expanduser()
+    path = given.notebook_folder / path if (given.notebook_folder / path).exists() else path
+    if not path.exists():
+        raise FileNotFoundError(f"{text}: neither in {given.notebook_folder} nor in {Path.cwd()}; give the whole path")
+    return path
+
+
+def find_files(given: Inputs, settings: Mapping) -> dict:
+    """Return settings of the config with `find_file` of those that name a file; "" and "random" stay."""
+    named = {name for name in list_fields(Mark.FILE) if name not in ("adapter", "annotations")}
+    return {name: str(find_file(given, value)) if name in named and value and value != "random" else value
+            for name, value in settings.items()}
+
+
 def draw_durations(data: Annotations) -> Figure:
     """Draw how long the instances of each class last."""
     lengths = {name: [] for name in data.classes}
@@ -107,17 +173,32 @@ def choose_new_videos(given: Inputs, data: Annotations, size: str | Sequence[int
     return given.out / "new" / "videos", load_annotations(made)
 
 
-def list_lanes(found: dict, folder: Path, labelled: Annotations, most: int = 4) -> dict[str, dict[str, list[dict]]]:
-    """Return the lanes of a timeline for a few videos, test videos first: {video: {"what happens", "found": records}}.
+def list_lanes(found: dict, folder: Path, labelled: Annotations) -> dict[str, dict[str, list[dict]]]:
+    """Return the lanes of a timeline for each video, test videos first: {video: {"what happens", "found": records}}.
 
-    found: what `predict_videos` returned; folder: where it wrote. "what happens" is there where labels are.
+    found: what `predict_videos` returned; folder: where it wrote. "what happens" is there where labels are; those of
+    ranges of a file are put together again.
     """
-    truth = make_truth(labelled.videos, labelled.classes)
-    tested = {video.id for video in labelled.videos if video.subset == "test"}
+    truth, tested = make_truth(labelled.videos, labelled.classes), set()
+    happens: dict[str, list[dict]] = {}
+    names = {str(Path(video["path"]).resolve()): name for name, video in found["videos"].items() if "path" in video}
+    for video in labelled.videos:
+        name = video.id if video.id in found["videos"] else names.get(str(video.path and video.path.resolve()), "")
+        if name:
+            happens.setdefault(name, []).extend(
+                {**r, "segment": [time + video.start for time in r["segment"]]} for r in truth[video.id])
+            tested |= {name} if video.subset == "test" else set()
     records = read_predictions(folder / "predictions.json")
-    shown = sorted(found["videos"], key=lambda name: name not in tested)[:most]
-    return {name: {**({"what happens": truth[name]} if name in truth else {}), "found": records[name]}
-            for name in shown}
+    return {name: {**({"what happens": happens[name]} if name in happens else {}), "found": records[name]}
+            for name in sorted(found["videos"], key=lambda name: name not in tested)}
+
+
+def note_test_videos(run: Path, data: Annotations, min_score: Number) -> None:
+    """Print which test videos of a run show nothing at this score, and the best score there is; nothing for none."""
+    records, names = read_predictions(run / "predictions.json"), [v.id for v in data.videos if v.subset == "test"]
+    told = describe_hidden({name: find_best(records.get(name, [])) for name in names}, min_score)
+    if told:
+        print(f"note: on the test videos, {told}")
 
 
 def name_run(out: Path, config: Config) -> Path:

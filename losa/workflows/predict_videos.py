@@ -54,7 +54,8 @@ def predict_videos(what: str | Path, run: str | Path, out: str | Path, *, weight
                    post: str = "", fields: Mapping | None = None, quiet: bool = False) -> dict:
     """Find actions in videos; write predictions, subtitles and a page to `out`, and return what was done.
 
-    Returned: {"videos": {id: {path, duration, fps, num_segments, num_shown}}, "failed": {path: why}}. Written:
+    Returned: {"videos": {id: {path, duration, fps, num_segments, num_shown, best_score}}, "failed": {path: why}};
+    best_score is None where nothing at all was found. Written:
     predictions.json (ActivityNet's results format), predictions.csv, subtitles/<id>.srt and .vtt, index.html, and
     failed.csv if some files could not be used. Stopped or called again, it does only what is not done yet.
 

@@ -11,6 +11,7 @@ from losa.evaluation.card import describe_method, versions
 from losa.evaluation.published import UNKNOWN
 from losa.files import write_text
 from losa.formats.cues import srt, vtt
+from losa.reports.score_notes import find_best
 from losa.reports.videos_page import own_page
 from losa.segments import write_predictions
 from losa.video.folder import readable
@@ -75,7 +76,8 @@ def as_csv(rows: Sequence[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def counts(video: Mapping, min_score: Number) -> dict[str, int]:
-    """Count the segments of a video: all of them, and those that subtitles and page show."""
+def counts(video: Mapping, min_score: Number) -> dict[str, int | float | None]:
+    """Count the segments of a video, all of them and those that subtitles and page show; and find the best score."""
     scores = [r["score"] for r in video["records"]]
-    return {"num_segments": len(scores), "num_shown": sum(score >= min_score for score in scores)}
+    return {"num_segments": len(scores), "num_shown": sum(score >= min_score for score in scores),
+            "best_score": find_best(video["records"])}

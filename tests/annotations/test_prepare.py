@@ -135,3 +135,50 @@ def test_the_real_video_is_prepared(shared_data, tmp_path):
     found = prepare(shared_data / "videos", labels, tmp_path)
     assert (len(found.videos), len(found.videos[0].labels)) == (1, 18)
     assert Path(load_annotations(tmp_path / "annotations.json").videos[0].path).resolve().is_file()
+
+
+def many_videos(folder, tmp_path, *lines):
+    """A folder of six videos of 2 s, and a table with these lines."""
+    for i in range(6):
+        write_video(folder / f"v{i}.mp4", 50)
+    return write_csv(tmp_path / "a.csv", "video,label,start,end", *lines)
+
+
+def test_a_drawn_split_has_every_class_everywhere_and_says_nothing(folder, tmp_path):
+    rows = [f"v{i},{label},0.{label},1" for i, label in enumerate([1, 1, 1, 2, 2, 2])]
+    table = many_videos(folder, tmp_path, *rows)
+    for seed in range(8):
+        found = prepare(folder, table, tmp_path / "out", split=(1 / 3, 1 / 3, 1 / 3), seed=seed)
+        assert {(v.subset, name) for v in found.videos for name, *_ in by_id(found)[v.id]} == {
+            (part, label) for part in ("train", "val", "test") for label in "12"}
+
+
+def test_a_drawn_split_that_lacks_a_class_warns_and_one_that_is_given_stays(folder, tmp_path):
+    table = many_videos(folder, tmp_path, *[f"v{i},a,0,1" for i in range(6)], "v0,rare,1,1.5", "v0,rare,1.5,1.9")
+    with pytest.warns(UserWarning, match=r"test: not measured: 'rare' \(2 instances in 1 video: train\)") as caught:
+        prepare(folder, table, tmp_path / "out", split=(0.5, 0.0, 0.5))
+    assert len(caught) == 1
+    given = write_csv(tmp_path / "b.csv", "video,label,start,end,subset",
+                      *[f"v{i},{'a' if i < 5 else 'b'},0,1,{'train' if i < 5 else 'test'}" for i in range(6)])
+    found = prepare(folder, given, tmp_path / "given")
+    assert [v.subset for v in found.videos] == ["train"] * 5 + ["test"]
+
+
+def test_too_few_videos_leave_ranges_that_the_same_call_then_takes(folder, tmp_path):
+    lines = [f"one,{'ab'[i % 2]},{0.1 + 0.6 * i:.1f},{0.4 + 0.6 * i:.1f}" for i in range(6)]
+    table, wanted = write_csv(tmp_path / "a.csv", "video,label,start,end", *lines), (0.5, 0.0, 0.5)
+    ranges = tmp_path / "my data" / "ranges.csv"
+    with pytest.raises(AnnotationError, match=r"^1 video is too few for the 2 parts(.|\n)*--ranges '.*ranges.csv'$"):
+        prepare(folder, table, ranges.parent, split=wanted)
+    assert [path.name for path in ranges.parent.iterdir()] == ["ranges.csv"]
+    edited = ranges.read_text().replace("one_01", "first")
+    ranges.write_text(edited)
+    with pytest.raises(AnnotationError, match="ranges.csv is there from before"):
+        prepare(folder, table, ranges.parent, split=wanted)
+    assert ranges.read_text() == edited
+    found = prepare(folder, table, ranges.parent, split=wanted, ranges=ranges)
+    assert len(found.videos) > 1 and sum(len(v.labels) for v in found.videos) == 6
+    with pytest.raises(AnnotationError, match="Add videos, or cut"):  # nothing to cut: one action all the time
+        prepare(folder, write_csv(tmp_path / "b.csv", "video,label,start,end", "two,a,0,2"), tmp_path / "x",
+                split=wanted)
+    assert not (tmp_path / "x").exists()

@@ -9,6 +9,7 @@ from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
 from widgets.gates import Gates
+from widgets.segments import Segments
 from widgets.timeline import Timeline
 
 # Of every shown text whose contrast with what is behind it is below 4.5, and of every element that takes the focus but
@@ -62,7 +63,12 @@ def page(browser, tmp_path_factory):
     features = Features([tap], times, [labels[i % 5] for i in range(30)], duration=60.0, classes=labels, title=HOSTILE)
     diagnosis = Diagnosis(diagnose(truth, found, durations={HOSTILE: 60.0}), truth=truth, predictions=found,
                           classes=labels, title=HOSTILE)
-    views = timeline, Compare(None, given, ap=ap, **more), gates, features, diagnosis
+    columns = {"video": [HOSTILE], "kind": ["prediction"], "index": [0], "start": [1.0], "end": [2.0],
+               "predicted": [labels[0]], "really": [HOSTILE], "score": [0.5], "error": ["confusion"]}
+    segments = Segments(columns, classes=labels, title=HOSTILE, taps=[HOSTILE])
+    for view in (diagnosis, segments):
+        view.let_tag(["ambiguous", HOSTILE], print, {(HOSTILE, "prediction", 0): (HOSTILE, HOSTILE)})
+    views = timeline, Compare(None, given, ap=ap, **more), gates, features, diagnosis, segments
     with shown(browser, tmp_path_factory.mktemp("access"), *views) as page:
         page.locator("button.bar").nth(1).click()
         page.locator("button.line").first.click()
@@ -88,7 +94,7 @@ def test_all_that_takes_the_focus_has_a_name_and_changes_are_announced(page):
         p["name"] == "focusable" and p["value"]["value"] for p in n.get("properties", ()))]
     assert {"slider", "button", "combobox", "listbox", "application", "region"} <= {node["role"] for node in nodes}
     assert [node for node in nodes if not node["name"].strip()] == []
-    assert page.locator(".losa").count() == page.locator(".losa:has([aria-live=polite])").count() == 5
+    assert page.locator(".losa").count() == page.locator(".losa:has([aria-live=polite])").count() == 6
 
 
 def test_texts_from_files_are_texts_and_nothing_moves_by_itself(page):

@@ -122,16 +122,6 @@ def test_slider_hides_what_scores_less(page):
     assert page.evaluate("() => losaModels.map(m => m.get('min_score'))") == [0.75, 0.75], "of every timeline"
 
 
-def test_without_scripts_the_segments_are_a_list(browser, file):
-    context = browser.new_context(offline=True, java_script_enabled=False)
-    opened = context.new_page()
-    opened.goto(file.as_uri())
-    listed = opened.locator(".video").nth(1).locator("li")
-    assert listed.count() == 3 + 2 + 2 and listed.nth(2).inner_text() == f"truth: {HOSTILE}, 10.0 to 11.5 s, missed"
-    assert opened.locator("table").is_visible() and opened.locator("img").count() == 0
-    context.close()
-
-
 def test_hostile_label_is_seen_as_text(page):
     assert page.locator("h3").nth(1).inner_text() == HOSTILE
     page.locator(".lanes").first.hover(position=place(page, 11, 0))

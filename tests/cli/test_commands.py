@@ -160,3 +160,18 @@ def test_evaluate_says_what_does_not_fit_before_the_number_and_reads_as_it_is_to
     columns = "video=clip,label=what,start=from here,end=until"
     table = losa("evaluate", "titled.json", "--ground-truth", "table.csv", "--columns", columns, *renamed, cwd=tmp_path)
     assert "average 100.00" in table.stdout, table.stderr
+
+
+def test_predict_says_that_the_threshold_hides_all_there_is(monkeypatch, capsys, tmp_path):
+    """One video of two shows nothing, then both."""
+    from losa.cli.run_commands import predict
+
+    found = {name: {"num_shown": int(best > 0.3), "best_score": best} for name, best in (("a", 0.18), ("b", 0.42))}
+    result = {"videos": found, "failed": {}}
+    monkeypatch.setattr("losa.workflows.predict_videos.predict_videos", lambda *_, **__: result)
+    predict(tmp_path, run=tmp_path, out=tmp_path, min_score=0.3)
+    assert "nothing above 0.30 in 1 of 2 videos: a (best 0.18): lower --min-score" in capsys.readouterr().out
+    predict(tmp_path, run=tmp_path, out=tmp_path, min_score=0.5)
+    assert "nothing above 0.50; the best is 0.42: lower --min-score" in capsys.readouterr().out
+    predict(tmp_path, run=tmp_path, out=tmp_path, min_score=0.1)
+    assert "nothing" not in capsys.readouterr().out

@@ -13,9 +13,10 @@ from losa.presets import PRESETS, postprocess
 
 def test_values_are_json_where_they_can_be_and_text_elsewhere():
     pairs = ["seed=3", "tiou=[0.5, 0.7]", "track_test=true", "micro_batch=null", "ranges=short", "annotations=a=b.json",
-             "cache=", 'weights="3"', "seed=4"]
+             "cache=", 'weights="3"', "seed=4", "start=7", "val_subset=null", "feature_key=null", "taps=[0, None]"]
     assert parse_fields(pairs) == {"seed": 4, "tiou": [0.5, 0.7], "track_test": True, "micro_batch": None,
-                                   "ranges": "short", "annotations": "a=b.json", "cache": "", "weights": "3"}
+                                   "ranges": "short", "annotations": "a=b.json", "cache": "", "weights": "3",
+                                   "start": "7", "val_subset": "null", "feature_key": None, "taps": [0, None]}
     assert parse_fields(None) == parse_fields([]) == {}
 
 

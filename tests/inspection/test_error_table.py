@@ -1,13 +1,14 @@
-"""Wrong predictions in a table: one of each kind by hand, and what really happened there."""
+"""Segments in tables: wrong predictions, one of each kind by hand, what really happened there, and all others."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
 
 from helpers.made_runs import made_run, made_world
 from losa.evaluation.diagnose import diagnose
-from losa.inspection.error_table import COLUMNS, diagnose_run, list_errors
+from losa.inspection.error_table import COLUMNS, SEGMENTS, diagnose_run, list_errors, list_segments
 from losa.inspection.run_folder import open_run
 
 
@@ -78,3 +79,24 @@ def test_without_the_annotations_file_the_truth_still_tells(run):
     gone = replace(run, predictions=FOUND, config=run.config.replace(annotations="gone.json"))
     table = list_errors(gone).set_index("score").really
     assert table[0.7] == "kick" and table[0.5] == table[0.45] == "nothing in particular"
+
+
+def test_every_segment_has_a_row_with_what_was_predicted_and_what_really_is(run):
+    table = list_segments(replace(run, predictions=FOUND), min_score=0.3)
+    assert list(table.columns) == SEGMENTS and len(table) == 9 + 1 + 4  # but for the one of 0.1
+    rows = {(row.video, row.kind, row.index): row for row in table.itertuples(index=False)}
+    right, missed = rows["test_0", "prediction", 0], rows["test_1", "truth", 0]
+    assert (right.error, right.predicted, right.really, right.score) == ("true positive", "jump", "jump", 0.9)
+    assert (missed.error, missed.predicted, missed.really) == ("missed", "", "jump") and math.isnan(missed.score)
+    assert [missed.start, missed.end] == [6, 8] and rows["test_0", "truth", 0].error == "found"
+    told = diagnose_run(replace(run, predictions=FOUND), 0.3)
+    assert table[table.kind == "prediction"].error.value_counts().to_dict() == {
+        name: count for name, count in told["counts"].items() if count and name not in ("found", "missed", "left out")}
+    assert (table.error == "missed").sum() == told["counts"]["missed"]
+    assert table.equals(list_segments(replace(run, predictions=FOUND), 0.3, told))
+
+
+def test_videos_without_predictions_are_there_and_a_run_without_anything_has_no_row(run):
+    assert list_segments(replace(run, predictions={})).error.tolist() == ["missed"] * 4
+    truth = {"test_0": run.truth["test_0"], "lost": [{"segment": [1.0, 2.0], "label": "jump"}]}
+    assert "lost" in list_segments(replace(run, truth=truth)).video.tolist()

@@ -127,13 +127,13 @@ def test_what_cannot_be_shown_is_said_and_the_rest_works_on(root, asked, monkeyp
     browser.controls["run"].value = "begun (not finished)"
     assert "not finished" in browser.message and "result.json" in browser.message and not browser._place.children
     browser.controls["run"].value = "good"
-    assert browser.message == "" and len(browser._place.children) == 2
+    assert browser.message == "" and len(browser._place.children) == 3
     fails = lambda run, video: (_ for _ in ()).throw(ValueError("<b>no taps</b>"))  # noqa: E731
     monkeypatch.setattr(model_internals, "features_view", fails)
     browser.tabs.selected_index = 2
     assert "no taps" in browser.message and "&lt;b&gt;no taps" in browser._said.value
     browser.tabs.selected_index = 0
-    assert browser.message == "" and len(browser._place.children) == 2
+    assert browser.message == "" and len(browser._place.children) == 3
 
 
 def test_moved_videos_are_named_under_the_timeline(root, asked, tmp_path):
@@ -204,3 +204,45 @@ def test_truth_of_videos_that_are_not_there_is_missed_and_cannot_be_opened(root,
     browser.diagnosis.selected = {"video": "lost", "kind": "truth", "index": 0}
     assert browser.timeline.video_id == "test_0" and browser.message == ""
     assert browser.diagnosis.frames is None  # no video has a file
+
+
+def test_a_tag_is_put_from_each_place_and_shown_in_all(root, asked):
+    browser = explore(root, run="bad", video="test_2")
+    browser.tabs.selected_index = 3
+    table = browser.segments
+    assert browser.message == "" and len(table.rows["start"]) > 8 and table.group == browser.timeline.group
+    table.hear_tag({"kind": "tag", "video": "test_2", "of": "truth", "index": 0, "tag": "ambiguous", "note": "dark"})
+    assert browser.diagnosis.tagged == table.tagged == {"truth 0 test_2": ["ambiguous", "dark"]}
+    browser.timeline.selected = ["ground truth", 0]
+    assert (browser.tag_bar.choice.value, browser.tag_bar.note.value) == ("ambiguous", "dark")
+    browser.tag_bar.choice.value = "label wrong"
+    assert table.tagged == {"truth 0 test_2": ["label wrong", "dark"]}
+    browser.timeline.selected = ["bad", 1]
+    browser.tag_bar.choice.value = "model wrong"
+    again = explore(root, run="bad")
+    assert again.run.tags.places() == {("test_2", "truth", 0): ("label wrong", "dark"),
+                                       ("test_2", "prediction", 1): ("model wrong", "")}
+    for place in list(again.run.tags.places()):
+        again.run.tags.put(*place, "")
+
+
+def test_a_row_of_the_table_opens_its_video_and_one_of_another_subset_says_so(root, asked):
+    browser = explore(root, run="good", video="test_2")
+    browser.tabs.selected_index = 3
+    browser.segments.selected = {"video": "test_5", "kind": "truth", "index": 1}
+    assert browser.timeline.video_id == "test_5" and browser.timeline.selected == ["ground truth", 1]
+    assert browser.segments.selected["video"] == "test_5", "the table stays as it was"
+    browser.segments.selected = {"video": "train_1", "kind": "truth", "index": 0}
+    assert "train_1 is no test video" in browser._said.value and browser.timeline.video_id == "test_5"
+
+
+def test_it_says_in_a_line_what_to_do_where_there_is_nothing(root, asked):
+    browser = explore(root, run="good")
+    assert browser.note == ""
+    browser.timeline.min_score = 1.0
+    browser.tabs.selected_index = 3
+    assert "No prediction of good scores 1 or more" in browser.note and browser.note in browser._said.value
+    browser.run.truth.clear()
+    browser._keys.clear()
+    browser.tabs.selected_index = 0
+    assert "have no ground truth" in browser.note and browser.message == ""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.small_runs import small_run
 from losa.inspection import lesson
-from losa.inspection.lesson import by_hand, colours, sight, training_step
+from losa.inspection.lesson import LEAST, by_hand, clip_tokens, colours, sight, tapped_blocks, training_step
 from losa.inspection.timeline_data import make_rescore
 
 
@@ -21,10 +22,11 @@ def test_colours_keep_what_is_alike_alike_and_are_colours():
     assert found.shape == (5, 4, 3) and found.min() == 0 and found.max() == 1
     np.testing.assert_array_equal(found[3], found[1])
     assert np.ptp(colours(torch.ones(8, 6))) == 0
+    assert colours(torch.randn(8, 1)).shape == (1, 3) and colours(torch.randn(2, 5)).shape == (5, 3)
 
 
 def test_each_range_reaches_as_far_as_it_is_made_to(run, video):
-    seen = sight(run, video, 1, num_clips=3)
+    seen = sight(run, video, 1, num_clips=3)  # 24 snippets
     per_clip, near = 8, np.abs(np.subtract.outer(np.arange(24), np.arange(24)))
     clip = np.arange(24) // per_clip
     assert list(seen) == ["backbone", "short", "long"] and all(x.shape == (24, 24) for x in seen.values())
@@ -96,3 +98,51 @@ def test_a_run_that_shows_nothing_of_a_backbone_says_so(run, video):
         sight(run, video, 6, 2)
     agnostic = training_step(run.config.replace(class_agnostic=True), video, 10, "head_only", num_clips=2)
     assert agnostic["head"]["gradient"] > 0
+
+
+@pytest.mark.parametrize("kind, blocks, tokens", [("image", [0, 2], (2, 64, 8, 2, 2)),
+                                                  ("videomae", [5, 11], (2, 384, 8, 2, 2)),
+                                                  ("head_only", [*range(6)], (6, 96, 8, 6, 6))])
+def test_tokens_of_a_clip_are_the_backbones_own(tiny, kind, blocks, tokens):
+    """Also of single frames, and where the run taps nothing; their mean over space is what the taps hold."""
+    run = small_run(tiny, kind)
+    video, live = next(iter(run.videos.values())), lesson.backbone_of(run)
+    seen = clip_tokens(run, video, 1)
+    assert tapped_blocks(run) == seen["blocks"] == blocks and seen["tokens"].shape == tokens
+    assert seen["frames"].shape == (8, live.recipe.input_size, live.recipe.input_size, 3)
+    first = round(float(live.time_grid(video).to_grid(seen["start"])))
+    assert first == live.recipe.clip_length // live.recipe.tubelet
+    source = run.source(video)
+    if kind != "head_only":
+        taps, _ = source.features(source.fetch(video, first, first + 8))
+        np.testing.assert_allclose(seen["tokens"].mean((3, 4)), taps[..., 0, 0], atol=0.02)  # stored as fp16
+    last = clip_tokens(run, video, 10_000)
+    assert last["tokens"].shape[2] == len(last["frames"]) >= 1
+
+
+def test_what_was_trained_inside_the_backbone_is_looked_into(tiny):
+    """Not the pretrained weights: the last block's tokens lead to the last layer that the run itself computes."""
+    run = small_run(tiny, "full")
+    video, live = next(iter(run.videos.values())), lesson.backbone_of(run)
+    weights = next(live.backbone.parameters())
+    assert torch.equal(weights, next(run.source(video).backbone.parameters()))
+    assert not clip_tokens(run, video, 0)["tokens"].requires_grad
+
+
+def test_a_model_of_images_sees_single_frames_and_its_adapters_as_far_as_others(tiny):
+    run = small_run(tiny, "image")
+    seen = sight(run, next(iter(run.videos.values())), 1, num_clips=2)
+    near = np.abs(np.subtract.outer(np.arange(LEAST), np.arange(LEAST)))
+    np.testing.assert_array_equal(seen["backbone"] > 1e-5, near == 0)
+    np.testing.assert_array_equal(seen["short"] > 1e-6 * seen["short"].max(), near <= run.config.short_window + 1)
+    assert (seen["long"] > 0).all()
+
+
+def test_where_clips_overlap_and_where_nothing_is_tapped(tiny):
+    run = small_run(tiny, "overlap")
+    seen = sight(run, next(iter(run.videos.values())), 0, num_clips=3)
+    far = np.abs(np.subtract.outer(np.arange(24), np.arange(24)))
+    assert seen["backbone"].shape == (24, 24) and not (seen["backbone"][far > 7] > 1e-5).any()
+    assert (seen["backbone"] > 1e-5).sum() > 3 * 8 * 8  # more than three clips that do not overlap
+    head = small_run(tiny, "head_only")
+    assert list(sight(head, next(iter(head.videos.values())), 3, num_clips=1)) == ["backbone"]

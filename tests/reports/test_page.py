@@ -1,8 +1,8 @@
-"""What all pages have: written whole or not at all, tables, numbers and times as they are told."""
+"""What all pages have: written whole or not at all, tables, numbers as they are told."""
 
 import pytest
 
-from losa.reports.page import clock, make_table, minutes, percent, write_page
+from losa.reports.page import make_table, minutes, percent, write_page
 from widgets.html import Html
 
 
@@ -27,10 +27,3 @@ def test_a_table_has_headings_in_its_first_cells():
 
 def test_numbers_are_short():
     assert minutes(99.4) == "99 s" and minutes(150) == "2.5 min" and percent(0.4625) == "46.2"
-
-
-@pytest.mark.parametrize("seconds, duration, digits, said", [
-    (47.25, 60, 1, "47.2"), (5, 60, 0, "5"), (59.96, 130, 1, "1:00.0"), (3599.99, 7200, 1, "1:00:00.0"),
-    (125, 130, 0, "2:05"), (3725, 9000, 0, "1:02:05"), (90000, 90000, 0, "25:00:00")])
-def test_clock(seconds, duration, digits, said):
-    assert clock(seconds, duration, digits) == said

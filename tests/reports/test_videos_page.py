@@ -46,7 +46,7 @@ def test_a_video_that_cannot_be_shown_is_named(tmp_path, name, said):
     (tmp_path / "x.avi").write_bytes(b"x")
     page = own_page(tmp_path / "index.html", [own_video(tmp_path / name)]).read_text()
     (source,) = (state["source"] for state in page_states(page))
-    (listed,) = (words for tag, _, words in Tree(page).elements if tag == "noscript")
+    ((_, listed),) = Tree(page).of("problem")
     for text in (source["message"], listed):
         assert name in text and said in text
     assert source["kind"] == "none" and source["path"] == "" and page_records(page)
@@ -80,8 +80,8 @@ def test_numbers_on_it_are_those_of_the_records(tmp_path, clip):
     assert "jump220:040.90" in table and f"{HOSTILE}222:000.50" in table
     assert [words for _, words in tree.of("failed")] == ["b <i>.mp4: is empty"] and "predictions.csv" in text
     assert [page_records(text)[2][name] for name in ("label", "segment", "score")] == ["jump", [65, 67], 0.2]
-    listed = next(words for tag, _, words in tree.elements if tag == "noscript")
-    assert listed.endswith("found: jump, 1:05.0 to 1:07.0, score 0.20")
+    assert "1:05.0" not in text and tree.of("still")[1][1].count("jump0:01.00:03.00.90") == 1
+    assert [words for _, words in tree.of("count")] == ["2 segments"] * 2, "as the slider stands at first"
 
 
 def test_hundreds_of_classes_leave_room_for_the_videos(tmp_path, clip):
@@ -95,7 +95,8 @@ def test_hundreds_of_classes_leave_room_for_the_videos(tmp_path, clip):
 
 def test_nothing_found_is_said(tmp_path, clip):
     weak = {**own_video(clip), "records": [{"segment": [0, 1], "label": "jump", "score": 0.04}]}
-    for videos, said in (([weak], "the best score of all is 0.04"), ([{**weak, "records": []}], "nothing at all")):
+    for videos, said in (([weak], "nothing above 0.25; the best is 0.04: move the slider"),
+                         ([{**weak, "records": []}], "nothing at all")):
         page = own_page(tmp_path / "i.html", videos).read_text()
         assert said in " ".join(words for tag, _, words in Tree(page).elements if tag == "p") and not page_records(page)
 
@@ -103,5 +104,15 @@ def test_nothing_found_is_said(tmp_path, clip):
 def test_hostile_names_are_text(tmp_path, clip):
     videos = [own_video(clip, f"{HOSTILE}{i}") for i in range(7)]
     tree = Tree(own_page(tmp_path / "i.html", videos, failed={HOSTILE: HOSTILE}, made_by=HOSTILE).read_text())
-    assert not of(tree, "img") and not of(tree, "b") and f"{HOSTILE}0" in [w for t, _, w in tree.elements if t == "h3"]
+    assert not of(tree, "img") and not of(tree, "b") and f"{HOSTILE}02 segments" in [
+        words for tag, _, words in tree.elements if tag == "h3"]
     assert [a["href"] for a in of(tree, "a")] == [f"#video-{i}" for i in range(7)]
+
+
+def test_videos_that_show_nothing_at_the_threshold_are_named_with_their_best(tmp_path, clip):
+    weak = {**own_video(clip, "quiet"), "records": [{"segment": [0, 1], "label": "jump", "score": 0.18}]}
+    page = own_page(tmp_path / "i.html", [own_video(clip, "loud"), weak], min_score=0.3).read_text()
+    said = " ".join(words for tag, _, words in Tree(page).elements if tag == "p")
+    assert "Nothing above 0.30 in 1 of 2 videos: quiet (best 0.18): move the slider to the left." in said
+    page = own_page(tmp_path / "i.html", [own_video(clip, "loud")], min_score=0.3).read_text()
+    assert "othing above" not in page

@@ -88,6 +88,7 @@ def test_values_reach_the_notebook_as_the_config_reads_them(tmp_path, tiny, monk
         (run,) = plan(TRAIN, "grid.yaml", "runs")
         assert run.parameters == {"learning_rate": 0.001, "annotations": str(Path("world/annotations.json").absolute()),
                                   "cache": str(Path("taps").absolute()), "train_subset": "world"}
+        assert run.epochs == Config().epochs + Config().warmup_epochs
         assert run.trains and Path(run.folder).parent == Path("runs").absolute()
         found.append(Path(run.folder).name)
     assert found[0] == found[1]

@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -106,6 +108,29 @@ def test_the_same_call_skips_what_has_ended_and_retries_on_request(swept, capsys
         more = sweep(notebook, grid[0], out, retry=True, quiet=True)
     assert (more.skipped, more.error, more.ok, more.dead) == (1, 1, 1, 0) and len(begun(out)) == count + 2
     assert by(more, "how")["killed"]["status"] == "ok" and capsys.readouterr().out == ""
+
+
+def test_the_bar_moves_within_a_run_as_its_log_grows(tmp_path, capsys):
+    """The kernel is another process; all that is seen of it is its log, here with 2 of 3 epochs, until it may go on."""
+    parameters = 'out = "runs/x"\nannotations = "a.json"\nepochs = 2\nwarmup_epochs = 1\n'
+    code = ('import time\nfrom pathlib import Path\nlog, go = Path(out, "log.jsonl"), Path(out).parent / "go"\n'
+            'log.write_text("{}\\n{}\\n")\nwhile not go.exists(): time.sleep(0.05)\n'
+            'Path(out, "result.json").write_text("{}")')
+    notebook, out, shown = write_notebook(tmp_path / "a.ipynb", parameters, code), tmp_path / "out", ""
+    with ThreadPoolExecutor(1) as pool:
+        swept = pool.submit(sweep, notebook, [{}], out)
+        try:
+            for _ in range(1200):
+                shown += capsys.readouterr().err
+                if "| 0.5 of 1 runs" in shown or swept.done():
+                    break
+                time.sleep(0.1)
+        finally:
+            out.mkdir(exist_ok=True)
+            (out / "go").touch()
+        assert swept.result().ok == 1
+    assert "| 0.5 of 1 runs" in shown and "1.0 of 1" not in shown
+    assert "100%" in (last := capsys.readouterr().err) and "| 1.0 of 1 runs" in last
 
 
 def test_a_failed_run_never_is_a_number(tmp_path):

@@ -12,8 +12,8 @@ GIVEN = dict(times=[0.5, 1.5, 2.5], labels=["a", "", "b"], duration=3.0, classes
 
 def test_arrays_arrive_and_colours_are_those_of_the_project():
     view = Features([TAP, TAP | {"name": "fused", "similarity": np.full((3, 3), 0.5)}], **GIVEN)
-    similarity = np.frombuffer(view.similarity, "u1").reshape(2, 3, 3)
-    assert np.array_equal(similarity[0], 255 * np.eye(3)) and (similarity[1] == 128).all()
+    similarity = np.frombuffer(view.similarity, "u1").reshape(2, 6)  # of the pairs 00 01 02 11 12 22, in hundredths
+    assert similarity.tolist() == [[100, 0, 0, 100, 0, 100], [50] * 6]
     assert np.array_equal(np.frombuffer(view.xy, "<f4").reshape(2, 3, 2)[1], TAP["xy"])
     assert view.taps == [{"name": n, "explained": [0.5, 0.25]} for n in ("block 0", "fused")]
     assert view.colours == class_colours(["b", "a"]) and view.labels == ["a", "", "b"]
@@ -41,3 +41,14 @@ def test_what_does_not_fit_is_refused(taps, more, words):
 def test_unknown_keywords_are_refused():
     with pytest.raises(TypeError, match="colour"):
         Features([TAP], **GIVEN, colour="red")
+
+
+def test_the_picture_shows_the_chosen_tap_on_both_sides_of_the_diagonal():
+    skewed = np.array([[1, 0.2, 0.4], [0.2, 1, 0.6], [0.4, 0.6, 1]])
+    view = Features([TAP, TAP | {"name": "fused", "similarity": skewed, "xy": [[5, 6], [7, 8], [9, 9]]}], **GIVEN)
+    view.tap = 1
+    square, cloud = view.figure().axes
+    assert np.allclose(square.images[0].get_array(), skewed)
+    places = {dots.get_label(): dots.get_offsets().tolist() for dots in cloud.collections}
+    assert places == {"a": [[5, 6]], "background": [[7, 8]], "b": [[9, 9]]}
+    assert "3 snippets of fused" in view.line()

@@ -1,5 +1,7 @@
 """Figures: the pure functions against independent answers, and what is drawn where."""
 
+import base64
+import io
 import itertools
 
 import matplotlib.colors
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from losa.evaluation.average_precision import evaluate
 from widgets import figures
@@ -167,3 +170,43 @@ def test_titles_and_labels_of_a_timeline_are_no_formulas(tmp_path):
     fig = timeline({"truth": [{"segment": [1, 2], "label": strange}]}, 5, classes=[strange], title=strange)
     fig.savefig(tmp_path / "timeline.svg")
     assert strange in [text.get_text().replace("\\$", "$") for text in fig.findobj(lambda x: hasattr(x, "get_text"))]
+
+
+def drawn(fig):
+    """The figure as a notebook shows it, and as a file has it: RGBA arrays."""
+    saved = io.BytesIO()
+    shown = base64.b64decode(fig._repr_mimebundle_()["image/png"])
+    fig.savefig(saved, dpi=90)
+    return [np.asarray(Image.open(each).convert("RGBA")).reshape(-1, 4) for each in (io.BytesIO(shown), saved)]
+
+
+@pytest.mark.parametrize("fig", [
+    figures.map_bars({"run": {"map": [0.5, 0.2], "tiou": [0.3, 0.5], "average_map": 0.4}}),
+    figures.heat_map(np.array([[0.0, 1.0], [-2.0, 3.0]]), ["one", "two"], 9.0),
+    figures.bar_charts([("chart", [("a bar", 0.5, "7", "#a8324f"), ("none", 0.0, "0", "#5a5ac8")])])])
+def test_a_notebook_shows_grey_ink_without_ground_and_a_file_has_black_on_white(fig):
+    """Contrast (WCAG 2.1) above 4 : 1 with white, and with #111111, JupyterLab's dark page."""
+    shown, saved = drawn(fig)
+    assert (shown[:, 3] == 0).mean() > 0.2 and shown[shown[:, 3] > 250, :3].max(1).min() > 75
+    assert (saved[:, 3] == 255).all() and saved[:, :3].max(1).min() < 20
+    assert (saved[:, :3] == 255).all(1).mean() > 0.2
+    again = drawn(fig)  # showing it changed nothing for good
+    assert again[1][:, :3].max(1).min() < 20
+    grey = (((int(figures.GREY[1:3], 16) / 255) + 0.055) / 1.055) ** 2.4
+    assert 1.05 / (grey + 0.05) > 4 and (grey + 0.05) / (0.0056 + 0.05) > 4
+
+
+def test_a_map_shows_every_number_and_both_signs_around_the_middle_colour():
+    values = np.array([[0.0, 1.0], [-2.0, 3.0]])
+    image = figures.heat_map(values, ["one", "two"], 9.0, "$").axes[0].images[0]
+    assert np.array_equal(image.get_array(), values) and image.get_clim() == (-3, 3)
+    assert image.get_extent() == [0, 9, 2, 0]
+
+
+def test_bar_charts_have_a_bar_of_its_share_and_colour_for_each_name():
+    charts = [("left", [("a", 0.25, "1 of 4", "#a8324f"), ("b", 1.0, "9", "#5a5ac8")]),
+              ("right", [("c", 0.5, "", "#000000")])]
+    left, right = figures.bar_charts(charts).axes
+    assert [(bar.get_width(), matplotlib.colors.to_hex(bar.get_facecolor())) for bar in left.patches] == [
+        (0.25, "#a8324f"), (1.0, "#5a5ac8")]
+    assert [t.get_text() for t in left.texts] == ["1 of 4", "9"] and right.patches[0].get_width() == 0.5

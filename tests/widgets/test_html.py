@@ -31,3 +31,10 @@ def test_scripts_are_allowed_by_their_digest_and_media_only_where_asked():
         (policy,) = [a["content"] for tag, a, _ in Tree(page).elements if a.get("http-equiv")]
         assert media in policy and policy.endswith(f"script-src 'sha256-{digest}'") and "default-src 'none'" in policy
         assert "connect-src" not in policy and "base-uri 'none'" in policy and "form-action 'none'" in policy
+
+
+def test_only_a_page_with_scripts_says_what_to_do_without_them():
+    scripted, plain = page_text("t", Html(""), scripts=["1"]), page_text("t", Html(""))
+    assert "Trust HTML" in scripted and "noscript" not in plain
+    still = widget_place(3, still=element("p", "a <b>"))
+    assert still == '<div class="widget" data-widget="3"></div><noscript><p>a &lt;b&gt;</p></noscript>'

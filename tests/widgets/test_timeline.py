@@ -1,12 +1,16 @@
 """The timeline in Python: what it shows, refuses, looks up, runs again and saves. No browser."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
 
+from widgets.base import HERE
+from widgets.error_kinds import ErrorKind
+from widgets.figures import RUN_PALETTE
 from widgets.share import offline_state
-from widgets.timeline import Timeline
+from widgets.timeline import Timeline, steps_only
 
 TRUTH = [{"segment": [1, 3], "label": "jump"}, {"segment": [5.0, 9.0], "label": "wave"}]
 RUN = [{"segment": np.array([1.2, 3.1]), "label": "jump", "score": np.float32(0.75)},
@@ -75,6 +79,20 @@ def test_live_map_is_looked_up_for_threshold_and_classes(timeline):
     assert timeline.live_map["run"]["data"] == 0
 
 
+def test_tables_keep_only_the_thresholds_at_which_something_changes():
+    """At every score threshold each class has the AP that the whole table says."""
+    draw = np.random.default_rng(0)
+    average = {label: np.sort(draw.integers(0, 4, 101))[::-1] / 4 for label in ("jump", "wave")}
+    whole = {"thresholds": STEPS, "average": {label: row.tolist() for label, row in average.items()}}
+    small = steps_only({"run": {"video": whole, "data": None, "none": {"thresholds": STEPS, "average": {}}}})["run"]
+    assert len(small["video"]["thresholds"]) < 9 and small["data"] is None and small["none"]["average"] == {}
+    for score in np.linspace(0, 1, 333):
+        found = [{label: row[next(i for i, t in enumerate(table["thresholds"]) if t >= score - 1e-9)]
+                  for label, row in table["average"].items()} for table in (whole, small["video"])]
+        assert found[0] == found[1]
+    assert len(whole["thresholds"]) == 101, "what was given stays as it was"
+
+
 def test_soft_nms_runs_this_video_and_then_the_data_set_with_progress(timeline):
     timeline.selected = ["run", 2]
     timeline._handle_custom_msg({"kind": "suppress", "sigma": 0.3, "data_set": False}, [])
@@ -113,10 +131,47 @@ def test_without_ground_truth_no_track_is_judged():
     assert ticks == ["found\n2 segments", "other\n0 segments"]
 
 
+def test_runs_have_colours_by_name_where_given_and_else_by_place():
+    grey, blue, red = RUN_PALETTE[:3]
+    three = {"truth": TRUTH, "a": RUN, "b": RUN}
+    shown = Timeline(None, three, duration=30)
+    assert shown.run_colours == {"a": grey, "b": blue}
+    shown.show(None, three, duration=30, run_colours={"a": red})
+    assert shown.run_colours == {"a": red, "b": blue}
+    assert Timeline(None, {"a": RUN}, duration=30, has_truth=False).run_colours == {"a": grey}
+    with pytest.raises(ValueError, match="run_colours of 'truth': no prediction track"):
+        Timeline(None, three, duration=30, run_colours={"truth": red})
+
+
+def test_an_empty_file_is_called_empty_and_not_of_an_unknown_kind(tmp_path):
+    (tmp_path / "v.mp4").touch()
+    shown = Timeline(tmp_path / "v.mp4", {"truth": []}, duration=1.0)
+    assert shown.source == {"kind": "none", "path": "", "message": "v.mp4 is empty (0 bytes): was it copied in full?"}
+
+
+def test_the_browser_has_words_for_every_kind_of_error():
+    words = re.search(r"const why = \{(.*?)\n  \}\[", (HERE / "timeline.js").read_text("utf8"), re.S)[1]
+    told = {key.strip('"') for key in re.findall(r'^ +("[^"]+"|\w+):', words, re.M)}
+    assert told == {kind.value for kind in ErrorKind} | {"ambiguous"}
+
+
+def test_the_help_names_every_key():
+    script = (HERE / "timeline.js").read_text("utf8")
+    listed = re.search(r"const KEYS = \[(.*?)\]\];", script, re.S)[1]
+    helped = " ".join(re.findall(r'\["([^"]+)", "', listed)).split() + ["Home", "End", "Escape"]
+    assert all(name in listed for name in helped)
+    used = re.search(r"function actions.*?return \{(.*?)\};\n", script, re.S)[1]
+    names = {" ": "Space", "ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓", "PageUp": "Page",
+             "PageDown": "↓", "-": "−"}
+    keys = re.findall(r'(?:^|[,{]) *(?:"(.)"|([A-Za-z]+)): (?:\(|toggle|jump|choose)', used, re.M)
+    keys = [one or two for one, two in keys]
+    assert len(keys) > 20 and [key for key in keys if names.get(key, key) not in helped] == []
+
+
 @pytest.mark.parametrize(("tracks", "given", "told"), [
     ({}, {}, "0 tracks over 30 seconds; give at least one track"),
     ({"truth": []}, {"duration": float("nan")}, "the duration of the video in seconds"),
-    ({"truth": [], "run": []}, {"ap": {"rnu": {}}}, "ap or rescore of 'rnu': no prediction track .* 'truth', 'run'"),
+    ({"truth": [], "run": []}, {"ap": {"rnu": {}}}, "run_colours of 'rnu': no prediction track .* 'truth', 'run'"),
 ])  # fmt: skip
 def test_what_cannot_be_shown_is_refused(tracks, given, told):
     with pytest.raises(ValueError, match=told):
@@ -156,6 +211,18 @@ def test_a_strip_of_frames_stands_for_a_video_that_is_gone(tmp_path):
     shown.poster = []
     shown._handle_custom_msg({"kind": "poster"}, [])  # the browser cannot play it
     assert len(shown.poster) == 12
+
+
+def test_a_video_that_was_moved_while_it_was_shown_is_said_to_be_gone_and_not_of_a_strange_format(tmp_path):
+    path = tmp_path / "100% ü #1.mp4"
+    path.write_bytes(b"something")
+    shown = Timeline(path, {"truth": TRUTH}, duration=24)
+    before = shown.source
+    shown._handle_custom_msg({"kind": "poster"}, [])  # a browser that does not know the format
+    assert shown.source == before and before["kind"] == "bytes"
+    path.unlink()
+    shown._handle_custom_msg({"kind": "poster"}, [])  # the browser cannot load it
+    assert shown.source["kind"] == "none" and shown.source["message"] == f"There is no video at {path}: was it moved?"
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

@@ -7,13 +7,15 @@ import pytest
 from safetensors.torch import load_file
 
 from helpers.command import losa
+from helpers.made_runs import made_run, made_world
 from helpers.small_models import SMALL_PRESET
 from losa.annotations.dataset import load_annotations
 from losa.config import Config
-from losa.errors import AnnotationError, ConfigError
+from losa.errors import AnnotationError, ConfigError, EvaluationError
 from losa.evaluation.card import METHOD, POST, SAMPLING, compare, read_card
 from losa.evaluation.records import read_predictions
 from losa.presets import PRESETS
+from losa.workflows.evaluate_run import evaluate_tagged
 from losa.workflows.evaluate_run import test as predict_subset
 from losa.workflows.run import run
 
@@ -213,3 +215,26 @@ def test_the_command_that_train_prints_gives_the_runs_number(spaced, tiny, run_n
     assert (found["num_ground_truth"], found["num_predictions"]) == (result["num_ground_truth"],
                                                                      result["num_predictions"])
     assert found["mismatches"] == result["mismatches"]
+
+
+def test_a_run_is_evaluated_without_what_is_tagged_ambiguous_and_stays_as_it_is(tmp_path):
+    annotations = made_world(tmp_path / "world", 0, num_videos=3)
+    result = made_run(tmp_path / "run", annotations, 1.0)
+    record = {"video": "test_0", "kind": "truth", "label": "jump", "segment": [5.0, 7.0], "tag": "ambiguous"}
+    for complaint in ("no segment is tagged", "expected the folder of a finished run"):
+        with pytest.raises(EvaluationError, match=complaint):
+            evaluate_tagged(tmp_path / ("run" if "tagged" in complaint else "world"))
+    (tmp_path / "run" / "tags.json").write_text(json.dumps({"tags": [record]}))
+    before = (tmp_path / "run" / "result.json").read_bytes()
+    done = losa("evaluate", "run", "--without-ambiguous", "--format", "json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found == json.loads(json.dumps(evaluate_tagged(tmp_path / "run")))
+    assert found["all"]["map"] == result["map"] and found["without"]["num_ground_truth"] == 5
+    told = losa("evaluate", "run", "--without-ambiguous", cwd=tmp_path).stdout
+    for side in ("all", "without"):
+        assert f"{100 * found[side]['average_map']:.2f}  " in told
+    assert "instances 1, predictions 0; forgiven, as they touch them: predictions 3" in told
+    assert (tmp_path / "run" / "result.json").read_bytes() == before
+    for words, complaint in ((["--without-ambiguous", "--tiou", "0.5"], "nothing beside it"), ([], "'--ground-truth'")):
+        done = losa("evaluate", "run", *words, cwd=tmp_path)
+        assert done.returncode and complaint in " ".join(done.stderr.replace("│", " ").split())

@@ -79,3 +79,76 @@ def test_predictions_have_no_subset_to_choose(tmp_path):
 def test_predictions_written_as_a_table_still_compare_with_the_truth(prepared, tmp_path):
     (table,) = export_labels(predictions(tmp_path / "predictions.json"), "csv", tmp_path / "out", videos=VIDEOS)
     assert evaluate_file(table, prepared)["average_map"] == 1.0
+
+
+def read_samples(folder):
+    """A small reader of FiftyOne's dataset: {video: {field: [(label, start s, end s, confidence, verdict)]}}."""
+    content, read = json.loads((folder / "samples.json").read_text()), {}
+    assert json.loads((folder / "metadata.json").read_text())["media_type"] == "video"
+    for sample in content["samples"]:
+        assert json.loads((folder / sample["frames"]).read_text()) == {"frames": {}}
+        told, fields = sample["metadata"], {}
+        for name in ("ground_truth", "predictions"):
+            assert sample[name]["_cls"] == "TemporalDetections" and told["_cls"] == "VideoMetadata"
+            for each in sample[name]["detections"]:
+                (first, last), rate = each["support"], told["frame_rate"]
+                assert 1 <= first <= last <= told["total_frame_count"] and each["_cls"] == "TemporalDetection"
+                assert isinstance(first, int) and isinstance(last, int)
+                fields.setdefault(name, []).append((each["label"], (first - 1) / rate, last / rate,
+                                                    each.get("confidence"), each.get("verdict"), each.get("tiou")))
+        read[sample["filepath"]] = told, fields
+    return read
+
+
+@pytest.fixture
+def exported(prepared, tmp_path):
+    """The dataset of a run whose predictions are the truth, the first one of another label."""
+    file = predictions(tmp_path / "predictions.json")
+    content = json.loads(file.read_text())
+    content["results"]["clip_0000"][0] |= {"label": "nap", "score": 0.5}
+    file.write_text(json.dumps(content))
+    (tmp_path / "config.json").write_text(json.dumps({"annotations": str(prepared)}))
+    export_labels(tmp_path, "fiftyone", tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_a_run_goes_to_fiftyone_with_its_ground_truth_and_verdicts(exported):
+    read = read_samples(exported)
+    assert sorted(read) == [str((VIDEOS / f"clip_000{i}.mp4").resolve()) for i in range(3)]
+    for file, (told, fields) in read.items():
+        wanted = expected(file.rsplit("/", 1)[1].removesuffix(".mp4"))
+        frame = 0.51 / told["frame_rate"]
+        for rows in fields.values():
+            assert len(rows) == len(wanted)
+            for (_, start, end, *_), (_, _, first, last) in zip(sorted(rows, key=lambda r: r[1]), sorted(
+                    wanted, key=lambda r: r[2]), strict=True):
+                assert start == pytest.approx(first, abs=frame) and end == pytest.approx(last, abs=frame)
+        assert {row[3] for row in fields["ground_truth"]} == {None} and told["frame_width"] > 0
+        assert told["duration"] == pytest.approx(told["total_frame_count"] / told["frame_rate"], abs=0.1)
+        for label, *_, score, verdict, tiou in fields["predictions"]:
+            assert (verdict, score) == (("wrong label", 0.5) if label == "nap" else ("true positive", 0.9))
+            assert tiou == pytest.approx(1, abs=0.1)
+
+
+def test_fiftyone_itself_opens_it(exported):
+    fiftyone = pytest.importorskip("fiftyone", reason="needs fiftyone: pip install fiftyone")
+    data = fiftyone.Dataset.from_dir(str(exported), dataset_type=fiftyone.types.FiftyOneDataset)
+    assert data.media_type == "video" and data.count("predictions.detections") == 12
+    assert data.count_values("predictions.detections.verdict")["wrong label"] == 1
+
+
+def test_predictions_without_a_run_go_to_fiftyone_as_before(tmp_path):
+    (path,) = export_labels(predictions(tmp_path / "predictions.json"), "fiftyone", tmp_path / "out")
+    assert path.name == "labels.json"
+
+
+def test_fiftyone_needs_a_frame_rate(prepared, tmp_path):
+    content = json.loads(prepared.read_text())
+    for video in content["database"].values():
+        video.pop("fps", None)
+        video.pop("path", None)
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    predictions(tmp_path / "predictions.json")
+    (tmp_path / "config.json").write_text(json.dumps({"annotations": str(tmp_path / "annotations.json")}))
+    with pytest.raises(AnnotationError, match="3 videos have no known frame rate, such as 'clip_0000'.*--videos"):
+        export_labels(tmp_path, "fiftyone", tmp_path / "out")

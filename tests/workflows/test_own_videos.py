@@ -2,31 +2,39 @@
 
 import csv
 import os
+import shlex
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
+from helpers.annotation_files import write_csv
+from helpers.command import losa
 from losa.annotations.check import check
 from losa.annotations.dataset import Annotations, Video, load_annotations
 from losa.config import Config
-from losa.errors import OwnVideoError, VideoError
+from losa.errors import AnnotationError, OwnVideoError, VideoError
 from losa.segments import write_predictions
 from losa.video.probe import probe
 from losa.workflows.own_videos import (
     Inputs,
+    choose_input,
     choose_new_videos,
     draw_durations,
     example_renames,
+    find_files,
     find_inputs,
     link_to,
     list_lanes,
     make_example,
     name_copy,
     name_run,
+    note_test_videos,
+    prepare_own,
     print_warnings,
 )
 
@@ -134,7 +142,112 @@ def test_lanes_are_of_test_videos_first_and_have_the_truth_where_it_is_known(tmp
     assert {name: lane["found"] for name, lane in lanes.items()} == found
     assert lanes["c"]["what happens"] == [{"segment": [3.0, 5.0], "label": "wave"},
                                           {"segment": [7.0, 8.0], "label": "jump"}]
-    assert list(list_lanes({"videos": found}, tmp_path, labelled, most=2)) == ["c", "a"]
+
+
+def test_ranges_of_a_file_are_put_together_on_its_lane(tmp_path):
+    """Found in the whole file, labelled in two pieces of it: each segment is where it is in the file."""
+    path = tmp_path / "day.mp4"
+    first, second = a_video("day_01", "train", [("jump", 1, 2)]), a_video("day_02", "test", [("wave", 3, 5)])
+    labelled = Annotations(("jump", "wave"), (replace(first, path=path), replace(second, path=path, start=40.0)))
+    write_predictions(tmp_path / "predictions.json", {"day": [], "other": []})
+    found = {"videos": {"other": {"path": str(tmp_path / "other.mp4")}, "day": {"path": str(path)}}}
+    assert list_lanes(found, tmp_path, labelled) == {
+        "day": {"what happens": [{"segment": [1.0, 2.0], "label": "jump"}, {"segment": [43.0, 45.0], "label": "wave"}],
+                "found": []}, "other": {"found": []}}
+
+
+def test_test_videos_that_show_nothing_are_said(tmp_path, capsys):
+    data = Annotations(("jump",), (a_video("a", "train", []), a_video("b", "test", []), a_video("c", "test", [])))
+    records = {name: [{"segment": [0.0, 1.0], "label": "jump", "score": score}]
+               for name, score in {"a": 0.01, "b": 0.18, "c": 0.6}.items()}
+    write_predictions(tmp_path / "predictions.json", records)
+    some = "nothing above 0.30 in 1 of 2 videos: b (best 0.18): lower `min_score`"
+    none = "nothing above 0.70; the best is 0.60: lower `min_score` (2 videos)"
+    for least, said in ((0.1, ""), (0.3, f"note: on the test videos, {some}\n"),
+                        (0.7, f"note: on the test videos, {none}\n")):
+        note_test_videos(tmp_path, data, least)
+        assert capsys.readouterr().out == said
+
+
+# --- how it is prepared and looked at -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_one(folder, tmp_path):
+    """Inputs of one video of 4 s with six actions, seen from another folder."""
+    (folder / "two.mkv").unlink()
+    (folder / "more" / "three.mp4").unlink()
+    lines = [f"one,{'ab'[i % 2]},{0.1 + 0.6 * i:.1f},{0.4 + 0.6 * i:.1f}" for i in range(6)]
+    table = write_csv(tmp_path / "labels.csv", "video,label,start,end", *lines)
+    return Inputs(folder, table, None, tmp_path / "own", tmp_path, False)
+
+
+def test_one_long_video_is_cut_and_the_command_does_the_same(long_one, capsys):
+    data = prepare_own(long_one, long_one.labels, [0.5, 0.0, 0.5])
+    assert set(data.subsets) == {"train", "test"} and sum(len(v.labels) for v in data.videos) == 6
+    said, ranges = capsys.readouterr().out, long_one.out / "ranges.csv"
+    assert ranges.read_text() in said and "fewer videos than parts" in said
+    command = next(line for line in said.splitlines() if line.startswith("  losa data prepare "))
+    before = (long_one.out / "annotations.json").read_text()
+    assert losa(*shlex.split(command)[1:]).returncode == 0
+    assert (long_one.out / "annotations.json").read_text() == before
+
+
+def test_ranges_that_are_given_or_were_edited_are_taken_as_they_are(long_one, capsys):
+    prepare_own(long_one, long_one.labels, [0.5, 0.0, 0.5])
+    ranges = long_one.out / "ranges.csv"
+    ranges.write_text("id,file,start,end\nfirst,one.mp4,0,2\nsecond,one.mp4,2,4\n")
+    data = prepare_own(long_one, long_one.labels, [0.5, 0.0, 0.5])
+    assert [v.id for v in data.videos] == ["first", "second"]
+    ranges.rename(long_one.notebook_folder / "mine.csv")
+    capsys.readouterr()
+    data = prepare_own(long_one, long_one.labels, [0.5, 0.0, 0.5], "mine.csv")  # as seen from the notebook
+    assert [v.id for v in data.videos] == ["first", "second"] and capsys.readouterr().out == ""
+    with pytest.raises(FileNotFoundError, match="^theirs.csv: neither in"):
+        prepare_own(long_one, long_one.labels, [], "theirs.csv")
+
+
+def test_without_a_split_nothing_is_cut(long_one, capsys):
+    long_one.out.mkdir()
+    (long_one.out / "ranges.csv").write_text("id,file,start,end\nfirst,one.mp4,0,2\n")  # of an earlier split
+    assert [v.id for v in prepare_own(long_one, long_one.labels, []).videos] == ["one"]
+    wrong = long_one.labels.with_name("wrong.csv")
+    wrong.write_text("video,label,start,end\none,a,3,1\n")
+    with pytest.raises(AnnotationError, match="wrong.csv"):
+        prepare_own(long_one, wrong, [])
+    (long_one.out / "ranges.csv").unlink()
+    assert [v.id for v in prepare_own(long_one, long_one.labels, []).videos] == ["one"]
+    assert capsys.readouterr().out == "" and not (long_one.out / "ranges.csv").exists()
+
+
+@pytest.mark.parametrize(("is_example", "backbone", "settings", "chosen"), [
+    (True, "", {}, {}), (False, "", {}, {"backbone": "timm/vit_small_patch16_224.dino", "sample_fps": 4.0}),
+    (False, "timm/resnet18", {}, {"backbone": "timm/resnet18", "sample_fps": 4.0}),
+    (True, "timm/resnet18", {"window": 64}, {"backbone": "timm/resnet18", "sample_fps": 4.0}),
+    (False, "timm/resnet18", {"sample_fps": 15}, {"backbone": "timm/resnet18"}),
+    (False, "timm/resnet18", {"frame_stride": 3}, {"backbone": "timm/resnet18"}),
+    (False, "videomae_b", {}, {"backbone": "videomae_b"}),
+    (False, "", {"backbone": "videomae_b"}, {"backbone": "timm/vit_small_patch16_224.dino"})])
+def test_single_images_are_looked_at_four_times_a_second_unless_said_otherwise(tmp_path, is_example, backbone, settings,
+                                                                               chosen):
+    given = Inputs(tmp_path, tmp_path / "a.csv", None, tmp_path, tmp_path, is_example)
+    assert choose_input(given, backbone, settings) == chosen
+
+
+def test_files_in_settings_are_found_from_the_notebook_the_repository_and_home(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    for name in ("notebooks/here.safetensors", "there.txt", "home.txt"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = Inputs(tmp_path, tmp_path / "a.csv", None, tmp_path, tmp_path / "notebooks", False)
+    found = find_files(given, {"weights": "here.safetensors", "block_list": "there.txt", "classifier": "~/home.txt",
+                               "window": 64, "start": ""})
+    assert found == {"weights": str(tmp_path / "notebooks" / "here.safetensors"), "block_list": "there.txt",
+                     "classifier": str(tmp_path / "home.txt"), "window": 64, "start": ""}
+    assert find_files(given, {"weights": "random"}) == {"weights": "random"}
+    with pytest.raises(FileNotFoundError, match="^gone.pt: neither in"):
+        find_files(given, {"weights": "gone.pt"})
 
 
 def test_durations_are_those_of_each_class():

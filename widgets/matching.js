@@ -1,0 +1,151 @@
+const LEFT = 232, ROW = 19, MOST = 12, NEAR = 6; // pixels before the time axis, of a row; rows; pixels to an edge
+
+// tIoU of two segments; two without length count as equal wherever they lie, as in ActivityNet's evaluator.
+function overlap([a, b], [c, d]) {
+  const inter = Math.max(0, Math.min(b, d) - Math.max(a, c)), union = b - a + d - c - inter;
+  return union > 0 ? inter / union : 2;
+}
+
+// One class's predictions of all videos by falling score, as ActivityNet's evaluator judges them: each takes the free
+// ground truth of its video with the highest tIoU, if that is not below the threshold, and is right then.
+function matched(truth, predictions, tiou) {
+  const taken = new Set(), rows = Object.entries(predictions).flatMap(([video, list]) => list.map(
+    ([start, end, score], index) => ({ video, index, segment: [start, end], score, needed: tiou })));
+  for (const row of rows.sort((a, b) => b.score - a.score)) {
+    const near = (truth[row.video] ?? []).map((segment, at) => [overlap(row.segment, segment), at])
+      .sort((a, b) => a[0] - b[0]).reverse(), free = near.find(([, at]) => !taken.has(`${at} ${row.video}`));
+    row.right = Boolean(free) && free[0] >= tiou;
+    [row.tiou, row.other] = row.right ? free : near[0] ?? [0, -1];
+    if (row.right) taken.add(`${row.other} ${row.video}`);
+  }
+  return rows;
+}
+
+// Precision over recall after each of the rows, precision made monotone from the end (`most`); AP is the area under it.
+function precisionRecall(rows, total) {
+  let right = 0, most = 0, area = 0;
+  const points = rows.map((row, i) => ({ recall: (right += row.right) / total, precision: right / (i + 1) }));
+  for (let i = rows.length - 1; i >= 0; i -= 1) {
+    points[i].most = most = Math.max(most, points[i].precision);
+    area += rows[i].right ? most / total : 0;
+  }
+  return { points, ap: total ? area : 0 };
+}
+
+// What a row says of itself.
+function named({ score, text, right, tiou, other, needed }) {
+  const near = `${other + 1}, tIoU ${tiou?.toFixed(2)}`, why = right ? `right: finds ${near}` : tiou < 0.005
+    ? "wrong: nothing is here" : `wrong: ${tiou < needed ? "too far from" : "found already:"} ${near}`;
+  return text ?? `${score.toFixed(2)} ${why}`;
+}
+
+// Precision over recall, with a stripe for each action that is found: together they are AP. The chosen row is marked.
+function drawCurve(canvas, { points, rows, marked }, { soft, line, ink, accent, head }) {
+  const { context: c, width } = sheet(canvas, 170), [wide, high, foot] = [width - 42, 132, 140];
+  const at = (recall, precision) => [34 + recall * wide, foot - precision * high], here = points[rows.indexOf(marked)];
+  Object.assign(c, { strokeStyle: line, fillStyle: soft, font: `11px ${FONT}`, textBaseline: "middle" });
+  c.strokeRect(34, foot - high, wide, high);
+  for (const v of [0, 0.5, 1]) { c.fillText(v, at(v, 0)[0] - 4, foot + 9); c.fillText(v, 12, at(0, v)[1]); }
+  c.fillText("→ recall   ↑ precision", 34, foot + 22);
+  Object.assign(c, { strokeStyle: ink, fillStyle: accent, globalAlpha: 0.3 });
+  points.filter((_, i) => rows[i].right).forEach(({ recall, most }, i, { length }) => {
+    const [from, y] = at(recall - points.at(-1).recall / length, most);
+    c.fillRect(from, y, at(recall, 0)[0] - from, foot - y);
+  });
+  Object.assign(c, { globalAlpha: 1, fillStyle: head });
+  c.beginPath();
+  points.forEach(({ recall, precision }) => c.lineTo(...at(recall, precision)));
+  c.stroke();
+  if (here) c.fillRect(at(here.recall, 0)[0] - 3, at(0, here.precision)[1] - 3, 6, 6);
+}
+
+function render({ model, el }) {
+  const bus = shared(model), get = (name) => model.get(name);
+  const put = (values) => { Object.entries(values).forEach(([k, v]) => model.set(k, v)); model.save_changes(); };
+  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-label": "segments" });
+  const plot = element("canvas", { role: "img", "aria-label": "precision over recall" }), told = element("p");
+  const says = element("p", { class: "readout", "aria-live": "polite" }), title = element("div", { class: "title" });
+  const below = element("div", { class: "below" }, element("div", { class: "plot" }, plot), told);
+  const root = element("div", { class: "losa matching", role: "group", "aria-label": "from segments to AP" }, title,
+    canvas, says, below);
+  let rows = [], all = [], now = {}, chosen = 0, edge = 1, held = false;
+  const axis = () => scale(bus.span, canvas.clientWidth - LEFT), top = (i) => (i + 1) * ROW + 4;
+  const draw = once(() => {
+    if (!root.isConnected) return;
+    const { context: c, width } = sheet(canvas, top(rows.length) + 20), { x } = axis(), wide = width - LEFT, theme = {};
+    for (const key of ["ink", "soft", "line", "accent", "head", "back", "card"]) theme[key] = themed(root, `--${key}`);
+    Object.assign(c, { font: `11px ${FONT}`, textBaseline: "middle", lineWidth: 1.5 });
+    const lane = (i, segments, colours, text, colour, paint = () => {}) => {
+      c.fillStyle = colour;
+      c.fillText(text, 4, top(i) + ROW / 2, LEFT - 10);
+      c.save(); c.beginPath(); c.rect(LEFT, 0, wide, 1e4); c.clip();
+      [c.fillStyle, c.strokeStyle] = colours;
+      for (const [a, b] of segments) {
+        const box = [LEFT + x(a), top(i) + 2, Math.max(x(b) - x(a), 1), ROW - 5];
+        c.fillRect(...box);
+        c.strokeRect(...box);
+      }
+      paint();
+      c.restore();
+    };
+    const truth = get("truth")[get("video")] ?? [], { ink, soft, accent, card, head, back } = theme;
+    lane(-1, truth, [soft, soft], "ground truth", ink, () => truth.forEach(([a, b], i) => {
+      c.fillStyle = back;
+      c.fillText(i + 1, LEFT + x((a + b) / 2) - 3, top(-1) + ROW / 2);
+    }));
+    rows.forEach((row, i) => {
+      const colour = i === chosen ? accent : row.gone ? soft : ink, filled = row.right ? accent : card;
+      lane(i, [row.segment], [filled, row.gone ? soft : accent], named(row), colour, () => {
+        c.fillStyle = head;
+        const marks = i === chosen ? row.segment : [];
+        marks.forEach((t, k) => c.fillRect(LEFT + x(t) - (k === edge ? 2 : 1), top(i), k === edge ? 4 : 2, ROW - 1));
+      });
+    });
+    drawAxis(c, bus, { left: LEFT, wide, top: top(rows.length), duration: get("duration") }, [soft, head, back]);
+    if (!below.hidden) drawCurve(plot, { points: now.points, rows: all, marked: rows[chosen] }, theme);
+  });
+  const fill = () => {
+    const [truth, tiou, steps] = [get("truth"), get("tiou"), get("steps")], total = Object.values(truth).flat().length;
+    all = matched(truth, get("predictions"), tiou);
+    now = precisionRecall(all, total);
+    rows = (steps.length ? steps : all.filter((row) => row.video === get("video"))).slice(0, MOST);
+    chosen = Math.max(0, Math.min(chosen, rows.length - 1));
+    [title.textContent, below.hidden] = [get("title"), steps.length > 0];
+    says.textContent = rows[chosen] ? `${rows[chosen].segment.map((t) => t.toFixed(2)).join(" to ")} s: ${
+      named(rows[chosen])}` : "Nothing is found here.";
+    told.textContent = `AP of this class at tIoU ${tiou.toFixed(2)}, over all videos: ${(100 * now.ap).toFixed(1)} %. ${
+      all.filter((row) => row.right).length} of ${total} found.`;
+    if (get("ap") !== now.ap) put({ ap: now.ap });
+    draw();
+  };
+  const move = (time) => {
+    if (!rows.length || get("steps").length) return;
+    const { index, segment } = rows[chosen], at = [...segment], found = get("predictions"), video = get("video");
+    const [from, to] = edge ? [at[0] + 0.01, get("duration")] : [0, at[1] - 0.01];
+    at[edge] = Math.min(Math.max(time, from), to);
+    put({ predictions: { ...found, [video]: found[video].map((one, i) => (i === index ? [...at, one[2]] : one)) } });
+  };
+  const pick = (i, k = edge) => { [chosen, edge] = [i, k]; fill(); };
+  canvas.addEventListener("pointerdown", ({ offsetX, offsetY, pointerId }) => {
+    const i = Math.floor((offsetY - top(0)) / ROW), { x } = axis();
+    if (!rows[i]) return;
+    const gaps = rows[i].segment.map((t) => Math.abs(LEFT + x(t) - offsetX));
+    pick(i, Number(gaps[1] <= gaps[0]));
+    held = gaps[edge] <= NEAR;
+    if (held) canvas.setPointerCapture(pointerId);
+  });
+  canvas.addEventListener("pointermove", ({ offsetX }) => held && move(axis().time(offsetX - LEFT)));
+  canvas.addEventListener("pointerup", () => { held = false; });
+  const nudge = (by) => move((rows[chosen]?.segment[edge] ?? 0) + by);
+  keys(root, { ArrowUp: () => pick(chosen - 1), ArrowDown: () => pick(chosen + 1), s: () => pick(chosen, 0),
+    e: () => pick(chosen, 1), ArrowLeft: (event) => nudge(event.shiftKey ? -0.5 : -0.1),
+    ArrowRight: (event) => nudge(event.shiftKey ? 0.5 : 0.1) });
+  const again = once(fill), unwatch = watch(root, draw), names = ["title", "truth", "predictions", "video", "duration",
+    "tiou", "steps"].map((name) => `change:${name}`);
+  names.forEach((name) => model.on(name, again));
+  bus.on(draw);
+  el.append(root);
+  fill();
+  return () => { bus.close(); unwatch(); names.forEach((name) => model.off(name, again)); };
+}
+export default { render };
