@@ -53,6 +53,7 @@ class View(Shown, anywidget.AnyWidget):
     live = traitlets.Bool(True).tag(sync=True)
     _code = traitlets.Unicode().tag(sync=True)
     script, style, code = "", "", None
+    _filled = False
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
@@ -71,6 +72,17 @@ class View(Shown, anywidget.AnyWidget):
     @traitlets.default("group")
     def _own_group(self) -> str:
         return uuid.uuid4().hex
+
+    def open(self) -> None:
+        """Tell the browser of this widget, once it has something to show."""
+        if self._filled:
+            super().open()
+
+    def open_with(self, *content: Any, **more: Any) -> None:
+        """Show this and only then open: what a busy browser gets as updates of an empty widget it may drop."""
+        self.show(*content, **more)  # type: ignore[attr-defined]
+        self._filled = True
+        self.open()
 
     def page_state(self) -> dict:
         """Return the traits that an offline page starts from, as JSON values or bytes."""

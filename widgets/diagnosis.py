@@ -46,7 +46,7 @@ class Diagnosis(Tagged):
                  frames: Callable | None = None, title: str = ""):
         super().__init__()
         self.on_msg(self._answer)
-        self.show(diagnosis, truth=truth, predictions=predictions, classes=classes, frames=frames, title=title)
+        self.open_with(diagnosis, truth=truth, predictions=predictions, classes=classes, frames=frames, title=title)
 
     def show(self, diagnosis: Mapping, *, truth: Mapping, predictions: Mapping, classes: Sequence[str],
              frames: Callable | None = None, title: str = "") -> None:

@@ -25,7 +25,7 @@ class Matching(View):
 
     def __init__(self, *given, **named) -> None:
         super().__init__()
-        self.show(*given, **named)
+        self.open_with(*given, **named)
 
     def show(self, truth: Mapping, predictions: Mapping, *, video: str, duration: float, title: str = "",
              steps: Sequence[Mapping] = ()) -> None:

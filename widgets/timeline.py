@@ -74,9 +74,9 @@ class Timeline(View):
                  ap=None, rescore=None, sigma=0.5, frames=None, video_id="", has_truth=True, run_colours=None) -> None:
         super().__init__()
         self.on_msg(self._answer)
-        self.show(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
-                  min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
-                  has_truth=has_truth, run_colours=run_colours)
+        self.open_with(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
+                       min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
+                       has_truth=has_truth, run_colours=run_colours)
 
     def show(self, video: str | Path | None, tracks: Mapping, *, duration: float, fps: float | None = None,
              classes: Sequence[str] | None = None, title: str = "", tiou: float = 0.5, min_score: float = 0.25,
