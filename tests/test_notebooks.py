@@ -238,7 +238,7 @@ def test_own_video_notebook_leaves_what_one_can_look_at(executed):
 def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):
     book = nbformat.read(finished / "00_quickstart.ipynb", 4)
     outputs = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
-    assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3 + 1  # figures, timelines, and a widget's
     assert not [out for out in outputs if out.output_type in ("stream", "error") and out.get("name") != "stdout"]
 
 

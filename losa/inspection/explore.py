@@ -223,8 +223,8 @@ class Explore(Shown, w.VBox):
 
 
 def _place(record: dict) -> tuple:
-    """Return what tells a segment from others of its track."""
-    return (record["label"], *record["segment"])
+    """Return what tells a segment from others of its track; a timeline has its times to six decimals."""
+    return (record["label"], *(round(time, 6) for time in record["segment"]))
 
 
 explore = Explore  # as one says it: explore("runs/")
