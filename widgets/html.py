@@ -22,6 +22,9 @@ NO_SCRIPT = (  # what a page says where its scripts do not run, and the pattern 
     '"rotate(45)"><rect width="3" height="5" fill="var(--back)"/></pattern></svg></div></noscript>')
 
 
+CONNECT = "connect-src 'self'; "  # to ask whether such a file is there
+
+
 class Html(str):
     """Text that is markup already and is not escaped again."""
 
@@ -78,6 +81,7 @@ def page_text(title: str, body: Html, *, widgets: Sequence[tuple[str, Mapping]] 
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in code]
     policy = ("default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; "
               f"img-src data: blob:; media-src {LINKED_MEDIA if linked else MEDIA}; "
+              f"{CONNECT if linked else ''}"
               "script-src " + (" ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"))
     numbers = {esm: number for number, esm in enumerate(modules)}
     still = [(HERE / "still.css").read_text("utf8")] if code else []

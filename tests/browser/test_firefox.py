@@ -1,15 +1,10 @@
 """Firefox ESR: an offline page, and the notebook 05_inspect in JupyterLab and in Notebook 7."""
 
-import os
-from importlib.util import find_spec
-from pathlib import Path
 
-import papermill
 import pytest
 
 from helpers.browser import clip, jpeg, tracks
 from helpers.firefox import FIREFOX, firefox
-from helpers.lab import APPS, READY, ROOT, barcoded_demo, jupyter
 from helpers.video_files import BITS, ROWS
 from widgets import share
 from widgets.base import link
@@ -71,41 +66,3 @@ def test_a_page_plays_the_frame_of_a_click_and_keeps_its_keys(page, tmp_path):
     assert page.value("losaModels[0].get('selected')") == ["truth", 4]
     assert page.problems == []
 
-
-@pytest.mark.parametrize("app", list(APPS))
-def test_the_inspection_runs_and_draws_in_a_notebook(page, tmp_path, app):
-    if find_spec(app) is None:
-        pytest.skip(f"needs {app}: pip install {app}")
-    root = tmp_path / "root"
-    (root / "notebooks").mkdir(parents=True)
-    demo = barcoded_demo(root / "runs" / "demo")
-    papermill.execute_notebook(str(ROOT / "notebooks" / "05_inspect.ipynb"), str(root / "notebooks" / "05.ipynb"),
-                               {"run_dir": str(demo / "losa"), "compare_dir": str(demo / "head_only"),
-                                "out": str(demo / "inspect")}, prepare_only=True)
-    with jupyter(root, tmp_path, app) as url:
-        page.problems.clear()
-        page.open(f"{url}/doc/tree/notebooks/05.ipynb?reset" if app == "jupyterlab"
-                  else f"{url}/notebooks/notebooks/05.ipynb")
-        page.comes("window.jupyterapp && [...jupyterapp.shell.widgets('main')].some(w => w.context?.isReady)", 90)
-        page.value("jupyterapp.shell.activateById([...jupyterapp.shell.widgets('main')].find(w => w.context).id)")
-        page.comes(f"({READY})()", 60)  # without a screen no window has the focus, and no notebook is current by itself
-        page.value("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
-        page.comes(f"({READY})()", 120)
-        errors = page.value("""jupyterapp.shell.currentWidget.model.sharedModel.toJSON().cells.flatMap(c =>
-            c.outputs ?? []).filter(o => o.output_type === 'error').map(o => o.evalue)""")
-        assert errors == []
-        for kind in (".timeline", ".gates", ".diagnosis", ".features"):
-            page.comes(f"(e => e && (e.scrollIntoView({{ block: 'center' }}), true))(document.querySelector('{kind}'))")
-        page.comes(f"{DRAWN}('.timeline')")
-        page.comes(STILL)
-        if folder := os.environ.get("LOSA_PICTURES"):
-            page.picture(Path(folder) / f"firefox_{app}.png")
-        cells = page.value("jupyterapp.shell.currentWidget.content.widgets.length")
-        left, top, *_ = place(page, ".lanes canvas")
-        page.click(left + 3, top + 3)
-        for key in ("b", "d", "d", "x", "ArrowRight"):
-            page.press(key)
-        assert page.value("jupyterapp.shell.currentWidget.content.widgets.length") == cells
-        page.comes(f"{STILL} && document.querySelector('video').currentTime > 0.5")
-        page.value("jupyterapp.shell.currentWidget.context.sessionContext.shutdown().then(() => true)")
-    assert not [told for told in page.problems if "losa" in told or "widget" in told.lower()]

@@ -512,7 +512,8 @@ def test_a_video_that_is_gone_or_empty_is_not_called_a_strange_format(browser, s
         (folder / "my v.mp4").write_bytes(content)
     view = Timeline(None, {"truth": TRUTH}, duration=DURATION)
     view.source = {"kind": "link", "path": "my%20v.mp4", "message": "its format is strange"}
-    text = html.page_text("x", html.widget_place(0), styles=[view.style], widgets=[(view.script, view.page_state())])
+    text = html.page_text("x", html.widget_place(0), styles=[view.style], linked=True,
+                          widgets=[(view.script, view.page_state())])
     (folder / "page.html").write_text(text, encoding="utf8")
     opened = browser.new_page()
     opened.goto((folder / "page.html").as_uri() if from_file else f"{address}/page.html")
