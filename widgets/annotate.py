@@ -43,7 +43,7 @@ class Annotate(Timeline):
              write: Callable | None = None, **given) -> None:
         """Show another video in place of this one, as `Timeline.show`; what was not saved of the one before is gone."""
         self._whole, self._write, self.lanes = document or self._whole, write or self._write, []
-        state = edits.start(plain_json(list(next(iter(tracks.values()), ()))))
+        state = edits.start(plain_json(list(next(iter(tracks.values()), ())), decimals=12))
         super().show(video, {name: records if i else state["records"] for i, (name, records) in
                              enumerate(tracks.items())}, **given)
         self._take(state)

@@ -75,7 +75,7 @@ class View(Shown, anywidget.AnyWidget):
 
     def open(self) -> None:
         """Tell the browser of this widget, once it has something to show."""
-        if self._filled:
+        if self._filled or not hasattr(self, "show"):
             super().open()
 
     def open_with(self, *content: Any, **more: Any) -> None:
@@ -121,11 +121,10 @@ def link(*views: View) -> None:
         view.group = views[0].group
 
 
-def plain_json(value: object) -> object:
-    """Return the value as a trait can hold it: arrays and tuples as lists, numbers to 6 decimals, so that it is small.
-    """
+def plain_json(value: object, decimals: int = 6) -> object:
+    """Return the value as a trait can hold it: arrays and tuples as lists, numbers rounded, so that it is small."""
     text = json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x))
-    return json.loads(text, parse_float=lambda number: round(float(number), 6))
+    return json.loads(text, parse_float=lambda number: round(float(number), decimals))
 
 
 def _iterated(value: object) -> list:
