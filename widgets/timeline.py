@@ -11,7 +11,7 @@ from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 from widgets import figures
 from widgets.base import View, parts, plain_json
 from widgets.html import Html, element
-from widgets.share import make_source, strip, video_source
+from widgets.share import strip, video_source
 from widgets.still import draw_lanes, explain, list_segments
 from widgets.verdicts import judged, label_of
 
@@ -32,13 +32,6 @@ def steps_only(ap: Mapping) -> dict:
         table |= {"thresholds": [*compress(table["thresholds"], kept)],
                   "average": {label: [*compress(row, kept)] for label, row in table["average"].items()}}
     return ap
-
-
-def found_source(video: str | Path | None) -> tuple[dict[str, str], bytes]:
-    """Return `video_source`, but of an empty file that it is empty: no browser can tell it from a strange format."""
-    if video is not None and Path(video).is_file() and not Path(video).stat().st_size:
-        return make_source("none", f"{Path(video).name} is empty (0 bytes): was it copied in full?"), b""
-    return video_source(video)
 
 
 class Timeline(View):
@@ -107,7 +100,7 @@ class Timeline(View):
             self.run_colours = figures.run_colours(runs) | dict(run_colours or {})
             self.tracks = judged(given, tiou) if has_truth else unjudged(given)
             self.suppressible, self.ap = bool(self.rescore), ap
-            (self.source, self._bytes), self.video_bytes = found_source(video), b""  # until a browser asks
+            (self.source, self._bytes), self.video_bytes = video_source(video), b""  # until a browser asks
             self.poster = strip(self) if self.source["kind"] == "none" else []
 
     @observe("tiou")
