@@ -14,15 +14,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 MEDIA = "data: blob:"
 LINKED_MEDIA = f"{MEDIA} 'self' file:"  # with the files that lie beside the page
+CONNECT = "connect-src 'self'; "  # to ask whether such a file is there
 NO_SCRIPT = (  # what a page says where its scripts do not run, and the pattern of wrong segments in its drawings
     '<noscript><div class="losa no-script"><p><strong>This page needs scripts, and they are off here:</strong> videos, '
     'sliders and clicks do nothing. What it holds is below as drawings and tables. In JupyterLab, press <em>Trust '
     'HTML</em> above the page; elsewhere, open the file in a browser that runs scripts.</p><svg width="0" height="0" '
     'aria-hidden="true"><pattern id="losa-hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform='
     '"rotate(45)"><rect width="3" height="5" fill="var(--back)"/></pattern></svg></div></noscript>')
-
-
-CONNECT = "connect-src 'self'; "  # to ask whether such a file is there
 
 
 class Html(str):

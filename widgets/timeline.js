@@ -12,7 +12,6 @@ const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refus
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
-const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` });
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
 // The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that

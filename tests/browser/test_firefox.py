@@ -1,9 +1,10 @@
-"""Firefox ESR: an offline page, and the notebook 05_inspect in JupyterLab and in Notebook 7."""
+"""Firefox ESR: an offline page of widgets."""
 
+import json
 
 import pytest
 
-from helpers.browser import clip, jpeg, tracks
+from helpers.browser import READ_NUMBER, clip, jpeg, tracks
 from helpers.firefox import FIREFOX, firefox
 from helpers.video_files import BITS, ROWS
 from widgets import share
@@ -11,15 +12,7 @@ from widgets.base import link
 from widgets.compare import Compare
 from widgets.timeline import Timeline
 
-# The number that is written in the frame that the page's first video shows.
-FRAME = """(() => { const v = document.querySelector('video'), [bits, rows] = [BITS, ROWS];
-    const c = document.createElement('canvas'); c.width = bits / rows * 8; c.height = rows * 8;
-    const g = c.getContext('2d'); g.drawImage(v, 0, 0, c.width, c.height);
-    const d = g.getImageData(0, 0, c.width, c.height).data; let number = 0;
-    for (let i = 0; i < bits; i += 1) {
-      const x = (i % (bits / rows)) * 8 + 4, y = Math.floor(i / (bits / rows)) * 8 + 4;
-      if (d[4 * (y * c.width + x)] > 128) number += 2 ** i; }
-    return number; })()""".replace("BITS", str(BITS)).replace("ROWS", str(ROWS))
+FRAME = f"({READ_NUMBER})({json.dumps(['video', BITS, ROWS])})"  # the number written in the frame that is shown
 STILL = "(v => v && v.readyState >= 2 && v.paused && !v.seeking)(document.querySelector('video'))"
 DRAWN = """(kind => { const seen = [...document.querySelectorAll(`${kind} canvas`)].filter(c => c.checkVisibility());
     return seen.length > 0 && seen.every(c => new Set(new Uint32Array(c.getContext('2d').getImageData(

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import time
 
+from helpers.lab import end
+
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 PREFERENCES = {"browser.shell.checkDefaultBrowser": False, "datareporting.policy.dataSubmissionEnabled": False,
                "app.update.enabled": False, "media.autoplay.default": 0, "remote.active-protocols": 1,
@@ -43,12 +45,7 @@ def firefox(folder):
         yield Page(socket)
         socket.close()
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         log.close()
 
 

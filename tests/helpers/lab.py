@@ -21,15 +21,13 @@ from losa.presets import PRESETS
 from losa.workflows.run import run
 
 FPS, SECONDS = 12, 20.0
-APPS = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}
 READY = """() => { const s = window.jupyterapp?.shell.currentWidget?.context?.sessionContext;
   return s?.isReady && s.session?.kernel?.connectionStatus === 'connected' && s.session.kernel.status === 'idle'; }"""
 
 
 @contextlib.contextmanager
-def jupyter(root, home, app="jupyterlab"):
-    """The address of a JupyterLab (or `notebook`) whose files begin at `root`; its settings and traces lie in `home`.
-    """
+def jupyter(root, home):
+    """The address of a JupyterLab whose files begin at `root`; its settings and traces lie in `home`."""
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -41,10 +39,10 @@ def jupyter(root, home, app="jupyterlab"):
         "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTER_DATA_DIR": str(home / "data"), "IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(ROOT)}
     environment.pop("MPLBACKEND", None)
-    command = [sys.executable, "-m", app, "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
                "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
                f"--ServerApp.root_dir={root}", "--ServerApp.disable_check_xsrf=True", "--ServerApp.base_url=/u/x/",
-               f"--{APPS[app]}.expose_app_in_browser=True"]
+               "--LabApp.expose_app_in_browser=True"]
     url = f"http://127.0.0.1:{port}/u/x"
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, cwd=root, stdout=log, stderr=log)
@@ -57,12 +55,17 @@ def jupyter(root, home, app="jupyterlab"):
             time.sleep(0.25)
         yield url
     finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        end(server)
+
+
+def end(process):
+    """Ends a process of ours, by force if it does not go."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Notebook:
