@@ -62,8 +62,11 @@ def test_notebook_is_a_story(path):
 def test_exercises_have_answers_that_are_hidden_at_first(name):
     book = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4)
     text = "\n".join(c.source for c in book.cells if c.cell_type == "markdown")
-    answers = text.count("<details>")
-    assert answers >= 3 and answers == text.count("</details>") == text.count("<summary>") == text.count("</summary>")
+    written = text.count("<details>")
+    assert written == text.count("</details>") == text.count("<summary>") == text.count("</summary>")
+    computed = [c for c in book.cells if c.source.startswith("answers.")]
+    assert all(c.metadata["jupyter"] == {"source_hidden": True} for c in computed)
+    assert written + len(computed) >= 3 and text.count("\n**") == written + len(computed)
 
 
 @each
