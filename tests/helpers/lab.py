@@ -26,8 +26,11 @@ READY = """() => { const s = window.jupyterapp?.shell.currentWidget?.context?.se
 
 
 @contextlib.contextmanager
-def jupyter(root, home):
-    """The address of a JupyterLab whose files begin at `root`; its settings and traces lie in `home`."""
+def jupyter(root, home, app="lab"):
+    """The address of a JupyterLab whose files begin at `root`; its settings and traces lie in `home`.
+
+    app: "lab", or "notebook" for Notebook 7.
+    """
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -39,10 +42,10 @@ def jupyter(root, home):
         "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTER_DATA_DIR": str(home / "data"), "IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(ROOT)}
     environment.pop("MPLBACKEND", None)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
+    command = [sys.executable, "-m", f"jupyter{app}" if app == "lab" else app, "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
                "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
                f"--ServerApp.root_dir={root}", "--ServerApp.disable_check_xsrf=True", "--ServerApp.base_url=/u/x/",
-               "--LabApp.expose_app_in_browser=True"]
+               f"--{'LabApp' if app == 'lab' else 'JupyterNotebookApp'}.expose_app_in_browser=True"]
     url = f"http://127.0.0.1:{port}/u/x"
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, cwd=root, stdout=log, stderr=log)
@@ -71,7 +74,7 @@ def end(process):
 class Notebook:
     """An open notebook: its page, what went wrong in the browser, and what its kernel says."""
 
-    def __init__(self, browser, url, name):
+    def __init__(self, browser, url, name, view="doc/tree"):
         self.context = browser.new_context(viewport={"width": 1280, "height": 1000})
         self.page, self.problems = self.context.new_page(), []
         self.page.set_default_timeout(30_000)
@@ -80,7 +83,7 @@ class Notebook:
         self.page.on("request", lambda r: r.url.startswith((url, url.replace("http", "ws", 1), "data:", "blob:"))
                      or self.problems.append(r.url))
         slowed(self.page)
-        self.page.goto(f"{url}/doc/tree/{name}?reset", timeout=180_000)  # JupyterLab is large, and machines are busy
+        self.page.goto(f"{url}/{view}/{name}?reset", timeout=180_000)  # JupyterLab is large, and machines are busy
         self.page.wait_for_function(READY, timeout=180_000)
 
     def run_all(self, timeout_s=120):
