@@ -42,10 +42,11 @@ def jupyter(root, home, app="lab"):
         "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTER_DATA_DIR": str(home / "data"), "IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(ROOT)}
     environment.pop("MPLBACKEND", None)
-    command = [sys.executable, "-m", f"jupyter{app}" if app == "lab" else app, "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
+    module, shown = {"lab": ("jupyterlab", "LabApp"), "notebook": ("notebook", "JupyterNotebookApp")}[app]
+    command = [sys.executable, "-m", module, "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
                "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
                f"--ServerApp.root_dir={root}", "--ServerApp.disable_check_xsrf=True", "--ServerApp.base_url=/u/x/",
-               f"--{'LabApp' if app == 'lab' else 'JupyterNotebookApp'}.expose_app_in_browser=True"]
+               f"--{shown}.expose_app_in_browser=True"]
     url = f"http://127.0.0.1:{port}/u/x"
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, cwd=root, stdout=log, stderr=log)
