@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib.collections
 import numpy as np
+from IPython import get_ipython
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
@@ -109,6 +110,11 @@ def opacity(score: float) -> float:
 # ------------------------------------------------------------------------------------------ in a notebook
 class Picture(Figure):
     """A figure that holds on a light and on a dark page when a notebook shows it; in a file it is black on white."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if shell := get_ipython():  # pyplot, which pandas loads to plot, has one for all figures that would come first
+            shell.display_formatter.formatters["image/png"].for_type(Picture, notebook_png)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"image/png": notebook_png(self), "text/plain": f"a figure, {self.get_figwidth():g} inches wide"}

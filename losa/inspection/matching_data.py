@@ -101,7 +101,8 @@ class MatchingDesk(w.VBox):
         self.run, self.video_id, tious = run, video_id, list(run.config.tiou)
         self.matching = Matching(**matching_view(run, video_id, labels[0]))
         self.label = w.Dropdown(options=labels, description="class")
-        self.way = w.ToggleButtons(options=["Drag a boundary", STEPS] if run.raw else ["Drag a boundary"])
+        self.way = w.ToggleButtons(options=["Drag a boundary", STEPS] if run.raw else ["Drag a boundary"],
+                                   style={"button_width": "auto"})
         self.tiou = w.Dropdown(options=[(f"{one:.2f}", one) for one in tious], value=tious[len(tious) // 2],
                                description="tIoU needed")
         self.back = w.Button(description="Put boundaries back", layout={"width": "auto"})

@@ -49,8 +49,9 @@ class MomentDesk(w.VBox):
             spans(self.run.config.ranges), self.run.model.adapters[tap], strict=True)}
         self.parts = add_up(self.run, self.video, moment)
         self.picture.value = small_png(self.draw(moment))
-        self.way.value = "".join(f"<b>{name} range</b>{_table(pd.DataFrame(trace['steps']).set_index('step'), 1)}"
-                                 for name, trace in self.traces.items())
+        self.way.value = "".join(
+            f"<b>{name} range</b>{_table(pd.DataFrame(trace['steps']).set_index('step').rename_axis(None), 1)}"
+            for name, trace in self.traces.items())
         self.added.value = f"<b>What the fusion adds up at {moment.times[moment.at]:.1f} s</b>{_table(self.parts, 3)}"
 
     def draw(self, moment: Moment) -> Figure:
@@ -72,5 +73,7 @@ moment_desk = or_say(MomentDesk)  # a run without adapters gets a sentence
 
 def _table(table: pd.DataFrame, digits: int) -> str:
     """Return a small HTML table; what is no number stays empty."""
+    tight = "<table style='font-size: 11px; line-height: 1.1'"
     shown = table.map(lambda x: html.escape(x) if isinstance(x, str) else "" if np.isnan(x) else f"{x:.{digits}f}")
-    return shown.rename(index=html.escape).to_html(escape=False, border=0, classes="jp-RenderedHTMLCommon")
+    return shown.rename(index=html.escape).to_html(
+        escape=False, border=0, classes="jp-RenderedHTMLCommon").replace("<table", tight, 1)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.interactiveshell import InteractiveShell
+from matplotlib.figure import Figure
 from PIL import Image
 
 from losa.evaluation.average_precision import evaluate
@@ -194,6 +196,14 @@ def test_a_notebook_shows_grey_ink_without_ground_and_a_file_has_black_on_white(
     assert again[1][:, :3].max(1).min() < 20
     grey = (((int(figures.GREY[1:3], 16) / 255) + 0.055) / 1.055) ** 2.4
     assert 1.05 / (grey + 0.05) > 4 and (grey + 0.05) / (0.0056 + 0.05) > 4
+
+
+def test_a_picture_stays_itself_when_pyplot_has_a_format_for_all_figures(monkeypatch):
+    shell = InteractiveShell()
+    shell.display_formatter.formatters["image/png"].for_type(Figure, lambda fig: b"black on white")
+    monkeypatch.setattr(figures, "get_ipython", lambda: shell)
+    made = figures.Picture(figsize=(2, 1))
+    assert shell.display_formatter.format(made)[0]["image/png"] == figures.notebook_png(made)
 
 
 def test_a_map_shows_every_number_and_both_signs_around_the_middle_colour():
