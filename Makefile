@@ -9,10 +9,6 @@ SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.losa-ready
 STARTED := .tools/set-up-started
-STRIP := .venv/bin/nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill \
-cell.metadata.execution metadata.widgets metadata.language_info.codemirror_mode metadata.language_info.file_extension \
-metadata.language_info.mimetype metadata.language_info.nbconvert_exporter metadata.language_info.pygments_lexer \
-metadata.language_info.version"
 
 FAST = tests/test_repo.py tests/test_face.py tests/test_config.py tests/test_segments.py tests/model tests/inference
 
@@ -23,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_USER = 0
 
-.PHONY: help setup demo check test notebooks ablations pictures measure lint clean
+.PHONY: help setup demo check test notebooks ablations gallery pictures measure lint clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -51,6 +47,12 @@ notebooks: demo  ## run the quick notebooks with their own defaults; the results
 ablations: demo  ## run 03_ablations and 03b_modes with their own defaults (an hour and a half)
 	@mkdir -p runs/notebooks
 	@for book in notebooks/03*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
+
+gallery: demo  ## an offline page of the notebooks that have run, in runs/gallery (runs 00, 01, 05, 06 if need be)
+	@mkdir -p runs/notebooks
+	@for book in notebooks/0[0156]_*.ipynb; do test "runs/$$book" -nt "$$book" || $(RUN_NOTEBOOK) || exit 1; done
+	@$(BIN)/python -c "from losa.reports.gallery import write_gallery; \
+	    print(write_gallery('runs/notebooks', 'notebooks', 'runs/gallery'))"
 
 pictures: demo  ## screenshots of every widget and notebook, in runs/pictures and for the README (needs chromium)
 	@$(BIN)/python tests/browser/pictures.py --keep notebooks/pictures
@@ -92,7 +94,6 @@ $(READY): pyproject.toml
 	@$(if $(TORCH_INDEX),.tools/bin/uv pip install --python $(BIN)/python torch torchvision --index-url "$(TORCH_INDEX)")
 	@.tools/bin/uv pip install --python $(BIN)/python --compile-bytecode -e '.[dev]'
 	@if test -e .git && command -v git >/dev/null; then \
-	    git config filter.nbstripout.clean '$(STRIP)' && git config filter.nbstripout.smudge cat && \
-	    git config filter.nbstripout.required false && git config diff.ipynb.textconv '$(STRIP) -t' || \
+	    git config --local --replace-all include.path ../.gitconfig '^\.\./\.gitconfig$$' || \
 	    echo "git did not take the notebook filter (see .gitattributes); only commits of notebooks need it."; fi
 	@rm -f $(STARTED) && touch $(READY)

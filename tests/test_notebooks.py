@@ -67,6 +67,17 @@ def test_exercises_have_answers_that_are_hidden_at_first(name):
 
 
 @each
+def test_names_of_other_notebooks_are_links_to_them(path):
+    """In text that is: what stands in a block of code, or in the path of a command, is to be typed."""
+    stems = {other.stem for other in NOTEBOOKS}
+    text = "\n".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown")
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    links = re.compile(r"\[`?(\w+)`?\]\((\w+)\.ipynb\)")
+    assert all(name == target and target in stems for name, target in links.findall(text))
+    assert re.findall(r"(?<![\w/])\d\d[a-z]?_[a-z_]+(?:\.ipynb)?", links.sub("", text)) == []
+
+
+@each
 def test_every_parameter_is_a_literal_with_help_that_papermill_reads(path):
     seen = papermill.inspect_notebook(str(path))
     assert list(seen) == list(parameters(path))
@@ -227,7 +238,7 @@ def test_own_video_notebook_leaves_what_one_can_look_at(executed):
 def test_the_demos_quickstart_shows_pictures_and_no_warning(finished):
     book = nbformat.read(finished / "00_quickstart.ipynb", 4)
     outputs = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
-    assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == 4 + 3 + 1  # figures, timelines, and a widget's
     assert not [out for out in outputs if out.output_type in ("stream", "error") and out.get("name") != "stdout"]
 
 

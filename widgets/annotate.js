@@ -1,5 +1,4 @@
 const STATE = ["records", "changes", "undone", "made"], REACH = 6, PULL = 8; // pixels: of an edge, of what snaps
-const MODIFIERS = new Set(["Shift", "Control", "Alt", "Meta"]);
 const TOOLS = [["in", "i", "mark where the next segment begins"], ["out", "o", "mark its end, which makes it"],
   ["split", "s", "split the selected segment at the playhead"], ["merge", "j", "join it with the next of its label"],
   ["delete", "Delete", "delete the selected segment"], ["accept", "a", "take the selected prediction as a label"],
@@ -24,7 +23,7 @@ function annotated({ model, el }) {
   const lane = () => model.get("lanes")[0], labels = () => model.get("classes"), facts = new Set();
   const video = () => ({ duration: model.get("duration"), fps: model.get("fps") });
   const state = () => Object.fromEntries(STATE.map((name) => [name, model.get(name)]));
-  let draft = null, kept = {}, pending = null, hold = null, presses = 0, waiting = 0, view;
+  let draft = null, kept = {}, pending = null, hold = null, listed = null, presses = 0, waiting = 0, view;
   const merged = () => { // the tracks with the lane as it is edited here; verdicts as Python last gave them
     const tracks = model.get("tracks"), records = draft ?? model.get("records");
     if (kept.tracks !== tracks || kept.records !== records) {
@@ -40,22 +39,18 @@ function annotated({ model, el }) {
   };
   const both = (how) => (name, listener) => {
     model[how](name, listener);
-    if (name !== "change:tracks") return;
-    model[how]("change:records", listener);
-    facts[how === "on" ? "add" : "delete"](listener);
+    if (name === "change:tracks") { both(how)("change:records", listener); facts[how === "on" ? "add" : "delete"](listener); }
   };
   const isStale = () => Boolean(merged()) && kept.stale && model.get("has_truth");
   const layered = Object.assign(Object.create(model), { on: both("on"), off: both("off"), get: (name) => {
     if (name === "tracks") return merged();
-    return name === "has_truth" ? model.get(name) && (model.get("live") || !isStale()) : model.get(name);
+    if (name !== "has_truth") return model.get(name); // a lane alone is the truth: no score, nothing to be judged
+    return model.get("lanes").length < 2 || (model.get(name) && (model.get("live") || !isStale()));
   } });
   const redraw = () => facts.forEach((listener) => listener());
   const note = element("output", { class: "note", "aria-live": "polite" });
   const tell = (text) => { note.textContent = text; };
   const own = () => (model.get("selected")?.[0] === lane() ? view.record() : undefined);
-  const attempt = (op) => {
-    try { return applied(state(), op, video()); } catch (error) { tell(`Not done: ${error.message}.`); return null; }
-  };
   const know = (label) => { // a class that is new, or hidden, is shown from now on
     const [all, shown, palette] = [labels(), model.get("shown_classes"), model.get("palette")];
     if (!all.includes(label)) {
@@ -65,9 +60,12 @@ function annotated({ model, el }) {
     if (!shown.includes(label)) model.set("shown_classes", [...shown, label]);
   };
   const edit = (op, by) => {
-    const before = state(), after = attempt({ ...op, at: Date.now() / 1000, by, presses });
+    const before = state();
+    let after = before;
     draft = null;
-    if (!after || STATE.every((name) => after[name] === before[name])) return redraw();
+    try { after = applied(before, { ...op, at: Date.now() / 1000, by, presses }, video()); }
+    catch ({ message }) { tell(`Not done: ${message}.`); }
+    if (STATE.every((name) => after[name] === before[name])) return redraw();
     if (op.label) know(op.label);
     const id = after.made > before.made ? after.made : op.id ?? own()?.id;
     for (const name of STATE) model.set(name, after[name]);
@@ -151,8 +149,8 @@ function annotated({ model, el }) {
   const count = element("output", { class: "count" });
   const fillClasses = () => {
     const all = labels(), was = chosen.value;
-    if (chosen.losaKey === JSON.stringify(all)) return;
-    chosen.losaKey = JSON.stringify(all);
+    if (listed === all) return;
+    listed = all;
     chosen.replaceChildren(...all.map((label, i) => element("option", { value: label }, i < 9 ? `${i + 1}  ${label}` : label)));
     chosen.value = all.includes(was) ? was : all[0] ?? "";
   };
@@ -174,11 +172,11 @@ function annotated({ model, el }) {
     const [place] = view.lanes, { x, time } = scale(view.bus.span, view.canvas.clientWidth);
     if (offsetY < place.from || offsetY >= place.from + place.rows * place.high) return null;
     const row = Math.floor((offsetY - place.from) / place.high), id = own()?.id;
-    const near = place.shown.filter(({ record, start, end }) => record.row === row && offsetX >= x(start) - REACH
-      && offsetX <= x(end) + REACH);
+    const near = place.shown.filter(({ record, start, end }) => record.row === row && offsetX >= x(start) - REACH / 2
+      && offsetX <= x(end) + REACH / 2); // outside of it less: there the next one begins
     const item = near.find(({ record }) => record.id === id) ?? near.at(-1), at = time(offsetX);
     if (!item) return { at };
-    const [from, to] = [x(item.start), x(item.end)], reach = Math.min(REACH, (to - from) / 4);
+    const from = x(item.start), to = x(item.end), reach = Math.min(REACH, (to - from) / 4);
     return { at, item, edge: offsetX < from + reach ? 0 : offsetX > to - reach ? 1 : null };
   };
   const held = (event) => { // the operation that a drag stands for by now
@@ -197,19 +195,18 @@ function annotated({ model, el }) {
       hold = { ...under, x: event.clientX, moved: false, playhead: view.bus.time };
     },
     pointermove: (event) => {
-      if (!hold) {
-        const under = grip(event);
-        view.canvas.style.cursor = !under?.item ? "" : under.edge === null ? "grab" : "ew-resize";
-        return;
-      }
+      const over = hold ?? grip(event);
+      view.canvas.style.cursor = !over?.item ? "" : over.edge === null ? "grab" : "ew-resize";
+      if (!hold) return;
       event.stopPropagation();
       hold.moved ||= Math.abs(event.clientX - hold.x) > 3;
       if (!hold.moved) return;
       const op = held(event);
-      let after = null;
-      try { after = applied(state(), op, video()); } catch { return; } // too short yet
-      const record = after.records.find(({ id }) => id === (op.id ?? after.made));
-      draft = after.records;
+      let record;
+      try { // too short yet, a new one changes nothing
+        const { records, made } = applied(state(), op, video());
+        [draft, record] = [records, records.find(({ id }) => id === (op.id ?? made))];
+      } catch { return; }
       if (record) view.bus.seek(record.segment[op.edge ?? (op.what === "create" && event.clientX > hold.x ? 1 : 0)]);
       redraw();
     },
@@ -228,11 +225,15 @@ function annotated({ model, el }) {
   const draw = (c, width, theme) => {
     const { x } = scale(view.bus.span, width), [place] = view.lanes, id = own()?.id;
     const item = place.shown.find(({ record }) => record.id === id);
-    [c.globalAlpha, c.fillStyle, c.strokeStyle, c.lineWidth] = [1, theme.accent, theme.back, 1];
-    for (const at of item ? [item.start, item.end] : []) {
-      const box = [x(at) - 3.5, place.from + item.record.row * place.high - 1, 7, place.high];
-      c.fillRect(...box);
-      c.strokeRect(...box);
+    [c.globalAlpha, c.strokeStyle, c.lineWidth] = [1, theme.back, 1];
+    const [left, wide] = item ? [x(item.start), Math.max(x(item.end) - x(item.start), 2)] : [0, 0];
+    const top = place.from + (item?.record.row ?? 0) * place.high, high = Math.max(place.high - 2, 2);
+    c.fillStyle = view.colours[item?.record.label] ?? "#777777";
+    if (wide < 12) c.fillRect(left, top, wide, high); // over its outline, so that a few pixels of it are seen, too
+    c.fillStyle = theme.accent;
+    for (const at of item ? [left - 5, left + wide + 1] : []) { // the handles, beside it
+      c.fillRect(at, top - 2, 4, high + 4);
+      c.strokeRect(at, top - 2, 4, high + 4);
     }
     if (pending === null) return;
     c.fillRect(x(pending) - 1, place.from - 3, 2, place.rows * place.high + 6);
@@ -240,28 +241,25 @@ function annotated({ model, el }) {
   };
   const end = render({ model: layered, el }, (made) => {
     view = made;
-    const byKey = (name) => () => acts[name]("key"), tool = { i: "in", o: "out", s: "split", j: "merge", a: "accept",
-      Delete: "delete", Backspace: "delete" };
+    const byKey = TOOLS.map(([name, key]) => [key, () => acts[name]("key")]), digits = [..."123456789"];
     for (const [name, listener] of Object.entries(pointers)) view.canvas.addEventListener(name, listener);
     return { help: HELP, draw, nodes: element("div", { class: "row tools" }, chosen, typed, Object.values(tools), save, load,
-      count, note), keys: { ...Object.fromEntries(Object.entries(tool).map(([key, name]) => [key, byKey(name)])),
-      ...Object.fromEntries([..."123456789"].map((key) => [key, () => digit(Number(key))])),
-      "[": () => move(0)("key"), "]": () => move(1)("key"), c: () => chosen.focus() } };
+      count, note), keys: { ...Object.fromEntries([...byKey, ...digits.map((key) => [key, () => digit(Number(key))])]),
+      Backspace: () => acts.delete("key"), "[": () => move(0)("key"), "]": () => move(1)("key"), c: () => chosen.focus() } };
   });
   view.root.addEventListener("keydown", (event) => {
-    if (!event.repeat && !MODIFIERS.has(event.key)) presses += 1;
+    if (!event.repeat && !/^(Shift|Control|Alt|Meta)$/.test(event.key)) presses += 1;
     if (event.target === typed) return;
     const key = event.key.toLowerCase(), isUndo = (event.ctrlKey || event.metaKey) && "zy".includes(key) && !event.altKey;
     if (isUndo) { event.preventDefault(); acts[key === "y" || event.shiftKey ? "redo" : "undo"]("key"); }
     if (event.key === "Escape") { [pending, hold, draft] = [null, null, null]; view.set({ selected: null }); redraw(); fill(); }
   }, true);
   view.root.addEventListener("pointerdown", () => { presses += 1; }, true);
-  const answered = () => { clearTimeout(waiting); tell(model.get("answer").text); };
-  const heard = { "change:answer": answered };
+  const heard = { "change:answer": () => { clearTimeout(waiting); tell(model.get("answer").text); } };
   for (const name of ["records", "saved", "classes", "selected", "lanes", "changes"]) heard[`change:${name}`] = fill;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
-  const leave = (event) => { // of a page alone, what is not downloaded would be lost
-    if (!model.get("live") && unsavedCount(model.get("records"), model.get("saved"))) event.preventDefault();
+  const leave = (event) => { // without a kernel, what is not downloaded would be lost
+    if ((view.lost || !model.get("live")) && unsavedCount(model.get("records"), model.get("saved"))) event.preventDefault();
   };
   globalThis.addEventListener("beforeunload", leave);
   fill();

@@ -43,14 +43,13 @@ class Annotate(Timeline):
              write: Callable | None = None, **given) -> None:
         """Show another video in place of this one, as `Timeline.show`; what was not saved of the one before is gone."""
         self._whole, self._write, self.lanes = document or self._whole, write or self._write, []
-        state = edits.start(plain_json(list(next(iter(tracks.values()), ()))))
+        state = edits.start(plain_json(list(next(iter(tracks.values()), ())), decimals=12))
         super().show(video, {name: records if i else state["records"] for i, (name, records) in
                              enumerate(tracks.items())}, **given)
         self._take(state)
         self.saved, self.palette = state["records"], [*figures.class_colours([*map(str, range(24))]).values()]
-        small = len(json.dumps(self._whole)) < PAGE_MB * 1e6
         this = {"database": {self.video_id: self._whole["database"][self.video_id]}}
-        self.document = self._whole if small else {**self._whole, **this}
+        self.document = {**self._whole, **(this if len(json.dumps(self._whole)) > PAGE_MB * 1e6 else {})}
 
     def _take(self, state: Mapping) -> None:
         with self.hold_trait_notifications():

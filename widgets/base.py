@@ -2,20 +2,31 @@
 
 import json
 import uuid
+import zlib
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
-from ipywidgets import widget_serialization
 
 from widgets import share
-from widgets.packed import LOADER, Code, code_of, pack
 from widgets.shown import Shown
 
 HERE = Path(__file__).parent
+LOADER = """export default { async render(given) {
+  const code = await given.model.widget_manager.get_model(given.model.get("_code"));
+  const load = async () => import(URL.createObjectURL(await new Response(new Blob([code.get("deflated")]).stream()
+    .pipeThrough(new DecompressionStream("deflate")), { headers: { "Content-Type": "text/javascript" } }).blob()));
+  return (await (code.losaModule ??= load())).default.render(given);
+} };"""
+
+
+class Code(anywidget.AnyWidget):
+    """The ES module of a class of widgets, deflated; its style sheet is _css, which anywidget puts on the page."""
+
+    _esm = "export default {};"
+    deflated = traitlets.Bytes().tag(sync=True)
 
 
 def parts(name: str, ending: str) -> str:
@@ -30,8 +41,8 @@ class View(Shown, anywidget.AnyWidget):
     group: name of the group; every widget has one of its own until `link` puts several into one.
     current_time: playhead, seconds. span: visible [start, end], seconds; assign a new list to zoom.
     live: whether a kernel answers; if not, as in an offline page, what needs Python is hidden.
-    A class sets _esm and _css, the text of its ES module and style sheet; it finds them again as `script` and `style`,
-    for in a notebook all widgets of a class read these from one `Code`, and large traits travel packed.
+    A class sets _esm and _css, the text of its ES module and style sheet, and finds them again as `script` and `style`:
+    a notebook keeps them once, in the widget `code` of the class, from which LOADER takes them for each of its widgets.
     A widget with a video has traits `source` (see `share.video_source`), video_bytes and poster (list of {"time":
     seconds, "jpeg": bytes}), and attributes `video` (path or None), `frames` (times -> JPEGs, or None), `duration`.
     """
@@ -40,29 +51,38 @@ class View(Shown, anywidget.AnyWidget):
     current_time = traitlets.Float(0.0).tag(sync=True)
     span = traitlets.List(traitlets.Float(), [0.0, 0.0], 2, 2).tag(sync=True)
     live = traitlets.Bool(True).tag(sync=True)
-    _code = traitlets.Instance(Code).tag(sync=True, **widget_serialization)
-    script = style = ""
+    _code = traitlets.Unicode().tag(sync=True)
+    script, style, code = "", "", None
+    _filled = False
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
-            cls.script, cls.style = cls._esm, vars(cls).get("_css", "")
+            cls.script, cls.style, cls.code = cls._esm, vars(cls).get("_css", ""), None
             cls._esm, cls._css = LOADER, ""
         super().__init_subclass__(**kwargs)
 
     @traitlets.default("_code")
-    def _shared_code(self) -> Code:
-        return code_of(self.script, self.style)
-
-    @staticmethod
-    def _trait_to_json(value: object, widget: object) -> object:
-        return pack(value, widget)
-
-    def _lock_property(self, **properties: object) -> AbstractContextManager:
-        return super()._lock_property(**{name: pack(value) for name, value in properties.items()})
+    def _shared_code(self) -> str:
+        kind = next(cls for cls in type(self).__mro__ if "code" in vars(cls))
+        if kind.code is None or kind.code.comm is None:  # none yet, or somebody has closed all widgets
+            own = type(f"{kind.__name__}Code", (Code,), {"__module__": kind.__module__, "_css": kind.style})
+            kind.code = own(deflated=zlib.compress(kind.script.encode(), 9))
+        return kind.code.model_id
 
     @traitlets.default("group")
     def _own_group(self) -> str:
         return uuid.uuid4().hex
+
+    def open(self) -> None:
+        """Tell the browser of this widget, once it has something to show."""
+        if self._filled or not hasattr(self, "show"):
+            super().open()
+
+    def open_with(self, *content: Any, **more: Any) -> None:
+        """Show this and only then open: what a busy browser gets as updates of an empty widget it may drop."""
+        self.show(*content, **more)  # type: ignore[attr-defined]
+        self._filled = True
+        self.open()
 
     def page_state(self) -> dict:
         """Return the traits that an offline page starts from, as JSON values or bytes."""
@@ -101,9 +121,10 @@ def link(*views: View) -> None:
         view.group = views[0].group
 
 
-def plain_json(value: object) -> object:
-    """Return the value as a trait can hold it: numpy arrays and tuples as lists, numpy numbers as numbers."""
-    return json.loads(json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x)))
+def plain_json(value: object, decimals: int = 6) -> object:
+    """Return the value as a trait can hold it: arrays and tuples as lists, numbers rounded, so that it is small."""
+    text = json.dumps(value, default=lambda x: x.tolist() if hasattr(x, "tolist") else _iterated(x))
+    return json.loads(text, parse_float=lambda number: round(float(number), decimals))
 
 
 def _iterated(value: object) -> list:

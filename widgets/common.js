@@ -14,6 +14,8 @@ function element(name, attributes = {}, ...children) {
   return node;
 }
 
+const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` }); // the mark of a class or run
+
 // Says in the widget that no kernel answers, and calls `change(lost)` at once and at every change: to disable what needs
 // Python. Jupyter marks the place of a widget that never had a kernel, tells its model of a restart (the listener's
 // `this` is the view), and tells the kernel's status where it died or its server is gone. Returns what ends it.
@@ -56,7 +58,8 @@ function keys(root, actions) {
 
 // The playhead and the visible span of a group of widgets: in the browser, so that no kernel is asked while it moves.
 // `on(listener)` is called with "time" (playhead moved), "span" (zoomed), "seek" (asked to go there) or "play" (asked
-// to go there and play, to `until` or the end; only a widget with a video answers). Saved to Python at most four times a second.
+// to go there and play, to `until` or the end; only a widget with a video answers). Saved to Python at most four times
+// a second.
 const GROUPS = (globalThis.losaGroups ??= new Map());
 
 function shared(model) {

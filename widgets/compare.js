@@ -22,8 +22,7 @@ function compared({ model, el }) {
     const [start, end] = row.segment.map((time) => clock(time, model.get("duration"))), better = gain > 0;
     const bar = element("i", { style: `width:${Math.min(Math.abs(gain), 1) * 50}%;${better ? "right" : "left"}:50%;`
       + `background:${model.get("run_colours")[model.get("lanes")[better ? 1 : 2]]}` });
-    const swatch = element("span", { class: "swatch" });
-    swatch.style.background = model.get("colours")[row.label] ?? "#777777";
+    const swatch = dot(model.get("colours")[row.label] ?? "#777777");
     const go = () => {
       model.set("selected", at);
       model.save_changes();
@@ -46,8 +45,9 @@ function compared({ model, el }) {
       element("option", { value: kind }, `${kind || "all, largest first"} (${number})`)));
     chosen.value = wanted;
     const [left, right] = names.map((name) => element("span", {}, dot(model.get("run_colours")[name]), name));
-    said.replaceChildren(...(all.length ? [[...counts].slice(1).map(([kind, number]) => `${number} ${kind}`).join(" · "),
-      ". Bars to the left: ", left, " is better; to the right: ", right, "."] : ["No differences at this score threshold."]));
+    const told = [...counts].slice(1).map(([kind, number]) => `${number} ${kind}`).join(" · ");
+    const sides = [`${told}. Bars to the left: `, left, " is better; to the right: ", right, "."];
+    said.replaceChildren(...(all.length ? sides : ["No differences at this score threshold."]));
     list.replaceChildren(...rows.slice(0, 200).map(item));
     if (rows.length > 200) list.append(element("li", { class: "soft" }, `and ${rows.length - 200} smaller ones`));
   });

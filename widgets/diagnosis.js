@@ -58,7 +58,7 @@ function render({ model, el }) {
     const [video, kind, , label, start, end, score, why] = content.rows[id];
     const tag = tagText(model, tagKey(...content.rows[id]));
     return element("button", { type: "button", class: "line", "data-row": id, onclick: () => choose(id) },
-      element("span", { class: "swatch", style: `background:${content.colours[label] ?? "#777"}` }),
+      dot(content.colours[label] ?? "#777"),
       ...[label, `${end < 120 ? start.toFixed(1) : clock(start, end)}–${clock(end, end)}`, kind === "truth" ? "" : score.toFixed(2),
         tag ? `${why}; tagged ${tag}` : why, video].map((text) => element("span", {}, text)));
   };

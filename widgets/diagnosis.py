@@ -6,6 +6,7 @@ import traitlets
 from matplotlib.figure import Figure
 
 from widgets import figures
+from widgets.base import plain_json
 from widgets.error_kinds import ErrorKind
 from widgets.figures import class_colours
 from widgets.tagging import Tagged, tagging_css, tagging_parts
@@ -45,7 +46,7 @@ class Diagnosis(Tagged):
                  frames: Callable | None = None, title: str = ""):
         super().__init__()
         self.on_msg(self._answer)
-        self.show(diagnosis, truth=truth, predictions=predictions, classes=classes, frames=frames, title=title)
+        self.open_with(diagnosis, truth=truth, predictions=predictions, classes=classes, frames=frames, title=title)
 
     def show(self, diagnosis: Mapping, *, truth: Mapping, predictions: Mapping, classes: Sequence[str],
              frames: Callable | None = None, title: str = "") -> None:
@@ -60,7 +61,7 @@ class Diagnosis(Tagged):
         most, now = max(*(b["gain"] for b in d["gains"]), 1e-9), f"{100 * d['average_map_top']:.1f}"
         least = "" if d["min_score"] is None else f" with a score of at least {d['min_score']}"
         missed = f"{d['counts']['missed']:,} of {d['num_truth']:,} instances are missed."
-        self.content = {"charts": [
+        self.content = plain_json({"charts": [
             ["What mending a kind would add", f"Points of average mAP (now {now}) if none of the kind were there.",
              [bar(b, f"{100 * b['gain']:+.1f}", share=max(b["gain"], 0) / most) for b in d["gains"]]],
             ["What the predictions are", f"All {d['num_predictions']:,} predictions{least}.",
@@ -73,7 +74,7 @@ class Diagnosis(Tagged):
             "kinds": {str(kind): {"colour": colour, "dark": colour in DARK, "meaning": meaning.format(**d)}
                       for kind, (colour, meaning) in KINDS.items()},
             "colours": class_colours(classes), "frames": bool(frames),
-            "rows": [_row(d, truth, predictions, *row) for row in rows]}
+            "rows": [_row(d, truth, predictions, *row) for row in rows]})
 
     def figure(self) -> Figure:
         """Return the bars as a figure."""

@@ -27,10 +27,9 @@ function wentBack(state, source, target) {
 }
 
 function unsavedCount(records, saved) {
-  const then = new Map(saved.map((record) => [record.id, record])), now = new Set(records.map(({ id }) => id));
+  const [now, then] = [records, saved].map((some) => new Map(some.map((record) => [record.id, record])));
   const same = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
-  return records.filter((record) => !same(record, then.get(record.id))).length
-    + saved.filter(({ id }) => !now.has(id)).length;
+  return [...new Set([...now.keys(), ...then.keys()])].filter((id) => !same(now.get(id), then.get(id))).length;
 }
 
 function filled(document, videoId, records, classes) {
@@ -53,11 +52,9 @@ function near(time, op, borders) {
   return Math.abs(nearest - time) <= (op.within ?? 0) && !op.free ? nearest : null;
 }
 
-const framed = (time, { fps, duration }) => (fps ? Math.min(Math.floor(time * fps + 0.5) / fps, duration) : time);
-
-function snapped(given, op, video, borders = []) {
-  const time = Math.min(Math.max(given, 0), video.duration);
-  return near(time, op, borders) ?? (op.free ? time : framed(time, video));
+function snapped(given, op, { fps, duration }, borders = []) {
+  const time = Math.min(Math.max(given, 0), duration);
+  return near(time, op, borders) ?? (op.free || !fps ? time : Math.min(Math.floor(time * fps + 0.5) / fps, duration));
 }
 
 function checked(record, op, video) {
@@ -98,7 +95,7 @@ function changed({ records, made }, op, video) {
       const found = [0, length].map((shift) => [near(from + shift, op, borders), shift])
         .filter(([mark]) => mark !== null).map(([mark, shift]) => mark - shift - from);
       const to = found.length ? from + found.reduce((a, b) => (Math.abs(b) < Math.abs(a) ? b : a))
-        : op.free ? from : framed(from, video);
+        : snapped(from, { free: op.free }, video);
       const at = Math.min(Math.max(to, 0), last);
       return [placed([at, Math.min(at + length, video.duration)])];
     },

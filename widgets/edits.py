@@ -62,8 +62,10 @@ def filled(document: Mapping, video_id: str, records: Iterable[Mapping], classes
 def snap(time: float, op: Mapping, video: Mapping, borders: Iterable[float] = ()) -> float:
     """Return the time inside of the video, moved to what is near or to a border of frames, unless `op` is free."""
     time = min(max(time, 0.0), video["duration"])
-    near = _near(time, op, borders)
-    return near if near is not None else time if op.get("free") else _framed(time, video)
+    near, fps = _near(time, op, borders), video.get("fps")
+    if near is not None or op.get("free") or not fps:
+        return time if near is None else near
+    return min(math.floor(time * fps + 0.5) / fps, video["duration"])
 
 
 def _near(time: float, op: Mapping, borders: Iterable[float]) -> float | None:
@@ -72,18 +74,12 @@ def _near(time: float, op: Mapping, borders: Iterable[float]) -> float | None:
     return nearest if abs(nearest - time) <= op.get("within", 0) and not op.get("free") else None
 
 
-def _framed(time: float, video: Mapping) -> float:
-    fps = video.get("fps")
-    return min(math.floor(time * fps + 0.5) / fps, video["duration"]) if fps else time
-
-
 def _go_back(state: Mapping, source: str, target: str) -> dict:
-    if not state[source]:
+    *rest, change = state[source] or [None]
+    if change is None:
         return dict(state)
-    *rest, change = state[source]
-    ends = ("after", "before") if source == "changes" else ("before", "after")
-    return {**state, "records": _replaced(state["records"], *(change[end] for end in ends)), source: rest,
-            target: [*state[target], change]}
+    old, new = (change[end] for end in (("after", "before") if source == "changes" else ("before", "after")))
+    return {**state, "records": _replaced(state["records"], old, new), source: rest, target: [*state[target], change]}
 
 
 def _replaced(records: Sequence[Mapping], old: Sequence[Mapping], new: Sequence[Mapping]) -> list:
@@ -93,34 +89,38 @@ def _replaced(records: Sequence[Mapping], old: Sequence[Mapping], new: Sequence[
 
 def _changed(state: Mapping, op: Mapping, video: Mapping) -> tuple[list, list]:
     """Return the records that an operation takes away, and those that it puts in their place."""
-    what, fresh = op["what"], state["made"] + 1
+    what, records, fresh = op["what"], state["records"], state["made"] + 1
+    old = next((record for record in records if record["id"] == op.get("id")), None)
+    borders = [time for record in records if record is not old for time in record["segment"]]
     if "label" in op and not op["label"].strip():
         raise ValueError("the label is empty: choose a class, or type a new one")
     if what in ("create", "accept"):
         exact = {**op, "free": True} if what == "accept" else op
-        borders = [time for record in state["records"] for time in record["segment"]]
         begin, end = sorted(snap(time, exact, video, borders) for time in op["segment"])
         return [], [_checked({"label": op["label"], "segment": [begin, end], "id": fresh}, op, video)]
-    old = next((record for record in state["records"] if record["id"] == op["id"]), None)
     if old is None:
         raise ValueError(f"there is no segment with the id {op['id']}: select one")
-    if what == "delete":
-        return [old], []
-    if what == "relabel":
-        return [old], [{**old, "label": op["label"]}]
+    begin, end = old["segment"]
+    if what in ("delete", "relabel"):
+        return [old], [] if what == "delete" else [{**old, "label": op["label"]}]
     if what == "merge":
-        order = lambda record: (record["segment"][0], record["id"])  # noqa: E731
-        later = [r for r in state["records"] if r["label"] == old["label"] and order(r) > order(old)]
+        later = [(r["segment"][0], r["id"], r) for r in records if r["label"] == old["label"]
+                 and (r["segment"][0], r["id"]) > (begin, old["id"])]
         if not later:
             raise ValueError(f"there is no later segment of {old['label']} to merge with")
-        other = min(later, key=order)
-        return [old, other], [{**old, "segment": [old["segment"][0], max(old["segment"][1], other["segment"][1])]}]
+        *_, other = min(later, key=lambda row: row[:2])
+        return [old, other], [{**old, "segment": [begin, max(end, other["segment"][1])]}]
     if what == "split":
-        time, (begin, end) = snap(op["time"], op, video), old["segment"]
+        time = snap(op["time"], op, video)
         halves = {**old, "segment": [begin, time]}, {**old, "segment": [time, end], "id": fresh}
         return [old], [_checked(half, op, video) for half in halves]
-    borders = [time for record in state["records"] if record is not old for time in record["segment"]]
-    place = {"move_edge": _edge_moved, "move": _moved}[what](old["segment"], op, video, borders)
+    if what not in ("move", "move_edge"):
+        raise ValueError(f"there is no edit {what!r}: expected one that `apply` lists")
+    if what == "move":
+        return [old], [_checked({**old, "segment": _moved(begin, end, op, video, borders)}, op, video)]
+    time, least = snap(op["time"], op, video, borders), _least(video)
+    place = ([begin, min(max(time, begin + least), video["duration"])] if op["edge"]
+             else [max(min(time, end - least), 0.0), end])
     return [old], [_checked({**old, "segment": place}, op, video)]
 
 
@@ -136,19 +136,12 @@ def _checked(record: Mapping, op: Mapping, video: Mapping) -> Mapping:
     return record
 
 
-def _edge_moved(segment: Sequence[float], op: Mapping, video: Mapping, borders: Sequence[float]) -> list[float]:
-    (begin, end), time = segment, snap(op["time"], op, video, borders)
-    if op["edge"]:
-        return [begin, min(max(time, begin + _least(video)), video["duration"])]
-    return [max(min(time, end - _least(video)), 0.0), end]
-
-
-def _moved(segment: Sequence[float], op: Mapping, video: Mapping, borders: Sequence[float]) -> list[float]:
-    length = segment[1] - segment[0]
+def _moved(start: float, end: float, op: Mapping, video: Mapping, borders: Sequence[float]) -> list[float]:
+    length = end - start
     last = max(video["duration"] - length, 0.0)
     begin = min(max(op["time"], 0.0), last)
     near = [mark - shift - begin for shift in (0.0, length)
             if (mark := _near(begin + shift, op, borders)) is not None]
-    begin = begin + min(near, key=abs) if near else begin if op.get("free") else _framed(begin, video)
+    begin = begin + min(near, key=abs) if near else snap(begin, {"free": op.get("free")}, video)
     begin = min(max(begin, 0.0), last)
     return [begin, min(begin + length, video["duration"])]

@@ -29,7 +29,7 @@ class Features(View):
     def __init__(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,
                  classes: Sequence[str], title: str = ""):
         super().__init__()
-        self.show(taps, times, labels, duration=duration, classes=classes, title=title)
+        self.open_with(taps, times, labels, duration=duration, classes=classes, title=title)
 
     def show(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,
              classes: Sequence[str], title: str = "") -> None:

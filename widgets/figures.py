@@ -115,13 +115,18 @@ class Picture(Figure):
 
 
 def notebook_png(fig: Figure) -> str:
-    """Return the figure as a small PNG (base64), at most about 900 pixels wide, without ground and with grey ink."""
+    """Return `small_png` as text (base64), as a notebook keeps it."""
+    return base64.b64encode(small_png(fig)).decode()
+
+
+def small_png(fig: Figure) -> bytes:
+    """Return the figure as a small PNG, at most about 900 pixels wide, without ground and with grey ink."""
     out = io.BytesIO()
     with _inked(fig):
         fig.savefig(out, format="png", dpi=90, transparent=True, bbox_inches="tight", pad_inches=0.05)
     small = Image.open(out).quantize(64, method=Image.Quantize.FASTOCTREE)
     small.save(out := io.BytesIO(), "PNG", optimize=True)
-    return base64.b64encode(out.getvalue()).decode()
+    return out.getvalue()
 
 
 @contextlib.contextmanager

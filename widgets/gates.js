@@ -9,7 +9,8 @@ function read(model) {
   const axis = snippets(times, model.get("duration")), values = { gate, norm };
   values.contribution = gate.map((value, i) => Math.abs(value) * norm[i]);
   const mean = (i) => gate.subarray(i * axis.size, (i + 1) * axis.size).reduce((a, b) => a + b, 0) / axis.size;
-  const kind = kinds.includes(model.get("kind")) ? model.get("kind") : kinds[0], high = rows.length > 24 ? 12 : 18;
+  const kind = kinds.includes(model.get("kind")) ? model.get("kind") : kinds[0];
+  const high = rows.length > 24 ? 12 : rows.length > 8 ? 13 : 18; // pixels: a screen has room for these and a video
   return { ...axis, rows, kinds, kind, high, values, per: ranges.length, shown: values[kind],
     limits: limitsOf(values[kind]), means: gate.length ? rows.map((_, i) => mean(i)) : null };
 }

@@ -34,8 +34,8 @@ class Gates(View):
                  layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",
                  profile: Mapping | None = None, classes: Sequence | None = None, lengths: Sequence | None = None):
         super().__init__()
-        self.show(gates, norms, times, layers=layers, ranges=ranges, duration=duration, static=static, title=title,
-                  profile=profile, classes=classes, lengths=lengths)
+        self.open_with(gates, norms, times, layers=layers, ranges=ranges, duration=duration, static=static, title=title,
+                       profile=profile, classes=classes, lengths=lengths)
 
     def show(self, gates: np.ndarray | None, norms: np.ndarray | None, times: Sequence[float], *,
              layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",

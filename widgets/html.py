@@ -14,6 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 MEDIA = "data: blob:"
 LINKED_MEDIA = f"{MEDIA} 'self' file:"  # with the files that lie beside the page
+CONNECT = "connect-src 'self'; "  # to ask whether such a file is there
 NO_SCRIPT = (  # what a page says where its scripts do not run, and the pattern of wrong segments in its drawings
     '<noscript><div class="losa no-script"><p><strong>This page needs scripts, and they are off here:</strong> videos, '
     'sliders and clicks do nothing. What it holds is below as drawings and tables. In JupyterLab, press <em>Trust '
@@ -78,6 +79,7 @@ def page_text(title: str, body: Html, *, widgets: Sequence[tuple[str, Mapping]] 
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in code]
     policy = ("default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; "
               f"img-src data: blob:; media-src {LINKED_MEDIA if linked else MEDIA}; "
+              f"{CONNECT if linked else ''}"
               "script-src " + (" ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"))
     numbers = {esm: number for number, esm in enumerate(modules)}
     still = [(HERE / "still.css").read_text("utf8")] if code else []

@@ -1,9 +1,9 @@
 const LEFT = 232, ROW = 19, MOST = 12, NEAR = 6; // pixels before the time axis, of a row; rows; pixels to an edge
 
 // tIoU of two segments; two without length count as equal wherever they lie, as in ActivityNet's evaluator.
-function overlap([a, b], [c, d], ofNone = 2) {
+function overlap([a, b], [c, d]) {
   const inter = Math.max(0, Math.min(b, d) - Math.max(a, c)), union = b - a + d - c - inter;
-  return union > 0 ? inter / union : ofNone;
+  return union > 0 ? inter / union : 2;
 }
 
 // One class's predictions of all videos by falling score, as ActivityNet's evaluator judges them: each takes the free
@@ -32,32 +32,11 @@ function precisionRecall(rows, total) {
   return { points, ap: total ? area : 0 };
 }
 
-// Soft-NMS after so many steps: each keeps the best of what is left and multiplies the scores of the others by
-// exp(-tIoU^2 / sigma); what falls below the floor is gone. `by`: what the last step did to a candidate.
-function decayed(candidates, sigma, floor, steps) {
-  const rows = candidates.map(([start, end, was]) => ({ segment: [start, end], was, score: was, kept: 0, by: null }));
-  for (let step = 1; step <= steps; step += 1) {
-    const left = rows.filter((row) => !row.kept && row.score >= floor);
-    if (!left.length) break;
-    const best = left.reduce((a, b) => (b.score > a.score ? b : a));
-    best.kept = step;
-    for (const row of rows) row.by = null;
-    for (const row of left.filter((other) => other !== best)) {
-      const tiou = overlap(row.segment, best.segment, 0);
-      row.by = { tiou, from: row.score };
-      row.score *= Math.exp(-(tiou ** 2) / sigma);
-    }
-  }
-  return rows;
-}
-
-// What a row says of itself, before and after suppression.
-function named({ score, kept, by, right, tiou, other, needed }) {
-  if (kept !== undefined) return kept ? `kept, step ${kept}: ${score.toFixed(3)}` : (by && by.tiou > 0.005
-    ? `${by.from.toFixed(3)} → ${score.toFixed(3)}, tIoU ${by.tiou.toFixed(2)}` : score.toFixed(3));
-  const near = `${other + 1}, tIoU ${tiou.toFixed(2)}`, why = right ? `right: finds ${near}` : tiou < 0.005
+// What a row says of itself.
+function named({ score, text, right, tiou, other, needed }) {
+  const near = `${other + 1}, tIoU ${tiou?.toFixed(2)}`, why = right ? `right: finds ${near}` : tiou < 0.005
     ? "wrong: nothing is here" : `wrong: ${tiou < needed ? "too far from" : "found already:"} ${near}`;
-  return `${score.toFixed(2)} ${why}`;
+  return text ?? `${score.toFixed(2)} ${why}`;
 }
 
 // Precision over recall, with a stripe for each action that is found: together they are AP. The chosen row is marked.
@@ -81,23 +60,14 @@ function drawCurve(canvas, { points, rows, marked }, { soft, line, ink, accent, 
 }
 
 function render({ model, el }) {
-  const bus = shared(model), get = (name) => model.get(name), percent = (x) => `${(100 * x).toFixed(1)} %`;
+  const bus = shared(model), get = (name) => model.get(name);
   const put = (values) => { Object.entries(values).forEach(([k, v]) => model.set(k, v)); model.save_changes(); };
   const canvas = element("canvas", { tabindex: 0, role: "application", "aria-label": "segments" });
   const plot = element("canvas", { role: "img", "aria-label": "precision over recall" }), told = element("p");
   const says = element("p", { class: "readout", "aria-live": "polite" }), title = element("div", { class: "title" });
-  const button = (text, onclick) => element("button", { type: "button", onclick }, text), shown = element("output");
-  const modes = choice(model, "mode", "what is shown"), tious = choice(model, "tiou", "tIoU needed", Number);
-  const sigma = element("input", { type: "range", min: 0.05, max: 2, step: 0.05, "aria-label": "sigma",
-    oninput: () => put({ sigma: Number(sigma.value) }) }), figure = element("div", { class: "plot" }, plot);
-  const step = (by) => put({ step: Math.max(0, Math.min(get("step") + by, get("candidates").length)) });
-  const drags = element("span", { class: "row" }, element("label", {}, "tIoU needed ", tious),
-    button("Put boundaries back", () => put({ predictions: get("given") })));
-  const steps = element("span", { class: "row" }, button("◀ Back", () => step(-1)), button("Next step ▶", () =>
-    step(1)), button("To the end", () => step(1e6)), element("label", {}, "sigma ", sigma, " ", shown));
+  const below = element("div", { class: "below" }, element("div", { class: "plot" }, plot), told);
   const root = element("div", { class: "losa matching", role: "group", "aria-label": "from segments to AP" }, title,
-    element("div", { class: "row" }, modes, drags, steps), canvas, element("div", { class: "below" }, figure,
-      element("div", {}, says, told)));
+    canvas, says, below);
   let rows = [], all = [], now = {}, chosen = 0, edge = 1, held = false;
   const axis = () => scale(bus.span, canvas.clientWidth - LEFT), top = (i) => (i + 1) * ROW + 4;
   const draw = once(() => {
@@ -124,38 +94,32 @@ function render({ model, el }) {
       c.fillText(i + 1, LEFT + x((a + b) / 2) - 3, top(-1) + ROW / 2);
     }));
     rows.forEach((row, i) => {
-      const gone = "kept" in row && row.score < get("floor"), colour = i === chosen ? accent : gone ? soft : ink;
-      lane(i, [row.segment], [row.right || row.kept ? accent : card, gone ? soft : accent], named(row), colour, () => {
+      const colour = i === chosen ? accent : row.gone ? soft : ink, filled = row.right ? accent : card;
+      lane(i, [row.segment], [filled, row.gone ? soft : accent], named(row), colour, () => {
         c.fillStyle = head;
         const marks = i === chosen ? row.segment : [];
         marks.forEach((t, k) => c.fillRect(LEFT + x(t) - (k === edge ? 2 : 1), top(i), k === edge ? 4 : 2, ROW - 1));
       });
     });
     drawAxis(c, bus, { left: LEFT, wide, top: top(rows.length), duration: get("duration") }, [soft, head, back]);
-    if (!figure.hidden) drawCurve(plot, { points: now.points, rows: all, marked: rows[chosen] }, theme);
+    if (!below.hidden) drawCurve(plot, { points: now.points, rows: all, marked: rows[chosen] }, theme);
   });
   const fill = () => {
-    const [truth, tiou, inSteps] = [get("truth"), get("tiou"), get("mode") === "steps"];
-    const judge = (found) => { all = matched(truth, get(found), tiou); return precisionRecall(all, total); };
-    const total = Object.values(truth).flat().length, before = judge("given");
-    now = judge("predictions");
-    rows = (inSteps ? decayed(get("candidates"), get("sigma"), get("floor"), get("step"))
-      : all.filter((row) => row.video === get("video"))).slice(0, MOST);
+    const [truth, tiou, steps] = [get("truth"), get("tiou"), get("steps")], total = Object.values(truth).flat().length;
+    all = matched(truth, get("predictions"), tiou);
+    now = precisionRecall(all, total);
+    rows = (steps.length ? steps : all.filter((row) => row.video === get("video"))).slice(0, MOST);
     chosen = Math.max(0, Math.min(chosen, rows.length - 1));
-    offer(modes, { match: "Drag a boundary", steps: "Soft-NMS, step by step" }, get("mode"));
-    offer(tious, Object.fromEntries(get("tious").map((value) => [value, value.toFixed(2)])), tiou);
-    [title.textContent, drags.hidden, steps.hidden, figure.hidden] = [get("title"), inSteps, !inSteps, inSteps];
-    [sigma.value, shown.textContent] = [get("sigma"), get("sigma").toFixed(2)];
+    [title.textContent, below.hidden] = [get("title"), steps.length > 0];
     says.textContent = rows[chosen] ? `${rows[chosen].segment.map((t) => t.toFixed(2)).join(" to ")} s: ${
       named(rows[chosen])}` : "Nothing is found here.";
-    told.textContent = inSteps ? `Step ${get("step")}. A step keeps the best of what is left and multiplies the scores `
-      + "of the others by exp(-tIoU² / sigma)." : `AP of this class at tIoU ${tiou.toFixed(2)}, over all videos: ${
-      percent(now.ap)}, as predicted ${percent(before.ap)}. ${all.filter((row) => row.right).length} of ${total} found.`;
+    told.textContent = `AP of this class at tIoU ${tiou.toFixed(2)}, over all videos: ${(100 * now.ap).toFixed(1)} %. ${
+      all.filter((row) => row.right).length} of ${total} found.`;
     if (get("ap") !== now.ap) put({ ap: now.ap });
     draw();
   };
   const move = (time) => {
-    if (!rows.length) return;
+    if (!rows.length || get("steps").length) return;
     const { index, segment } = rows[chosen], at = [...segment], found = get("predictions"), video = get("video");
     const [from, to] = edge ? [at[0] + 0.01, get("duration")] : [0, at[1] - 0.01];
     at[edge] = Math.min(Math.max(time, from), to);
@@ -167,17 +131,17 @@ function render({ model, el }) {
     if (!rows[i]) return;
     const gaps = rows[i].segment.map((t) => Math.abs(LEFT + x(t) - offsetX));
     pick(i, Number(gaps[1] <= gaps[0]));
-    held = get("mode") === "match" && gaps[edge] <= NEAR;
+    held = gaps[edge] <= NEAR;
     if (held) canvas.setPointerCapture(pointerId);
   });
   canvas.addEventListener("pointermove", ({ offsetX }) => held && move(axis().time(offsetX - LEFT)));
   canvas.addEventListener("pointerup", () => { held = false; });
-  const nudge = (by) => (get("mode") === "steps" ? step(Math.sign(by)) : move((rows[chosen]?.segment[edge] ?? 0) + by));
+  const nudge = (by) => move((rows[chosen]?.segment[edge] ?? 0) + by);
   keys(root, { ArrowUp: () => pick(chosen - 1), ArrowDown: () => pick(chosen + 1), s: () => pick(chosen, 0),
     e: () => pick(chosen, 1), ArrowLeft: (event) => nudge(event.shiftKey ? -0.5 : -0.1),
     ArrowRight: (event) => nudge(event.shiftKey ? 0.5 : 0.1) });
-  const again = once(fill), unwatch = watch(root, draw), names = ["title", "truth", "predictions", "given", "video",
-    "candidates", "duration", "tiou", "tious", "sigma", "mode", "step"].map((name) => `change:${name}`);
+  const again = once(fill), unwatch = watch(root, draw), names = ["title", "truth", "predictions", "video", "duration",
+    "tiou", "steps"].map((name) => `change:${name}`);
   names.forEach((name) => model.on(name, again));
   bus.on(draw);
   el.append(root);

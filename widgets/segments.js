@@ -103,7 +103,7 @@ function render({ model, el }) {
     const i = order[n], texts = COLUMNS.map(([name]) => element("span", { title: value(name, i) },
       name === "tag" ? value(name, i).split(" (")[0] : value(name, i)));
     const colour = model.get("colours")[word("predicted", i) || word("really", i)] ?? "#777";
-    texts[0].prepend(element("span", { class: "swatch", style: `background:${colour}` }));
+    texts[0].prepend(dot(colour));
     const shots = pictures.get(keyOf(i)), strip = element("span", { class: "strip" }, Array.isArray(shots)
       ? shots.map((src) => element("img", { src, alt: "" })) : shots ?? "");
     return element("div", { class: "line", role: "option", id: `${id}-${n}`, "aria-selected": String(n === cursor),

@@ -35,7 +35,7 @@ class Segments(Tagged):
     def __init__(self, rows: Mapping[str, Sequence], *, classes: Sequence[str], **options: object) -> None:
         super().__init__()
         self.on_msg(self._answer)
-        self.show(rows, classes=classes, **options)  # type: ignore[arg-type]
+        self.open_with(rows, classes=classes, **options)  # type: ignore[arg-type]
 
     def show(self, rows: Mapping[str, Sequence], *, classes: Sequence[str], frames: Callable | None = None,
              similar: Callable | None = None, doubts: Callable | None = None, taps: Sequence[str] = (),

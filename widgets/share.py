@@ -36,6 +36,8 @@ def video_source(path: str | Path | None, max_mb: float = 50) -> tuple[dict[str,
     """
     if path is None or not (path := Path(path)).is_file():
         return make_source("none", "" if path is None else f"There is no video at {path}: was it moved?"), b""
+    if not path.stat().st_size:  # no browser can tell it from a strange format
+        return make_source("none", f"{path.name} is empty (0 bytes): was it copied in full?"), b""
     strange, size_mb = unplayable(path), path.stat().st_size / 1e6
     message = (f"{path.name} {strange or 'cannot be played by this browser'}. "
                f"Make a copy that it plays: {copy_command(path)}")

@@ -9,10 +9,9 @@ from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from widgets.figures import notebook_png
-from widgets.packed import Code
 
 _of_cell: dict[str, list[Widget]] = {}  # what each cell showed when it ran last
-_new: list[Widget] = []  # what the cell that runs now has shown
+_new: list[Widget] = []  # what has been shown since a cell ended
 
 
 class Shown:
@@ -33,7 +32,9 @@ class Shown:
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         for part in parts_of(self):
             part.open()
-        _note(self)
+        _new.append(self)
+        if (shell := get_ipython()) and _tidy not in shell.events.callbacks["post_run_cell"]:
+            shell.events.register("post_run_cell", _tidy)
         given = super()._repr_mimebundle_(**kwargs)
         bundle = given[0] if isinstance(given, tuple) else given
         bundle["text/plain"] = self.line()
@@ -47,34 +48,23 @@ class Shown:
 
 
 def parts_of(widget: Widget) -> Iterator[Widget]:
-    """Yield the widgets that this one consists of, and it itself in the end; not what others need as well."""
+    """Yield the widgets that this one consists of, and it itself in the end."""
     for name in widget.keys:
         value = getattr(widget, name)
         for part in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(part, Widget) and not isinstance(part, Code):
+            if isinstance(part, Widget):
                 yield from parts_of(part)
     yield widget
 
 
-def _note(widget: Widget) -> None:
-    """Keep in mind that this widget is shown by the cell that runs now."""
-    _new.append(widget)
-    if (shell := get_ipython()) and _tidy not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("pre_run_cell", _begin)
-        shell.events.register("post_run_cell", _tidy)
-
-
-def _begin(_info: object) -> None:
-    _new.clear()
-
-
 def _tidy(result: Any) -> None:
-    """Close what the cell had shown before and nothing shows now. Without a number of the cell nothing is closed."""
+    """Close what the cell had shown before and nothing shows now; JupyterLab and Notebook tell which cell it was."""
+    shown, _new[:] = [*_new], []
     if (cell := getattr(result.info, "cell_id", None)) is None:
         return
-    before, _of_cell[cell] = _of_cell.get(cell, []), [*_new]
-    kept = {id(part) for widgets in _of_cell.values() for widget in widgets for part in parts_of(widget)}
-    for part in [part for widget in before for part in parts_of(widget)]:
-        if part.comm and id(part) not in kept:
+    before, _of_cell[cell] = _of_cell.get(cell, []), shown
+    kept = {part for widgets in _of_cell.values() for widget in widgets for part in parts_of(widget)}
+    for part in {part for widget in before for part in parts_of(widget)} - kept:
+        if part.comm:
             part.close()
             del part._repr_mimebundle_  # with which ipywidgets keeps a closed widget from being shown

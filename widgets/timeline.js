@@ -12,7 +12,6 @@ const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refus
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
-const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` });
 const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
 // The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
@@ -60,7 +59,7 @@ function described(model, [name, index]) {
     ambiguous: "Ambiguous: belongs to no class and counts for nothing",
     "left out": `Counts for nothing: it touches an ambiguous stretch${near && `, nearest is ${near}`}`,
   }[record.verdict] ?? [found.length && `Found by ${found.join(", ")}`, missed && `Missed by ${missed}`];
-  const score = hasTruth && name === first ? "" : `, score ${record.score.toFixed(2)}`;
+  const score = name === first && (hasTruth || record.id) ? "" : `, score ${record.score.toFixed(2)}`;
   const what = `${name}: ${record.label}, ${span(record.segment)}${score}`;
   return [what, hasTruth && why].flat().filter(Boolean).join(". ") + ".";
 }
@@ -203,16 +202,15 @@ function player(view) {
     video.play().catch((error) => { if (error.name !== "AbortError") told.textContent = error.message; });
   };
   const toggle = () => (video.paused ? play() : video.pause());
-  const tick = () => {
-    if (video.paused || !video.isConnected) return;
-    requestAnimationFrame(tick);
-    if (video.seeking) return;
+  const look = () => { // at every picture, and at `timeupdate`, which comes where a page is hidden or draws late, too
+    if (video.paused || video.seeking) return;
     const now = video.currentTime, chosen = model.get("loop") ? view.record()?.segment : null, [start, end] = bus.span;
     if (chosen && now >= chosen[1]) return bus.seek(chosen[0]);
     if (until !== null && now >= until) video.pause();
     if (now > end && now < duration()) bus.zoom(...panned([start, end], now - start, duration()));
     bus.move(now);
   };
+  const tick = () => { if (!video.paused && video.isConnected) { requestAnimationFrame(tick); look(); } };
   const state = () => { view.button.textContent = video.paused ? "▶ Play" : "❚❚ Pause"; };
   const strip = () => {
     const pictures = video.hidden ? model.get("poster") : [], name = (time) => clock(time, duration());
@@ -228,7 +226,7 @@ function player(view) {
     const root = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}").baseUrl ?? "/";
     const url = kind === "files" ? `${root}files/${path}` : kind === "link" ? path
       : kind === "bytes" && bytes?.byteLength ? blob(bytes, "video/mp4") : "";
-    const asked = kind === "bytes" && !url && model.get("live") && !view.lost; // bytes come when asked for: a notebook keeps none
+    const asked = kind === "bytes" && !url && model.get("live") && !view.lost; // a notebook keeps no bytes
     if (asked) model.send({ kind: "video" });
     [video.hidden, told.textContent] = [!url, url || asked ? "" : view.lost && kind === "bytes" ? LOST : message ?? ""];
     video.preload = kind === "link" ? "metadata" : "auto"; // a page may link to large files
@@ -237,18 +235,21 @@ function player(view) {
     strip();
   };
   const failed = async () => {
-    const { kind, path, message } = model.get("source"), url = video.src, name = decodeURIComponent(path.split("/").at(-1));
+    const { kind, path, message } = model.get("source"), url = video.src;
     [video.hidden, told.textContent] = [true, message || "This browser cannot play this video."];
     if (model.get("live") && !view.lost) model.send({ kind: "poster" });
     strip();
     const lack = kind === "bytes" ? "" : await lacking(url, video.error?.message);
-    if (lack && video.src === url) told.textContent = `${name} ${lack}`;
+    if (lack && video.src === url) told.textContent = `${decodeURIComponent(path.split("/").at(-1))} ${lack}`;
   };
-  const paused = () => { state(); if (video.paused) bus.seek(Math.min(video.currentTime, duration())); };
+  const paused = () => { // to the segment's end, too, where the browser looked late
+    state();
+    if (video.paused) bus.seek(Math.min(video.currentTime, until ?? Infinity, duration()));
+  };
   const ready = () => { video.playbackRate = pace(model); video.currentTime = at(bus.time); };
   const ended = () => model.get("loop") && view.record() && bus.seek(view.record().segment[0], true);
-  const heard = { play: () => { state(); tick(); }, pause: paused, ended, emptied: state, loadedmetadata: ready,
-    error: failed, click: toggle };
+  const heard = { play: () => { state(); tick(); }, pause: paused, timeupdate: look, ended, emptied: state,
+    loadedmetadata: ready, error: failed, click: toggle };
   for (const [name, listener] of Object.entries(heard)) video.addEventListener(name, listener);
   const close = () => {
     for (const [name, listener] of Object.entries(heard)) video.removeEventListener(name, listener);
@@ -265,14 +266,11 @@ function player(view) {
 
 // Chooses segments, by pixel or one after the other. `go` selects one and goes to its start, and plays it if wanted.
 function chooser(view) {
-  const { model, bus } = view;
-  let judged = 1;
-  const lane = () => view.lanes.find(({ name }) => name === model.get("selected")?.[0])
+  const { model, bus } = view, lane = () => view.lanes.find(({ name }) => name === model.get("selected")?.[0])
     ?? view.lanes[view.lane] ?? view.lanes[0];
   const go = ([name, index], play = false) => {
     const { segment } = model.get("tracks")[name][index];
     view.lane = model.get("lanes").indexOf(name);
-    judged = view.lane || judged;
     view.set({ selected: [name, index] });
     bus.seek(segment[0]);
     if (play) view.player.play(segment);
@@ -288,12 +286,12 @@ function chooser(view) {
   };
   const named = ({ name }, shown) => shown.map(({ index, start }) => ({ name, index, start }));
   const step = (by) => next(named(lane(), lane().shown), by);
-  const error = () => { // of the track that was last looked at
-    if (!model.get("has_truth")) return;
-    const [truth] = view.lanes, track = view.lanes[judged] ?? view.lanes[1];
-    const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track?.name));
-    const wrong = track?.shown.filter(({ record }) => isWrong(record)) ?? [];
-    next(track ? [...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start) : [], 1);
+  const error = () => { // of the track that was last looked at, at first the lowest
+    const [truth] = view.lanes, track = view.lanes[view.judged] ?? view.lanes.at(-1);
+    if (!track.judged) return;
+    const missed = truth.shown.filter(({ record }) => !finders(model, record).includes(track.name));
+    const wrong = track.shown.filter(({ record }) => isWrong(record));
+    next([...named(truth, missed), ...named(track, wrong)].sort((a, b) => a.start - b.start), 1);
   };
   const beside = (by) => {
     const to = view.lanes[clamp(lane().lane + by, 0, view.lanes.length - 1)];
@@ -345,10 +343,10 @@ function settings(view) {
   const tables = () => {
     const ap = model.get("ap"), names = model.get("lanes").filter((name) => ap[name]);
     const row = (tag, ...cells) => element("tr", {}, cells.map((text) => element(tag, {}, text)));
-    const title = row("th", `average mAP, score ≥ ${model.get("min_score").toFixed(2)}`, "this video", "data set");
+    const found = (name) => ["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind])));
     maps.hidden = !names.length;
-    maps.replaceChildren(title, ...names.map((name) =>
-      row("td", [dot(model.get("run_colours")[name]), name], ...["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind]))))));
+    maps.replaceChildren(row("th", `average mAP, score ≥ ${model.get("min_score").toFixed(2)}`, "this video", "data set"),
+      ...names.map((name) => row("td", [dot(model.get("run_colours")[name]), name], ...found(name))));
   };
   const toggle = (label, only) => {
     const shown = new Set(only ? [label] : model.get("shown_classes"));
@@ -370,6 +368,7 @@ function settings(view) {
   };
   const fill = () => {
     least.fill();
+    least.node.hidden = view.lanes.every(({ isTruth }) => isTruth);
     if (!busy) sigma.fill();
     sigma.node.hidden = !(model.get("live") && model.get("suppressible"));
     tables();
@@ -487,6 +486,7 @@ function render({ model, el }, extend = () => ({})) {
   const told = () => view.say(described(model, view.hovered ?? model.get("selected") ?? []) || IDLE);
   const chosen = () => {
     const { segment: [start] = [] } = view.record() ?? {}, [from, to] = bus.span;
+    view.judged = [model.get("lanes").indexOf(model.get("selected")?.[0]), view.judged].find((lane) => lane > 0);
     option.textContent = described(model, model.get("selected") ?? []) || "no segment is selected";
     option.setAttribute("aria-selected", String(Boolean(view.record())));
     view.hovered = null;
@@ -504,11 +504,11 @@ function render({ model, el }, extend = () => ({})) {
     root.setAttribute("aria-label", model.get("title") || "Timeline");
     speed.value = model.get("speed");
     loop.setAttribute("aria-pressed", String(model.get("loop")));
-    const judged = model.get("has_truth"), ignored = view.lanes.some(({ shown }) => shown.some(({ record }) =>
-      isVoid(record)));
+    const any = (is) => view.lanes.some(is), judged = any((lane) => lane.judged), scored = any((lane) => !lane.isTruth);
+    const ignored = any(({ shown }) => shown.some(({ record }) => isVoid(record)));
     error.hidden = !judged;
     legend.textContent = [judged && "full: right", judged && "hatched: wrong", ignored && "empty: counts for nothing",
-      judged && "dashed outline: missed by all", "fainter: lower score"].filter(Boolean).join(" · ");
+      judged && "dashed outline: missed by all", scored && "fainter: lower score"].filter(Boolean).join(" · ");
     pane.setAttribute("aria-label", `Segments; ${view.lanes.map(({ name, told }) => `${name}: ${told}`).join("; ")}`);
     options.fill();
     told();
@@ -531,8 +531,8 @@ function render({ model, el }, extend = () => ({})) {
     "change:speed": () => { playing.video.playbackRate = pace(model); later(); },
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
     "change:selected": () => { chosen(); reveal(); } };
-  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "run_colours", "duration", "title", "loop",
-    "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
+  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "run_colours", "duration",
+    "title", "loop", "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   el.append(root);
   const leave = attend({ model, el }, root, (lost) => { view.lost = lost; options.lose(lost); });

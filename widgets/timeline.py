@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress, pairwise
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 from widgets import figures
 from widgets.base import View, parts, plain_json
 from widgets.html import Html, element
-from widgets.share import make_source, strip, video_source
+from widgets.share import strip, video_source
 from widgets.still import draw_lanes, explain, list_segments
 from widgets.verdicts import judged, label_of
 
@@ -22,11 +23,15 @@ def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
             for name, records in tracks.items()}
 
 
-def found_source(video: str | Path | None) -> tuple[dict[str, str], bytes]:
-    """Return `video_source`, but of an empty file that it is empty: no browser can tell it from a strange format."""
-    if video is not None and Path(video).is_file() and not Path(video).stat().st_size:
-        return make_source("none", f"{Path(video).name} is empty (0 bytes): was it copied in full?"), b""
-    return video_source(video)
+def steps_only(ap: Mapping) -> dict:
+    """Return the tables of a `Timeline` without the thresholds at which no AP changes before the next one."""
+    ap = plain_json(ap)
+    for table in [table for tables in ap.values() for table in tables.values() if table]:
+        columns = [*zip(*table["average"].values(), strict=True)] or [()] * len(table["thresholds"])
+        kept = [now != then for now, then in pairwise(columns)] + [True]
+        table |= {"thresholds": [*compress(table["thresholds"], kept)],
+                  "average": {label: [*compress(row, kept)] for label, row in table["average"].items()}}
+    return ap
 
 
 class Timeline(View):
@@ -62,9 +67,9 @@ class Timeline(View):
                  ap=None, rescore=None, sigma=0.5, frames=None, video_id="", has_truth=True, run_colours=None) -> None:
         super().__init__()
         self.on_msg(self._answer)
-        self.show(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
-                  min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
-                  has_truth=has_truth, run_colours=run_colours)
+        self.open_with(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
+                       min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
+                       has_truth=has_truth, run_colours=run_colours)
 
     def show(self, video: str | Path | None, tracks: Mapping, *, duration: float, fps: float | None = None,
              classes: Sequence[str] | None = None, title: str = "", tiou: float = 0.5, min_score: float = 0.25,
@@ -81,7 +86,7 @@ class Timeline(View):
             raise ValueError(f"ap, rescore or run_colours of {', '.join(map(repr, sorted(strange)))}: no prediction "
                              f"track has this name; the tracks are {', '.join(map(repr, tracks))}, the first being the "
                              "ground truth")
-        ap, given = plain_json(ap or {}), {str(name): plain_json(list(records)) for name, records in tracks.items()}
+        ap, given = steps_only(ap or {}), {str(name): plain_json(list(records)) for name, records in tracks.items()}
         labels = {label_of(name, r) for name, records in given.items() for r in records}
         labels |= {label for tables in ap.values() for table in tables.values() if table for label in table["average"]}
         self.classes = [*(classes or ()), *sorted(labels - {*(classes or ())})]
@@ -95,7 +100,7 @@ class Timeline(View):
             self.run_colours = figures.run_colours(runs) | dict(run_colours or {})
             self.tracks = judged(given, tiou) if has_truth else unjudged(given)
             self.suppressible, self.ap = bool(self.rescore), ap
-            (self.source, self._bytes), self.video_bytes = found_source(video), b""  # until a browser asks
+            (self.source, self._bytes), self.video_bytes = video_source(video), b""  # until a browser asks
             self.poster = strip(self) if self.source["kind"] == "none" else []
 
     @observe("tiou")
@@ -127,7 +132,7 @@ class Timeline(View):
     def suppress(self, sigma: float, data_set: bool = True) -> None:
         """Run soft-NMS again with this sigma, for this video and, if `data_set`, for the mAP of the whole data set."""
         results = {name: plain_json(dict(f(sigma, self.video_id))) for name, f in self.rescore.items()}
-        tables = {name: {"video": found["table"], "data": None} for name, found in results.items()}
+        tables = steps_only({name: {"video": found["table"], "data": None} for name, found in results.items()})
         self.selected = None
         with self.hold_sync():
             self.sigma, self.ap = sigma, self.ap | tables
@@ -135,7 +140,8 @@ class Timeline(View):
         for i, (name, f) in enumerate(self.rescore.items() if data_set else ()):
             told = lambda n, of, i=i: self.send(  # noqa: E731
                 {"kind": "progress", "done": (i + n / max(of, 1)) / len(self.rescore)})
-            self.ap = self.ap | {name: tables[name] | {"data": plain_json(f(sigma, None, progress=told)["table"])}}
+            data = steps_only({name: {"data": f(sigma, None, progress=told)["table"]}})
+            self.ap = self.ap | {name: tables[name] | data[name]}
 
     def figure(self) -> Figure:
         """Return the lanes of the whole video, as they are shown, as a matplotlib figure; without ignored segments."""

@@ -67,7 +67,7 @@ def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[s
     for name, records in others:
         judgements, found_by = verdicts(truth, records, tiou)
         for record, judgement in zip(records, judgements, strict=True):
-            record |= judgement
+            record |= judgement | {"tiou": round(judgement["tiou"], 6)}
         for hit, i in zip(hits, found_by, strict=True):
             hit |= {} if i is None else {name: records[i]["score"]}
     for record, hit in zip(truth, hits, strict=True):

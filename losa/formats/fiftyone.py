@@ -168,13 +168,13 @@ def write_samples(videos: Sequence[Labelled]) -> dict[str, str]:
 
 
 def _sample(video: Labelled) -> dict:
-    info, rate = video.info, float(video.fps or 0)
+    file, rate = video.found, float(video.fps or 0)
     seconds_long = video.duration or max((item.end for item in [*video.items, *(video.truth or [])]), default=0)
-    total = info.num_frames if info else max(round(seconds_long * rate), 1)
-    size = {"frame_width": info.width, "frame_height": info.height} if info else {}
+    total = file.num_frames if file else max(round(seconds_long * rate), 1)
+    size = {"frame_width": file.width, "frame_height": file.height} if file else {}
     fields = {name: {"_cls": TEMPORAL[0], "detections": [_detection(item, rate, total) for item in items]}
               for name, items in (("ground_truth", video.truth or []), ("predictions", video.items))}
-    return {"filepath": str(info.path.resolve()) if info else f"data/{video.file or video.id}",
+    return {"filepath": str(file.path.resolve()) if file else f"data/{video.file or video.id}",
             "tags": [video.subset] if video.subset else [], "frames": NO_FRAMES,
             "metadata": {"_cls": "VideoMetadata", "frame_rate": rate, "total_frame_count": total,
                          "duration": seconds_long, **size}, **fields}

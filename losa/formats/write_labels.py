@@ -24,7 +24,7 @@ def write_csv(videos: Sequence[Labelled]) -> dict[str, str]:
     table.writerow(["video", "label", "start", "end", "subset", *(["score"] if scored else [])])
     for video in videos:
         name = video.file if video.file and not scored and without_suffix(video.file) == video.id else video.id
-        for label, start, end, score in video.items or [(None, None, None, None)]:
+        for label, start, end, score, *_ in video.items or [(None, None, None, None)]:
             row = [name, label, _rounded(start), _rounded(end), video.subset]
             table.writerow(row + ([_rounded(score)] if scored else []))
     return {"labels.csv": text.getvalue()}

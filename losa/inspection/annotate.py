@@ -74,7 +74,8 @@ def _of_video(video: Path, video_id: str, labels: str | Path | Records | None,
         document["database"][key] = {**facts, **entry}
     else:
         file = video.with_name(f"{video.stem}_labels.json")
-        entry = {"subset": "all", **facts, "path": video.name, "annotations": plain_json(list(labels or ()))}
+        mine = plain_json(list(labels or ()), decimals=12)
+        entry = {"subset": "all", **facts, "path": video.name, "annotations": mine}
         document = {"version": "losa", "classes": [], "database": {key: entry}}
     lanes = predictions if isinstance(predictions, Mapping) else {"predictions": predictions} if predictions else {}
     tracks = {LANE: entry["annotations"], **{name: list(records) for name, records in lanes.items()}}

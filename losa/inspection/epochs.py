@@ -1,13 +1,12 @@
 """A run as it learnt: its gates and its predictions of one video after every epoch, on a slider that plays."""
 
 import html
-import io
 import json
 from collections.abc import Sequence
 
 import ipywidgets as w
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Video
@@ -20,6 +19,7 @@ from losa.inspection.timeline_data import TRUTH, make_pictures
 from losa.model.adapters import spans
 from losa.training.snapshots import FILE, read_snapshots
 from widgets.base import Quiet
+from widgets.figures import Picture, small_png
 from widgets.timeline import Timeline
 from widgets.verdicts import judged
 
@@ -37,8 +37,7 @@ def read_epochs(run: RunData) -> tuple[Video, list[dict]]:
     known = {video.id: video for video in run.labelled.videos}
     if (name := rows[0]["video"]) not in known:
         raise RunError(f"the snapshots of {run.name} are of {name}, which its annotations do not hold any more")
-    log = run.path / "log.jsonl"
-    logged = {row["epoch"]: row for row in map(json.loads, log.read_text().splitlines() if log.is_file() else ())}
+    logged = {row["epoch"]: row for row in (run.read_log() if (run.path / "log.jsonl").is_file() else ())}
     return known[name], [{"epoch": row["epoch"], "gates": None if row["gates"] is None else np.array(row["gates"]),
                           "records": [{"segment": [start, end], "label": label, "score": score}
                                       for start, end, label, score in row["records"]],
@@ -51,9 +50,9 @@ def draw_gates(epochs: Sequence[dict], at: int, blocks: Sequence[str], ranges: S
     if any(row["gates"] is None for row in epochs):
         return None
     number, gates = [row["epoch"] for row in epochs], np.stack([row["gates"] for row in epochs])
-    fig, axes = plt.subplots(1, len(ranges), figsize=(10, 2.4), sharey=True, layout="constrained", squeeze=False)
-    plt.close(fig)
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(blocks)))
+    fig = Picture(figsize=(10, 2.4), layout="constrained")
+    axes = fig.subplots(1, len(ranges), sharey=True, squeeze=False)
+    colours = colormaps["viridis"](np.linspace(0, 0.9, len(blocks)))
     for r, (ax, name) in enumerate(zip(axes[0], ranges, strict=True)):
         for k, block in enumerate(blocks):
             ax.plot(number, gates[:, k, r], color=colours[k], label=block)
@@ -99,9 +98,7 @@ class EpochDesk(w.VBox):
         layers = json.loads((self.run.path / "run.json").read_text())["backbone"].get("layers", ())
         figure = draw_gates(self.rows, self.epoch.value, [f"block {k}" for k in layers], spans(self.run.config.ranges))
         if figure is not None:
-            out = io.BytesIO()
-            figure.savefig(out, format="png", dpi=100)
-            self.picture.value, self.picture.layout.display = out.getvalue(), ""
+            self.picture.value, self.picture.layout.display = small_png(figure), ""
         told = {"loss": ("cls_loss", "reg_loss"), "mAP of validation": ("val_map",)}
         values = {name: sum(row["log"][key] for key in keys) for name, keys in told.items() if {*keys} <= {*row["log"]}}
         self.said.value = html.escape(", ".join([f"epoch {row['epoch']} of {self.rows[-1]['epoch']}", *(

@@ -1,6 +1,7 @@
 """What a run got wrong in tables: each wrong prediction and what really happened there, and every segment at all."""
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -72,5 +73,11 @@ def _really(record: dict, verdict: str, nearest: dict | None, fillers: list[dict
     """Return the label of what happens where a prediction is."""
     if nearest is not None and verdict != ErrorKind.BACKGROUND:
         return nearest["label"] if overlap(nearest["segment"], record["segment"]) else NOTHING
-    best = max(fillers, key=lambda filler: overlap(filler["segment"], record["segment"]), default=None)
-    return best["label"] if best and overlap(best["segment"], record["segment"]) else NOTHING
+    best = find_most_overlapping(record["segment"], fillers)
+    return best["label"] if best else NOTHING
+
+
+def find_most_overlapping(segment: Sequence[Number], records: Sequence[dict]) -> dict | None:
+    """Return the record that overlaps a segment most, the first of equal ones; None where none does."""
+    best = max(records, key=lambda record: overlap(record["segment"], segment), default=None)
+    return best if best and overlap(best["segment"], segment) else None

@@ -1,6 +1,7 @@
 """A browser of runs: choose runs, a class and a video; see timeline, errors, gates, features; tag what is wrong."""
 
 import html
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -191,11 +192,10 @@ class Explore(Shown, w.VBox):
         run, kind = (self.run, self.second)[lane == 2], "prediction" if lane else "truth"
         video, name = shown.video_id, f"{shown.selected[0]}: {record['label']}"
         rows = (run.predictions if lane else run.truth).get(video, [])
-        same = [i for i, row in enumerate(rows) if _place(row) == _place(record)]
-        if not same:
+        index = _find_same(rows, record, shown.selected[1])
+        if index is None:
             self.tag_bar.show(f"{name} is of another soft-NMS than the run's and cannot be tagged", None)
             return
-        index = min(same, key=lambda i: abs(i - shown.selected[1]))
         put = self._tag if run is self.run else run.tags.put
         tag, note = run.tags.places().get((video, kind, index), ("", ""))
         self.tag_bar.show(f"{name}, {record['segment'][0]:.1f} to {record['segment'][1]:.1f} s", lambda tag, note: put(
@@ -212,19 +212,24 @@ class Explore(Shown, w.VBox):
         self._update()
         if self.message:
             return
-        shown, kind, place = self.timeline, at["kind"] == "prediction", _place
+        shown, kind = self.timeline, at["kind"] == "prediction"
         track = self.run.name if kind else shown.lanes[0]
         record = (self.run.truth, self.run.predictions)[kind][at["video"]][at["index"]]
-        same = [i for i, r in enumerate(shown.tracks[track]) if place(r) == place(record)]  # another sigma: elsewhere
-        index, (start, end) = min(same, key=lambda i: abs(i - at["index"]), default=None), record["segment"]
+        index, (start, end) = _find_same(shown.tracks[track], record, at["index"]), record["segment"]
         shown.selected = None if index is None else [track, index]
         shown.min_score = self._lowered = min(shown.min_score, (shown.selected_record or record).get("score", 1.0))
         shown.span, shown.current_time = [max(start - 15, 0.0), min(end + 15, shown.duration)], start
 
 
-def _place(record: dict) -> tuple:
-    """Return what tells a segment from others of its track."""
-    return (record["label"], *record["segment"])
+def _find_same(records: Sequence[Mapping], record: Mapping, near: int) -> int | None:
+    """Return the place of a record among others, of repeated ones that nearest to `near`; None where it is not there.
+
+    Another soft-NMS has it elsewhere, or not at all; a timeline has its times to six decimals.
+    """
+    label, *ends = record["label"], *(round(time, 6) for time in record["segment"])
+    same = [i for i, other in enumerate(records)
+            if other["label"] == label and [round(time, 6) for time in other["segment"]] == ends]
+    return min(same, key=lambda i: abs(i - near), default=None)
 
 
 explore = Explore  # as one says it: explore("runs/")

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import ipywidgets as w
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -22,6 +21,7 @@ from losa.inspection.timeline_data import make_rescore, timeline_view
 from losa.model.adapters import find_adapter, spans
 from losa.model.contract import SETTINGS
 from widgets.base import Quiet  # in a box, it keeps what is typed there away from the notebook
+from widgets.figures import Picture
 from widgets.shown import Shown
 from widgets.timeline import Timeline
 
@@ -161,8 +161,8 @@ def measure_steps(run: RunData, modes: tuple[str, ...], num_clips: int) -> pd.Da
 def draw_kept(run: RunData, modes: Sequence[str], num_clips: int) -> Figure | Markdown:
     """Draw how many MiB every stage keeps in a training step, a bar for each mode with its total."""
     kept = measure_steps(run, tuple(modes), num_clips).xs("kept", level=1)
-    fig, ax = plt.subplots(figsize=(10, 3), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(10, 3), layout="constrained")
+    ax = fig.subplots()
     kept.plot.barh(stacked=True, cmap="viridis", ax=ax, xlabel="MiB kept").legend(bbox_to_anchor=(1, 1))
     for bar, total in enumerate(kept.sum(axis=1)):
         ax.text(total, bar, f" {total:.1f}", va="center")
@@ -203,9 +203,8 @@ def draw_influence(adapters: Mapping[str, str], num_snippets: int = 64, dim: int
     adapters: by the name to show, as a config names them: "temporal" or FILE.py:NAME. A row of pictures for each, for
     the short and the long range, with logarithmic colours.
     """
-    fig, axes = plt.subplots(len(adapters), 2, figsize=(6, 3 * len(adapters)), layout="constrained", sharex=True,
-                             sharey=True, squeeze=False)
-    plt.close(fig)
+    fig = Picture(figsize=(6, 3 * len(adapters)), layout="constrained")
+    axes = fig.subplots(len(adapters), 2, sharex=True, sharey=True, squeeze=False)
     tap, last = torch.randn(dim, num_snippets, 1, 1), torch.randn(1, dim, num_snippets)
     mask = torch.ones(1, num_snippets, dtype=torch.bool)
     for row, (name, adapter) in zip(axes, adapters.items(), strict=True):

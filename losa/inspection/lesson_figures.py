@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import wraps
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import Markdown
@@ -16,6 +15,7 @@ from losa.errors import RunError
 from losa.inspection.lesson import clip_tokens, colours, sight
 from losa.inspection.model_internals import look_inside, tapped_layers
 from losa.inspection.run_data import RunData
+from widgets.figures import Picture
 from widgets.figures import timeline as draw_timeline
 
 
@@ -41,9 +41,8 @@ def draw_clip(run: RunData, video: Video, clip: int) -> Figure | Markdown:
     rows = {"frames": seen["frames"].numpy()}
     rows |= {f"block {block}": colours(x) for block, x in zip(seen["blocks"], seen["tokens"], strict=True)}
     across = len(seen["frames"])
-    fig, axes = plt.subplots(len(rows), across, figsize=(10, 1.2 * len(rows) * 8 / max(across, 8)), squeeze=False,
-                             subplot_kw={"xticks": [], "yticks": []})
-    plt.close(fig)
+    fig = Picture(figsize=(10, 1.2 * len(rows) * 8 / max(across, 8)))
+    axes = fig.subplots(len(rows), across, squeeze=False, subplot_kw={"xticks": [], "yticks": []})
     for line, (name, pictures) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(name)
         for ax, picture in zip(line, pictures, strict=True):
@@ -57,9 +56,8 @@ def draw_taps(run: RunData, video: Video) -> Figure | Markdown:
     windows = list(look_inside(run, video))
     rows = [torch.cat([window["taps"][k] for window in windows], -1) for k in range(len(windows[0]["taps"]))]
     rows.append(torch.cat([window["last"] for window in windows], -1))
-    fig, (ax, below) = plt.subplots(2, 1, figsize=(10, 1.1 + 0.37 * len(rows)), height_ratios=(len(rows), 1),
-                                    sharex=True, layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(10, 1.1 + 0.37 * len(rows)), layout="constrained")
+    ax, below = fig.subplots(2, 1, height_ratios=(len(rows), 1), sharex=True)
     ax.imshow([colours(x) for x in rows], aspect="auto", extent=(0, float(video.duration), len(rows), 0),
               interpolation="nearest")
     ax.set_yticks(np.arange(len(rows)) + 0.5, [*(f"block {k}" for k in tapped_layers(run, video)), "last layer"])
@@ -85,8 +83,8 @@ def draw_sight(run: RunData, video: Video, tap: int, num_clips: int) -> Figure |
     """
     seen = sight(run, video, min(tap, max(len(run.model.adapters) - 1, 0)), num_clips)
     step = run.source(video).time_grid(video).snippet_seconds
-    fig, axes = plt.subplots(1, len(seen), figsize=(10, 3.8), layout="constrained", squeeze=False)
-    plt.close(fig)
+    fig = Picture(figsize=(10, 3.8), layout="constrained")
+    axes = fig.subplots(1, len(seen), squeeze=False)
     for ax, (name, changes) in zip(axes[0], seen.items(), strict=True):
         far = reach(changes)
         ax.imshow(np.log10(changes / max(changes.max(), 1e-9) + 1e-4), cmap="Greys")

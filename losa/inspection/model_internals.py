@@ -122,7 +122,7 @@ def _snippets_inside(run: RunData, video_id: str, times: np.ndarray) -> dict[str
     return {"by_class": by_class, "by_length": by_length, "background": (by_length.sum(0) == 0)[None].astype(float)}
 
 
-def features_view(run: RunData, video_id: str, num: int = 160) -> dict:
+def features_view(run: RunData, video_id: str, num: int = 100) -> dict:
     """Return the keywords of the Features widget for one video, at `num` evenly spaced snippets at most.
 
     taps: for each tap, the last layer and the fused features, all standardised as in the model: {"name",

@@ -1,10 +1,8 @@
 """One moment of a video, inside its adapters: whom it attends to, the way through an adapter, what is added up."""
 
 import html
-import io
 
 import ipywidgets as w
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,6 +14,7 @@ from losa.inspection.model_internals import tapped_layers
 from losa.inspection.run_data import RunData
 from losa.model.adapters import spans
 from widgets.base import Quiet
+from widgets.figures import Picture, small_png
 
 
 class MomentDesk(w.VBox):
@@ -49,18 +48,15 @@ class MomentDesk(w.VBox):
         self.traces = {name: trace_adapter(adapter, moment, tap) for name, adapter in zip(
             spans(self.run.config.ranges), self.run.model.adapters[tap], strict=True)}
         self.parts = add_up(self.run, self.video, moment)
-        out = io.BytesIO()
-        self.draw(moment).savefig(out, format="png", dpi=100)
-        self.picture.value = out.getvalue()
+        self.picture.value = small_png(self.draw(moment))
         self.way.value = "".join(f"<b>{name} range</b>{_table(pd.DataFrame(trace['steps']).set_index('step'), 1)}"
                                  for name, trace in self.traces.items())
         self.added.value = f"<b>What the fusion adds up at {moment.times[moment.at]:.1f} s</b>{_table(self.parts, 3)}"
 
     def draw(self, moment: Moment) -> Figure:
         """Draw the attention of this moment over the video's seconds, a panel for each range, and what happens."""
-        fig, axes = plt.subplots(len(self.traces) + 1, 1, figsize=(10, 1.5 * len(self.traces) + 0.9), sharex=True,
-                                 layout="constrained", height_ratios=[2] * len(self.traces) + [1])
-        plt.close(fig)
+        fig = Picture(figsize=(10, 1.5 * len(self.traces) + 0.9), layout="constrained")
+        axes = fig.subplots(len(self.traces) + 1, 1, sharex=True, height_ratios=[2] * len(self.traces) + [1])
         half = (moment.times[1] - moment.times[0]) / 2 if len(moment.times) > 1 else float(self.video.duration) / 2
         for ax, (name, trace) in zip(axes, self.traces.items(), strict=False):
             begin, end = moment.times[trace["keys"]].T

@@ -7,7 +7,7 @@ import ipywidgets as w
 
 from losa.annotations.dataset import Video
 from losa.errors import RunError
-from losa.inspection.compare_runs import beside_head_only
+from losa.inspection.compare_runs import beside_demo
 from losa.inspection.lesson import backbone_of, sight
 from losa.inspection.lesson_desk import average_map, measure_steps
 from losa.inspection.lesson_figures import or_say, reach
@@ -107,8 +107,8 @@ def ask_which_range(run: RunData) -> Question:
 @or_say
 def ask_closed_or_never_there(run: Run) -> Question:
     """Ask whether a model with its gates closed is as good as one that never had adapters."""
-    runs = beside_head_only(run)
-    if len(runs) < 2:
+    runs = beside_demo(run)
+    if "head only" not in runs:
         raise RunError("there is no head-only run on the same data beside this one to compare with")
 
     def solve() -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """What a finished run holds: its test videos, ground truth, predictions and, on demand, its model and features."""
 
+import json
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,6 +72,15 @@ class RunData:
     def _features(self) -> FeatureSource:
         needed = tuple(self.videos.values()) if self.config.features else ()  # without any, no frames stay in memory
         return open_features(self.config, needed, device=best_device(), quiet=True, run=self.path)
+
+    def read_log(self) -> list[dict]:
+        """Return the rows of log.jsonl, one an epoch. Raises RunError where the run has none that can be read."""
+        path = self.path / "log.jsonl"
+        try:
+            return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}), so there are no curves; train the run anew for them"
+                           ) from None
 
     def source(self, video: Video) -> FeatureSource:
         """Return the source of the model's features, with the video in its cache if it has one."""

@@ -1,6 +1,5 @@
 """Finished runs on disk: find them, open one, and look at its curves, timeline and gates."""
 
-import json
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -38,15 +37,6 @@ FILES = ("cache", *(name for name in list_fields(Mark.FILE) if name not in ("sta
 
 class Run(RunData):
     """A finished run as `open_run` returns it, with the views that notebooks show first."""
-
-    def read_log(self) -> list[dict]:
-        """Return the rows of log.jsonl, one an epoch. Raises RunError where the run has none that can be read."""
-        path = self.path / "log.jsonl"
-        try:
-            return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read ({error}), so there are no curves; train the run anew for them"
-                           ) from None
 
     def curves(self) -> Figure:
         """Draw the losses and the val mAP (%) over the epochs, and the test mAP where the run tracked it.

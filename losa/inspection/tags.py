@@ -1,7 +1,6 @@
 """What people say of a run's segments: "label wrong", "ambiguous" or "model wrong", and a note; kept beside the run."""
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ from losa.errors import RunError
 from losa.evaluation.records import Records
 from losa.evaluation.tagged import FILE, KINDS, TAGS, find_tagged, read_tags
 from losa.files import write_json, write_text
-from widgets.figures import overlap
+from losa.inspection.error_table import find_most_overlapping
 
 Number = int | float
 COLUMNS = ["video", "kind", "label", "start", "end", "tag", "note", "there"]
@@ -93,7 +92,7 @@ class Tags:
         """Return start, end and label of the ground truth, label, start, end and score of the prediction, or None."""
         record = self.records[kind][video][index]
         others = self.records["prediction" if kind == "truth" else "truth"].get(video, [])
-        other = _most_overlapping(record["segment"], others)
+        other = find_most_overlapping(record["segment"], others)
         truth, found = (record, other) if kind == "truth" else (other, record)
         return [*(truth["segment"] if truth else (None, None)), truth and truth["label"],
                 found and found["label"], *(found["segment"] if found else (None, None)), found and found["score"]]
@@ -113,9 +112,3 @@ class Tags:
             else:
                 write_text(place, table.to_csv(index=False))
         return path
-
-
-def _most_overlapping(segment: Sequence[Number], records: Sequence[dict]) -> dict | None:
-    """Return the record that overlaps a segment most, the first of equal ones; None where none does."""
-    best = max(records, key=lambda record: overlap(record["segment"], segment), default=None)
-    return best if best and overlap(best["segment"], segment) else None

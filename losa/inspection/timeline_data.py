@@ -4,6 +4,7 @@ Nothing here knows a widget: `timeline_view` returns the keywords of one.
 """
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -18,6 +19,7 @@ from losa.errors import RunError, VideoError
 from losa.evaluation.ap_by_score import ap_table, counted
 from losa.evaluation.average_precision import evaluate
 from losa.evaluation.diagnose import diagnose
+from losa.evaluation.mismatch import MismatchWarning
 from losa.evaluation.protocols import find_protocol
 from losa.evaluation.records import Records
 from losa.inference.postprocess import suppress
@@ -158,8 +160,10 @@ def video_table(run: RunData, tiou: Number = 0.5, min_score: Number = 0.25) -> p
         truth, given = {name: run.truth.get(name, [])}, {name: run.predictions.get(name, [])}
         clear = counted(truth[name], run.config.protocol)
         counts = Counter(diagnosis["predictions"].get(name, {"verdict": ()})["verdict"])
-        average = evaluate(truth, given, tuple(run.config.tiou), run.config.protocol).average_map if clear else np.nan
-        rows.append({"video": name, "duration": float(video.duration), "num_truth": len(clear), "average_map": average,
+        with warnings.catch_warnings(action="ignore", category=MismatchWarning):  # one video may well lack its labels
+            found = evaluate(truth, given, tuple(run.config.tiou), run.config.protocol) if clear else None
+        rows.append({"video": name, "duration": float(video.duration), "num_truth": len(clear),
+                     "average_map": found.average_map if found else np.nan,
                      "missed": diagnosis["truth"].get(name, {"verdict": []})["verdict"].count("missed"),
                      "wrong": sum(counts[kind] for kind in WRONG)}
                     | {kind.value: counts[kind] for kind in COUNTED})

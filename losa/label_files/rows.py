@@ -6,14 +6,13 @@ An importer is a function from a `Source` to a `Sheet`; most of them make `Row`s
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from losa.label_files.cells import is_safe, short, without_suffix
 from losa.label_files.sheet import Entry, Findings, Sheet, check_one_subset
 from losa.label_files.times import Frames, looks_like_date, parse_time
-from losa.video.probe import VideoInfo
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded file
 NOT_FILES = "names of videos are paths or addresses"
@@ -50,6 +49,15 @@ class Item(NamedTuple):
     tiou: int | float | None = None
 
 
+class VideoFile(NamedTuple):
+    """Where the file of a video lies, its size in pixels and its number of frames."""
+
+    path: Path
+    width: int
+    height: int
+    num_frames: int
+
+
 class Labelled(NamedTuple):
     """A video to be written with what was found or annotated in it. None: not known."""
 
@@ -59,7 +67,7 @@ class Labelled(NamedTuple):
     file: str | None = None  # name of its file, with its ending
     duration: int | float | None = None  # seconds
     fps: int | float | None = None
-    info: VideoInfo | None = None  # what its file says
+    found: VideoFile | None = None  # its file, where it was found
     truth: list[Item] | None = None  # the ground truth, where `items` are predictions of a run
 
 

@@ -18,6 +18,7 @@ from losa.label_files.unreadable import describe_no_json
 
 LABEL_SUFFIXES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".boris", ".eaf", ".xml", ".srt", ".vtt", ".ass", ".ssa",
                   ".textgrid"}
+CHANGES = ".changes.jsonl"  # ending of a list of edits beside the labels that were saved: no labels
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def open_source(path: str | Path, findings: Findings) -> Source:
     """Open a label file or a folder of them. Raises AnnotationError for what is neither text, JSON nor XML."""
     path = Path(path)
     if path.is_dir():
-        files = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in LABEL_SUFFIXES and file.is_file())
+        files = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in LABEL_SUFFIXES and file.is_file()
+                 and not file.name.endswith(CHANGES))
         return Source(path, "", None, files=tuple(files))
     text = read_text(path, findings)
     first, suffix = text.lstrip()[:1], path.suffix.lower()

@@ -6,7 +6,7 @@ Figures show percent or points of mAP. Runs that failed have no numbers; they ar
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
+import matplotlib
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,10 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from pandas.io.formats.style import Styler
 
-from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, ink_on, plain, run_colours
+from widgets.figures import FAINT, GREY, INK, PALETTE, WIDTH, Picture, bare, ink_on, plain, run_colours
 
 GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A7F1C", "#7A5195", "#56B4E9", "#E69F00")
+CLEAR, LINES = "rgba(0,0,0,0)", "rgba(128,128,128,0.3)"  # ground and grid of an interactive figure, on any page
 
 
 # ------------------------------------------------------------------------------------------ pure functions
@@ -62,9 +64,8 @@ def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) ->
     has its own range of colours.
     """
     xs, ys = list_values(frame[x]), list_values(frame[y])
-    fig, axes = plt.subplots(1, len(values), figsize=(WIDTH, 0.62 * len(ys) + 1.2), squeeze=False, sharey=True,
-                             layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.62 * len(ys) + 1.2), layout="constrained")
+    axes = fig.subplots(1, len(values), squeeze=False, sharey=True)
     for ax, (column, title) in zip(axes[0], values.items(), strict=True):
         cells = (100 * frame[column]).groupby([frame[y], frame[x]]).agg(["mean", "std", "count"])
         mean, std = (cells[name].unstack().reindex(index=ys, columns=xs).to_numpy(float) for name in ("mean", "std"))
@@ -82,7 +83,7 @@ def heat_maps(frame: pd.DataFrame, x: str, y: str, values: Mapping[str, str]) ->
 
 def draw_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], norm: Normalize, colours: str) -> None:
     """Draw a matrix as coloured cells, each with its text; hatched where it has no value."""
-    shade = plt.get_cmap(colours)
+    shade = matplotlib.colormaps[colours]
     for (row, column), value in np.ndenumerate(values):
         missing = bool(np.isnan(value))
         face = "white" if missing else to_hex(shade(norm(value)))
@@ -101,9 +102,8 @@ def interval_plot(rows: pd.DataFrame, kinds: Mapping[str, str], *, baseline: str
     axes_names = list(dict.fromkeys(rows["axis"]))
     colours = {name: GROUPS[i % len(GROUPS)] for i, name in enumerate(axes_names)}
     tops = np.arange(len(rows)) + 0.6 * np.array([axes_names.index(name) for name in rows["axis"]])
-    fig, panels = plt.subplots(1, len(kinds), figsize=(WIDTH, 0.3 * (tops.max(initial=0) + 1) + 1.3), squeeze=False,
-                               sharex=True, sharey=True, layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.3 * (tops.max(initial=0) + 1) + 1.3), layout="constrained")
+    panels = fig.subplots(1, len(kinds), squeeze=False, sharex=True, sharey=True)
     for ax, (kind, title) in zip(panels[0], kinds.items(), strict=True):
         ax.axvline(0, color=INK, linewidth=0.8)
         lows, highs = (rows[f"{kind}_{end}"].to_numpy(float) for end in ("low", "high"))
@@ -139,9 +139,8 @@ def length_panels(parts: pd.DataFrame, x: str, *, baseline: Mapping[str, float] 
     scored = parts.dropna(subset=["average_map"]).sort_values("above", kind="stable")
     ordered = pd.api.types.is_numeric_dtype(scored[x])  # else a line would join what has no order
     xs, shown = list_values(scored[x]), scored.drop_duplicates("length").to_dict("records")
-    fig, axes = plt.subplots(1, max(len(shown), 1), figsize=(WIDTH, 3.0), squeeze=False, sharey=True,
-                             layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.0), layout="constrained")
+    axes = fig.subplots(1, max(len(shown), 1), squeeze=False, sharey=True)
     for ax, first in zip(axes[0], shown, strict=False):
         rows = scored[scored["length"] == first["length"]]
         few, many = rows["num_ground_truth"].min(), rows["num_ground_truth"].max()
@@ -169,9 +168,8 @@ def gate_maps(gates: pd.DataFrame) -> Figure:
     white: the gate is closed; hatched: there is no such adapter.
     """
     settings, blocks, ranges = (list_values(gates[name]) for name in ("setting", "block", "range"))
-    fig, axes = plt.subplots(1, max(len(ranges), 1), figsize=(WIDTH, 0.3 * len(settings) + 1.1), squeeze=False,
-                             sharey=True, layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.3 * len(settings) + 1.1), layout="constrained")
+    axes = fig.subplots(1, max(len(ranges), 1), squeeze=False, sharey=True)
     most = max(float(gates["gate"].abs().max()), 1e-3) if len(gates) else 1.0
     for ax, kind in zip(axes[0], ranges, strict=False):
         means = gates[gates["range"] == kind].groupby(["setting", "block"])["gate"].mean().unstack()
@@ -196,8 +194,8 @@ def pareto_plot(frame: pd.DataFrame, by: str, costs: Mapping[str, str], *, value
     present = set(finished[by])
     colours = run_colours(list_values(finished[by]) if order is None else order)
     names = [name for name in colours if name in present]
-    fig, axes = plt.subplots(1, len(costs), figsize=(WIDTH, 3.3), squeeze=False, sharey=True, layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.3), layout="constrained")
+    axes = fig.subplots(1, len(costs), squeeze=False, sharey=True)
     for ax, (column, title) in zip(axes[0], costs.items(), strict=True):
         groups = finished.dropna(subset=[column]).groupby(by)
         drawn = [name for name in names if name in groups.groups]
@@ -225,8 +223,8 @@ def cost_bars(costs: Mapping[str, float], unit: str) -> Figure:
 
     A name with a comma, as in "full, checkpointing", has the colour of what stands before it, and a hatch.
     """
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(costs) + 0.9), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.36 * len(costs) + 0.9), layout="constrained")
+    ax = fig.subplots()
     kinds, first = [name.split(",")[0] for name in costs], next(iter(costs.values()))
     colours = run_colours(list(dict.fromkeys(kinds)))
     bars = ax.barh([plain(name) for name in costs], list(costs.values()), color=[colours[k] for k in kinds], height=0.7,
@@ -258,27 +256,51 @@ def log_axis(ax: Axes) -> None:
 def explore(frame: pd.DataFrame, fields: Sequence[str], *, value: str = "average_map") -> go.Figure:
     """Draw every finished run as a dot (mAP in %); a menu chooses which of `fields` is the horizontal axis.
 
-    Hovering shows the run's name and all of `fields`. Colour and symbol are the seed.
+    Hovering shows the run's name and all of `fields`. Colour is the seed; a cross is a run of the head alone, which
+    has no adapters: where other fields are the axis it stands at values that do nothing for it.
     """
     finished = frame.dropna(subset=[value]).reset_index(drop=True)
-    seeds = list_values(finished["seed"])
     orders = {field: [as_text(v) for v in list_values(finished[field])] for field in fields}
-    hover_texts = ["<br>".join([str(row["run"]), *(f"{f} = {as_text(row[f])}" for f in fields)])
-                   for row in finished.to_dict("records")]
+    groups = group_dots(finished)
     fig = go.Figure()
-    for i, seed in enumerate(seeds):
-        rows = finished.index[finished["seed"] == seed]
-        fig.add_scatter(x=[as_text(v) for v in finished.loc[rows, fields[0]]],
-                        y=(100 * finished.loc[rows, value]).tolist(),
-                        mode="markers", name=f"seed {as_text(seed)}", text=[hover_texts[j] for j in rows],
-                        hovertemplate="%{y:.1f}<br>%{text}<extra></extra>",
-                        marker={"size": 10, "color": GROUPS[i % len(GROUPS)], "symbol": i % 8, "opacity": 0.75})
+    for name, marker, rows in groups:
+        hover_texts = ["<br>".join([str(row["run"]), *(f"{f} = {as_text(row[f])}" for f in fields)])
+                       for row in rows.to_dict("records")]
+        fig.add_scatter(x=rows[fields[0]].map(as_text).tolist(), y=(100 * rows[value]).tolist(), mode="markers",
+                        name=name, text=hover_texts, hovertemplate="%{y:.1f}<br>%{text}<extra></extra>",
+                        marker={"size": 10, "opacity": 0.75, **marker})
     buttons = [{"label": field, "method": "update", "args": [
-        {"x": [[as_text(v) for v in finished.loc[finished["seed"] == seed, field]] for seed in seeds]},
+        {"x": [rows[field].map(as_text).tolist() for _, _, rows in groups]},
         {"xaxis.title.text": field, "xaxis.categoryarray": orders[field]}]} for field in fields]
     fig.update_layout(
-        template="plotly_white", height=420, width=900, margin={"t": 60, "b": 50, "l": 60, "r": 20},
-        yaxis_title="average mAP on test (%)", xaxis={"title": {"text": fields[0]}, "type": "category",
-                                                      "categoryorder": "array", "categoryarray": orders[fields[0]]},
+        template="plotly_white", paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font_color=GREY, height=420, autosize=True,
+        margin={"t": 60, "b": 50, "l": 60, "r": 20},
+        yaxis_title="average mAP on test (%)", showlegend=True,
+        xaxis={"title": {"text": fields[0]}, "type": "category", "categoryorder": "array",
+               "categoryarray": orders[fields[0]]},
         updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.15, "yanchor": "top"}])
+    fig.update_xaxes(gridcolor=LINES).update_yaxes(gridcolor=LINES, zerolinecolor=LINES)
     return fig
+
+
+def group_dots(frame: pd.DataFrame) -> list[tuple[str, dict, pd.DataFrame]]:
+    """Return (name in the legend, colour and symbol, runs) for every seed, runs of the head alone apart and last."""
+    alone = frame["mode"] == "head_only" if "mode" in frame else pd.Series(False, index=frame.index)
+    groups = []
+    for title, symbol, part in (("", "circle", frame[~alone]), ("head_only, ", "x", frame[alone])):
+        for i, seed in enumerate(list_values(frame["seed"])):
+            rows = part[part["seed"] == seed]
+            marker = {"color": GROUPS[i % len(GROUPS)], "symbol": symbol}
+            groups += [(f"{title}seed {as_text(seed)}", marker, rows)] if len(rows) else []
+    return groups
+
+
+def narrow(frame: pd.DataFrame, digits: int = 2) -> Styler:
+    """Style a table for a narrow page: small letters, long texts and names of columns over several lines.
+
+    digits: of floats after the point. A missing value is left empty.
+    """
+    props = ("font-size: 11px; padding: 2px 4px; white-space: normal; overflow-wrap: break-word; max-width: 9em; "
+             "text-align: right")
+    shown = frame.style.set_uuid("narrow").format(precision=digits, escape="html", na_rep="")
+    return shown.set_table_styles([{"selector": "th, td", "props": props}])

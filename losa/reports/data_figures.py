@@ -6,7 +6,6 @@ Records and colours are as in `widgets.figures`. No grid or target is computed h
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +15,18 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from losa.world.render import contact_sheet
-from widgets.figures import FAINT, INK, PALETTE, WIDTH, bare, class_colours, draw_segment, hide_long_labels, plain
+from widgets.figures import (
+    FAINT,
+    INK,
+    PALETTE,
+    WIDTH,
+    Picture,
+    bare,
+    class_colours,
+    draw_segment,
+    hide_long_labels,
+    plain,
+)
 
 Number = int | float
 NONE, PAD, BAND = "#ECECEC", "#C8C8C8", "#BDBDBD"  # a valid place without an action; padding; a regression range
@@ -32,8 +42,7 @@ def filmstrip(read: Callable, timestamps: np.ndarray, records: Sequence[Mapping]
     chosen = np.linspace(first, last, num).round().astype(int)
     frames, times = read(chosen), timestamps[chosen]
     side, below, above = WIDTH / len(frames), 1.3, 0.3  # inches
-    fig = plt.figure(figsize=(WIDTH, side + below + above))
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, side + below + above))
     height, colours = side + below + above, class_colours(classes)
     for i, (frame, time) in enumerate(zip(frames, times, strict=True)):
         image = fig.add_axes(((i + 0.04) / len(frames), below / height, 0.92 / len(frames), 0.92 * side / height))
@@ -62,8 +71,8 @@ def class_pictures(world: str | Path) -> Image.Image:
 
 def durations(seconds: Mapping[str, Sequence[Number] | np.ndarray], classes: Sequence[str]) -> Figure:
     """Draw how long the instances of each class are (a dot each, the bar is the median) and how many there are."""
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.32 * len(classes) + 0.8), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.32 * len(classes) + 0.8), layout="constrained")
+    ax = fig.subplots()
     colours = class_colours(classes)
     for i, label in enumerate(classes):
         values = np.asarray(seconds.get(label, []), float)
@@ -80,8 +89,8 @@ def durations(seconds: Mapping[str, Sequence[Number] | np.ndarray], classes: Seq
 def length_levels(lengths: Sequence[Number] | np.ndarray, levels: Sequence[int], num_levels: int) -> Figure:
     """Draw a histogram of segment lengths (s), coloured by the pyramid level that has to find them; -1: no level."""
     lengths, levels = np.asarray(lengths, float), np.asarray(levels, int)
-    fig, ax = plt.subplots(figsize=(WIDTH, 2.6), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 2.6), layout="constrained")
+    ax = fig.subplots()
     low, high = max(lengths.min(), 1e-2), max(lengths.max(), 2e-2)
     edges = np.geomspace(low * 0.97, high * 1.03, 28)
     hues = [PALETTE[level % len(PALETTE)] for level in range(num_levels)]
@@ -118,8 +127,8 @@ def time_grid(record: Mapping, *, fps: Number, clip: Number, tubelet: Number, sn
     colour, level_strides = class_colours(classes)[record["label"]], np.unique(strides)
     tops = [0.0, 1.15, 2.15, 3.15, 4.15, *(5.45 + 1.3 * np.arange(len(level_strides)))]
     bottom = tops[-1] + 1.2
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.36 * bottom + 1.1), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.36 * bottom + 1.1), layout="constrained")
+    ax = fig.subplots()
     ax.set(xlim=(start, end), ylim=(bottom, -0.1), xlabel="seconds")
     ax.add_patch(Rectangle((record["segment"][0], 0), float(np.diff(record["segment"])[0]), bottom,
                            facecolor=colour, alpha=0.13, linewidth=0))
@@ -203,28 +212,28 @@ def batch_windows(windows: Sequence[Mapping], classes: Sequence[str]) -> Figure:
     A window is {"title", "duration", "segments": records of the whole video, "window": (start, end, end of padding)};
     all in seconds.
     """
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.5 * len(windows) + 1.1), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 0.5 * len(windows) + 1.1), layout="constrained")
+    ax = fig.subplots()
     colours = class_colours(classes)
     for top, window in enumerate(windows):
         first, last, padded = window["window"]
-        ax.add_patch(Rectangle((0, top + 0.2), window["duration"], 0.4, facecolor=NONE, linewidth=0))
-        for record in window["segments"]:
-            ax.add_patch(Rectangle((record["segment"][0], top + 0.2), np.diff(record["segment"])[0], 0.4, linewidth=0,
-                                   facecolor=colours[record["label"]]))
-        for low, high in ((0, first), (last, window["duration"])):  # cut away: fades
-            ax.add_patch(Rectangle((low, top + 0.18), max(high - low, 0), 0.44, linewidth=0,
-                                   facecolor="white", alpha=0.7))
+        whole = [((0, window["duration"]), NONE), *((r["segment"], colours[r["label"]]) for r in window["segments"])]
+        for low, high, alpha in ((0, first, 0.3), (first, last, 1), (last, window["duration"], 0.3)):
+            for (start, end), colour in whole:  # what is cut away is faint
+                start, end = max(start, low), min(end, high)
+                if start < end:
+                    ax.add_patch(Rectangle((start, top + 0.2), end - start, 0.4, facecolor=colour, alpha=alpha,
+                                           linewidth=0))
         if padded > last:
-            ax.add_patch(Rectangle((last, top + 0.08), padded - last, 0.64, facecolor="white", edgecolor=PAD,
+            ax.add_patch(Rectangle((last, top + 0.08), padded - last, 0.64, facecolor="none", edgecolor=PAD,
                                    hatch="/////", linewidth=0))
         ax.add_patch(Rectangle((first, top + 0.08), last - first, 0.64, facecolor="none", edgecolor=INK, linewidth=1.6))
     longest = max(max(w["window"][2], w["duration"]) for w in windows)
     ax.set(xlim=(-0.5, 1.01 * longest), ylim=(len(windows) - 0.15, -0.05), xlabel="seconds of its video")
     ax.set_yticks(np.arange(len(windows)) + 0.4, [plain(w["title"]) for w in windows])
     bare(ax)
-    marks = [Patch(facecolor="white", edgecolor=INK, linewidth=1.6, label="window: mask is True"),
-             Patch(facecolor="white", edgecolor=PAD, hatch="/////", label="padding: mask is False"),
+    marks = [Patch(facecolor="none", edgecolor=INK, linewidth=1.6, label="window: mask is True"),
+             Patch(facecolor="none", edgecolor=PAD, hatch="/////", label="padding: mask is False"),
              Patch(facecolor=PALETTE[0], label="segments in the window"),
              Patch(facecolor=PALETTE[0], alpha=0.3, label="cut away this time")]
     fig.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
@@ -241,9 +250,8 @@ def window_targets(features: Mapping[str, np.ndarray], mask: np.ndarray, records
     mask, strides, targets = map(np.asarray, (mask, strides, targets))
     num, valid, colours = len(mask), int(mask.sum()), class_colours(classes)
     heights = (*[1.4] * len(features), 0.45, 0.6, 0.42 * len(np.unique(strides)))
-    fig, axes = plt.subplots(len(heights), 1, figsize=(WIDTH, sum(heights) + 1.3), height_ratios=heights, sharex=True,
-                             layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, sum(heights) + 1.3), layout="constrained")
+    axes = fig.subplots(len(heights), 1, height_ratios=heights, sharex=True)
     masked, segments, pyramid = axes[len(features):]
     edges = (-0.5, num - 0.5)
     for ax, (name, values) in zip(axes, features.items(), strict=False):

@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from losa.errors import OwnVideoError
@@ -60,7 +61,15 @@ def find_given_paths(here: Path, *, videos: str, labels: str, new_videos: str = 
     if bool(videos) != bool(labels):
         raise OwnVideoError(f"set the parameter `{'labels' if videos else 'videos'}`, too: `videos` is the folder of "
                             "your videos, `labels` the CSV about them, and they go together")
-    paths = [Path(text).expanduser() if text else None for text in (videos, labels, new_videos)]
+    return find_paths(here, (videos, labels, new_videos))
+
+
+def find_paths(here: Path, texts: Sequence[str]) -> list[Path | None]:
+    """Return paths as they are meant: "~" is the home, a relative one counts from `here` if it is there; None for "".
+
+    Raises FileNotFoundError that names all that do not exist.
+    """
+    paths = [Path(text).expanduser() if text else None for text in texts]
     paths = [here / path if path and (here / path).exists() else path for path in paths]
     missing = [str(path) for path in paths if path and not path.exists()]
     if missing:

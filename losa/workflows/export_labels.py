@@ -11,7 +11,7 @@ from losa.annotations.scan import read_layout, scan
 from losa.errors import AnnotationError
 from losa.evaluation.records import looks_like_predictions, read_predictions
 from losa.files import read_object
-from losa.label_files.rows import Item, Labelled
+from losa.label_files.rows import Item, Labelled, VideoFile
 from losa.label_files.sheet import Entry
 from losa.label_files.source import AS_RECOGNISED, Reading
 from losa.video.probe_pool import probe_many
@@ -130,5 +130,6 @@ def describe_files(entries: Sequence[Entry], scores: dict[str, list], source: Pa
         items = [Item(label, start + shift, end + shift, score)
                  for (label, start, end), score in zip(entry.instances, listed, strict=True)]
         described.append(Labelled(entry.id, items, entry.subset, path.name if path else entry.name, duration,
-                                  float(info.fps) if info else entry.fps, info))
+                                  float(info.fps) if info else entry.fps,
+                                  info and VideoFile(info.path, info.width, info.height, info.num_frames)))
     return described

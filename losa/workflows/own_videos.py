@@ -23,7 +23,7 @@ from losa.evaluation.records import read_predictions
 from losa.files import at_repository
 from losa.reports.data_figures import durations
 from losa.reports.score_notes import describe_hidden, find_best
-from losa.video.folder import find_given_paths
+from losa.video.folder import find_given_paths, find_paths
 from losa.workflows.run import hash_inputs
 from losa.world.mistyped_labels import mistype
 from losa.world.render import make_world
@@ -102,7 +102,9 @@ def prepare_own(given: Inputs, clean: Path, split: Sequence[Number], ranges: str
     seed: of the draw.
     """
     shares, proposal = tuple(split) or None, given.out / "ranges.csv"
-    cut = find_file(given, ranges) if ranges else proposal if shares and proposal.is_file() else None
+    (cut,) = find_paths(given.notebook_folder, [ranges])
+    if not ranges and shares and proposal.is_file():
+        cut = proposal
     if cut is None:
         try:
             return prepare(given.videos, clean, given.out, split=shares, seed=seed)
@@ -132,23 +134,11 @@ def choose_input(given: Inputs, backbone: str, settings: Mapping) -> dict:
     return chosen
 
 
-def find_file(given: Inputs, text: str) -> Path:
-    """Return a path as it is meant: "~" is the home, a relative one counts from the notebook's folder if it is there.
-
-    Raises FileNotFoundError, which says where it was looked for.
-    """
-    path = Path(text).expanduser()
-    path = given.notebook_folder / path if (given.notebook_folder / path).exists() else path
-    if not path.exists():
-        raise FileNotFoundError(f"{text}: neither in {given.notebook_folder} nor in {Path.cwd()}; give the whole path")
-    return path
-
-
 def find_files(given: Inputs, settings: Mapping) -> dict:
-    """Return settings of the config with `find_file` of those that name a file; "" and "random" stay."""
+    """Return settings of the config with `find_paths` of those that name a file; "" and "random" stay."""
     named = {name for name in list_fields(Mark.FILE) if name not in ("adapter", "annotations")}
-    return {name: str(find_file(given, value)) if name in named and value and value != "random" else value
-            for name, value in settings.items()}
+    files = {name: text for name, text in settings.items() if name in named and text and text != "random"}
+    return {**settings, **dict(zip(files, map(str, find_paths(given.notebook_folder, [*files.values()])), strict=True))}
 
 
 def draw_durations(data: Annotations) -> Figure:

@@ -127,8 +127,10 @@ def test_ten_by_keys_only_four_each(browser, tmp_path, view):
 def test_ten_by_mouse(browser, tmp_path, view):
     with shown(browser, tmp_path, view, size=(1280, 800)) as page:
         ready(page)
+        ends = {last for _, _, last in WANTED}
         for label, first, last in WANTED:
-            drag(page, first / FPS, last / FPS)
+            beside = 5 * DURATION / page.locator(".lanes canvas").bounding_box()["width"] * (first in ends)
+            drag(page, first / FPS + beside, last / FPS)  # 5 pixels off an edge that is there it finds its border
             page.get_by_label("Class", exact=True).select_option(label)
         is_as_meant(records(page))
         exchange(page, view)
@@ -250,6 +252,21 @@ def test_a_page_alone_labels_and_downloads_the_same_as_python_saves(browser, tmp
     beside.write_text(texts["clip_edited.json"])
     data = load_annotations(beside)
     assert data.videos[0].records(data.classes) == [{"segment": [1.0, 2.0], "label": "wave"}]
+
+
+def test_a_video_alone_shows_no_scores_and_a_segment_of_a_few_pixels_its_colour(browser, tmp_path, copy):
+    with shown(browser, tmp_path, annotate(copy, labels=[{"segment": [4.0, 4.04], "label": "jump"}])) as page:
+        ready(page)
+        press(page, "n")
+        settled(page)
+        text = page.locator(".losa").inner_text()
+        assert "labels: jump, 4.00 s – 4.04 s." in text
+        assert "score" not in text and "next error" not in text
+        middle = page.evaluate("""() => { const c = document.querySelector('.lanes canvas');
+            const high = c.height / c.clientHeight;
+            const data = c.getContext('2d').getImageData(c.width * 4.02 / 8, 25 * high, 1, 1).data;
+            return '#' + [...data.slice(0, 3)].map((part) => part.toString(16).padStart(2, '0')).join(''); }""")
+        assert middle == trait(page, "colours")["jump"], "its handles are beside it"
 
 
 def test_two_thousand_segments_answer_a_key_in_a_tenth_of_a_second(browser, tmp_path, copy):

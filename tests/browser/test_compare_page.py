@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.browser import HOSTILE, exchange, frame_number, picture, settled, shown, tracks, trait
+from helpers.browser import HOSTILE, exchange, picture, settled, shown, tracks, trait
 from widgets.compare import Compare
 
 TRACKS = {
@@ -53,16 +53,44 @@ def test_one_kind_alone(page):
     assert len(rows(page)) == 1 and "7.0 s – 7.9 s" in rows(page)[0]
 
 
-def test_click_seeks_exactly_and_selects_in_python_and_again_plays(page):
+def test_one_click_goes_there_selects_in_python_and_plays_to_the_end_of_the_segment(page):
+    page.set_viewport_size({"width": 600, "height": 500})  # the list is below the video, which is out of sight
+    page.evaluate("() => { losaModels[0].set('speed', 0.0625); scrollTo(0, 1e6); }")  # slow: no crowded machine minds
+    settled(page)
+    assert page.locator("video").bounding_box()["y"] < -100
     row = page.locator(".differences button").nth(3)
     row.click()
-    assert frame_number(page) == 50 and trait(page, "selected") == ["second", 0]
-    assert row.get_attribute("aria-current") == "true"
+    page.wait_for_function("() => !document.querySelector('video').paused")
+    time, until = page.evaluate("() => { const [group] = losaGroups.values(); return [group.time, group.until]; }")
+    assert 2.0 <= time < until == 3.6 and trait(page, "selected") == ["second", 0]
+    assert row.get_attribute("aria-current") == "true" and page.locator("video").bounding_box()["y"] > -1
     exchange(page, page.view)
     assert page.view.selected_record["segment"] == [2.0, 3.5]
-    assert page.evaluate("() => document.querySelector('video').paused")
-    row.press("Enter")
-    page.wait_for_function("() => !document.querySelector('video').paused")
+
+
+@pytest.mark.parametrize("late", ["() => 0", "f => setTimeout(() => f(performance.now()), 700)"], ids=["none", "few"])
+def test_a_page_that_draws_late_or_never_still_stops_at_the_end_of_the_segment(page, late):
+    """A hidden page draws nothing, a busy one draws now and then: the video goes on meanwhile."""
+    page.evaluate(f"() => {{ window.requestAnimationFrame = {late}; }}")
+    page.locator(".differences button").first.click()  # 0.4 s to 1.6 s
+    page.wait_for_function("() => { const v = document.querySelector('video'); return v.paused && v.currentTime > 1; }",
+                           polling=100)
+    page.wait_for_function("() => [...losaGroups.values()][0].time === 1.6", polling=100)
+    assert page.evaluate("() => document.querySelector('video').currentTime") == pytest.approx(1.62)  # frame 40
+
+
+def test_a_run_has_the_same_colour_in_list_and_table_and_its_side(page):
+    grey, blue = "rgb(140, 140, 140)", "rgb(0, 114, 178)"
+    colours = lambda css: page.evaluate(  # noqa: E731
+        "css => [...document.querySelectorAll(css)].map(e => getComputedStyle(e).backgroundColor)", css)
+    assert colours(".differences .readout .dot") == [grey, blue]
+    better = [("first only" in text and "wrong" not in text) or "wrong in second" in text for text in rows(page)]
+    assert colours(".differences .bar i") == [grey if first else blue for first in better]
+    sides = page.evaluate("() => [...document.querySelectorAll('.bar i')].map(e => e.style.right === '50%')")
+    assert sides == better and True in better and False in better
+    page.evaluate("() => losaModels[0].set('run_colours', { first: '#ff0000', second: '#00ff00' })")
+    settled(page)
+    assert colours(".differences .readout .dot") == ["rgb(255, 0, 0)", "rgb(0, 255, 0)"]
 
 
 def test_rescoring_in_python_lists_anew(page):

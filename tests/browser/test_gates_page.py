@@ -105,7 +105,7 @@ def test_hover_and_click_in_the_features(page):
     size = page.locator("canvas").nth(1).bounding_box()["width"]
     place = 14 + (size - 14) / 80  # the middle of the first snippet
     assert at(page, place, 14 + (size - 14) * 79 / 80, "canvas >> nth=1") == (
-        f"0.5 s ({HOSTILE}) and 39.5 s (wave): similarity 0.02")
+        f"0.5 s ({HOSTILE}) and 39.5 s (wave): similarity 0.03")  # 1 - 39 / 40, a little above 0.025
     page.locator(".features select").select_option("1")
     settled(page)
     assert page.locator(".features").inner_text().count("60 % and 30 % of the variance") == 1

@@ -1,25 +1,23 @@
-"""From segments to AP in a real browser: the JavaScript judges, measures and suppresses as the package does."""
+"""From segments to AP in a real browser: the JavaScript judges and measures as the package does."""
 
 import numpy as np
 import pytest
-import torch
 
 from helpers.browser import HOSTILE, inked, opened, picture, settled, trait
 from losa.evaluation.average_precision import evaluate as evaluate_in_python
 from losa.evaluation.average_precision import match_classes
-from losa.inference.nms import soft_nms
 from widgets import share
+from widgets.base import HERE
 from widgets.matching import Matching
 
 TRUTH = {"a": [[2.0, 4.0], [10.0, 14.0]], HOSTILE: [[1.0, 2.0]]}
 FOUND = {"a": [[2.0, 4.0, 0.9], [10.0, 12.0, 0.8], [2.1, 4.1, 0.7], [16.0, 18.0, 0.6]], HOSTILE: [[1.0, 2.0, 0.3]]}
-CANDIDATES = [[2.0, 4.0, 0.9], [2.2, 4.2, 0.85], [10.0, 12.0, 0.8], [9.0, 12.5, 0.4]]
 LEFT = 232
 
 
 @pytest.fixture
 def page(browser, tmp_path):
-    view = Matching(TRUTH, FOUND, CANDIDATES, video="a", duration=20.0, tious=[0.3, 0.5, 0.7], title=HOSTILE)
+    view = Matching(TRUTH, FOUND, video="a", duration=20.0, title=HOSTILE)
     with opened(browser, share.page(tmp_path / "page.html", view), size=(1000, 600)) as page:
         yield page
 
@@ -37,13 +35,11 @@ def made_up(rng):
 
 
 def test_ap_and_matches_equal_the_packages_evaluator(page):
-    functions = "//" + Matching._esm.split("// tIoU of two segments")[1].split("// What a row says")[0]
+    source = (HERE / "matching.js").read_text("utf8")
+    functions = source.split("// What a row says")[0]
     judge = f"""([truth, found, tiou]) => {{ {functions}
         const rows = matched(truth, found, tiou), total = Object.values(truth).flat().length;
         return [rows.map(r => [r.score, r.right]), precisionRecall(rows, total).ap]; }}"""
-    suppress = f"""([rows, sigma]) => {{ {functions}
-        return decayed(rows, sigma, 0.05, 1000).filter(r => r.kept).sort((a, b) => a.kept - b.kept)
-          .map(r => [...r.segment, r.score]); }}"""
     rng = np.random.default_rng(0)
     for _ in range(60):
         truth, found = made_up(rng)
@@ -55,14 +51,6 @@ def test_ap_and_matches_equal_the_packages_evaluator(page):
             matches = match_classes(*records, [tiou], "activitynet")["x"]
             assert [bool(right) for _, right in rows] == (matches.matched[0] >= 0).tolist()
             np.testing.assert_allclose([score for score, _ in rows], matches.score)
-    for _ in range(20):
-        start, sigma = rng.uniform(0, 6, 25), float(rng.choice([0.1, 0.5, 1.5]))
-        rows = np.stack([start, start + rng.uniform(0.5, 4, 25), rng.uniform(0.01, 1, 25)], 1)
-        own = page.evaluate(suppress, [rows.tolist(), sigma])
-        given = torch.tensor(rows)
-        segments, scores, _ = soft_nms(given[:, :2], given[:, 2], torch.zeros(25, dtype=torch.long), sigma=sigma,
-                                       min_score=0.05)
-        np.testing.assert_allclose(own, torch.cat([segments, scores[:, None]], 1), atol=1e-6)
 
 
 def bar(page, row, time):
@@ -86,14 +74,13 @@ def test_dragging_a_boundary_moves_tiou_match_and_ap(page):
     moved = trait(page, "predictions")["a"][1]
     assert moved[0] == 10.0 and moved[1] == pytest.approx(11.0, abs=0.1) and moved[2] == 0.8
     assert "wrong: too far from 2, tIoU 0.2" in page.locator(".readout").inner_text()
-    assert trait(page, "ap") == pytest.approx((1 + 2 / 5) / 3) and "as predicted 86.7 %" in page.inner_text(".below")
-    page.locator("select").nth(1).select_option("0.3")
+    assert trait(page, "ap") == pytest.approx((1 + 2 / 5) / 3) and "46.7 %. 2 of 3" in page.inner_text(".below")
+    page.evaluate("() => losaModels[0].set('tiou', 0.2)")
     settled(page)
-    assert trait(page, "tiou") == 0.3
-    page.get_by_text("Put boundaries back").click()
-    page.locator("select").nth(1).select_option("0.5")
+    assert trait(page, "ap") == before and "right: finds 2, tIoU 0.2" in page.locator(".readout").inner_text()
+    page.evaluate("found => { losaModels[0].set('tiou', 0.5); losaModels[0].set('predictions', found); }", FOUND)
     settled(page)
-    assert trait(page, "ap") == before and trait(page, "given") == FOUND
+    assert trait(page, "ap") == before
     assert inked(page) > 0.01 and inked(page, number=1) > 0.2
     picture(page, "matching")
 
@@ -111,25 +98,26 @@ def test_keys_choose_a_boundary_and_move_it_and_stay_inside(page):
     assert trait(page, "predictions")["a"][1][0] == 0 and page.evaluate("() => leaks") == []
 
 
-def test_soft_nms_goes_step_by_step_and_back(page):
-    page.locator("select").first.select_option("steps")
+def test_steps_of_suppression_are_shown_in_place_of_the_predictions_and_cannot_be_dragged(page):
+    steps = [{"segment": [2.0, 4.0], "text": f"kept {HOSTILE}", "right": True, "gone": False},
+             {"segment": [2.2, 4.2], "text": "0.850 to 0.223", "right": False, "gone": True}]
+    page.evaluate("steps => losaModels[0].set('steps', steps)", steps)
     settled(page)
-    assert page.locator(".plot:visible").count() == 0 and "Step 0." in page.inner_text(".below")
-    page.get_by_text("Next step").click()
+    assert page.locator(".below:visible").count() == 0 and inked(page) > 0.01
+    page.locator("canvas").first.click(position=bar(page, 1, 4.2))
+    assert page.locator(".readout").inner_text() == "2.20 to 4.20 s: 0.850 to 0.223"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")
     settled(page)
-    page.locator("canvas").first.click(position=bar(page, 1, 3.0))
-    after = 0.85 * np.exp(-((1.8 / 2.2) ** 2) / 0.5)
-    assert page.locator(".readout").inner_text() == f"2.20 to 4.20 s: 0.850 → {after:.3f}, tIoU 0.82"
-    page.get_by_text("To the end").click()
+    assert page.locator(".readout").inner_text() == f"2.00 to 4.00 s: kept {HOSTILE}"
+    assert trait(page, "predictions") == FOUND and page.locator("img").count() == 0
+    page.evaluate("() => losaModels[0].set('steps', [])")
     settled(page)
-    assert trait(page, "step") == 4 and "kept, step 4" in page.locator(".readout").inner_text()
-    page.get_by_text("Back").first.click()
-    settled(page)
-    assert trait(page, "step") == 3 and page.locator("img").count() == 0
+    assert page.locator(".below:visible").count() == 1 and "0.90 right" in page.locator(".readout").inner_text()
 
 
 def test_in_the_dark_and_where_nothing_is_found(browser, tmp_path):
-    view = Matching(TRUTH, {}, [], video="a", duration=20.0)
+    view = Matching(TRUTH, {}, video="a", duration=20.0)
     with opened(browser, share.page(tmp_path / "page.html", view), scheme="dark") as page:
         assert page.locator(".readout").inner_text() == "Nothing is found here."
         page.locator("canvas").first.focus()

@@ -1,11 +1,18 @@
 """The timeline in a real browser: drawn, played, walked by keys, filtered, scored, linked with Python's numbers."""
 
 import contextlib
+import functools
+import http.server
 import json
+import threading
 
+import numpy as np
 import pytest
 
 from helpers.browser import HOSTILE, exchange, frame_number, inked, jpeg, picture, settled, shown, tracks, trait
+from widgets import html
+from widgets.base import link
+from widgets.gates import Gates
 from widgets.timeline import Timeline
 
 DURATION, STEPS = 8.0, [i / 100 for i in range(101)]
@@ -82,7 +89,7 @@ def test_click_plays_the_segment_to_its_end_and_hover_says_why(page, timeline):
     assert trait(page, "selected") == ["first", 0]
     page.wait_for_function("() => document.querySelector('video').currentTime > 1.2")
     page.wait_for_function("() => document.querySelector('video').paused")
-    assert 1.95 <= now(page) < 2.4
+    assert now(page) == 2.0
     page.wait_for_function("() => losaModels[0].get('current_time') === [...losaGroups.values()][0].time")
     exchange(page, timeline)
     assert timeline.selected_record["verdict"] == "true positive" and timeline.frame == frame_number(page)
@@ -133,9 +140,28 @@ def test_what_begins_at_the_playhead_is_reached(page):
     page.locator(".lanes").focus()
     press(page, "n")
     assert trait(page, "selected") == ["truth", 1]
-    page.evaluate("() => losaModels[0].set('selected', ['truth', 0])")  # no error, and elsewhere
+    for name in ("first", "truth"):  # of that track, then no error and elsewhere
+        page.evaluate("name => losaModels[0].set('selected', [name, 0])", name)
     press(page, "e", "e")
     assert trait(page, "selected") == ["first", 1]
+
+
+def test_errors_are_at_first_those_of_the_lowest_track(page):
+    page.locator(".lanes").focus()
+    press(page, "e", "e")
+    assert trait(page, "selected") == ["truth", 1] and said(page).endswith("Missed by first, second.")
+    press(page, "e")
+    assert said(page) == "No later one."
+
+
+def test_ground_truth_alone_has_neither_scores_nor_errors(browser, tmp_path, video):
+    with shown(browser, tmp_path, Timeline(video, {"truth": TRUTH}, duration=DURATION)) as page:
+        assert page.get_by_label("score at least").is_hidden()
+        assert page.get_by_role("button", name="next error").is_hidden() and page.locator(".legend").inner_text() == ""
+        page.locator(".lanes").focus()
+        press(page, "n", "e")
+        assert trait(page, "selected") == ["truth", 0] and now(page) == 1.0
+        picture(page, "truth_alone")
 
 
 def test_a_segment_at_the_end_of_the_video_loops_too(page):
@@ -209,7 +235,7 @@ def test_enter_right_after_space_still_ends_with_the_segment(page):
     playing(page)
     press(page, " ", "Enter")
     playing(page, False)
-    assert 1.9 < now(page) < 3.5
+    assert now(page) == 2.0
 
 
 def test_threshold_and_classes_filter_and_live_map_agrees_with_python(page, timeline):
@@ -411,3 +437,87 @@ def test_what_python_selects_comes_into_sight(page):
     assert page.locator(".timeline").bounding_box()["y"] < -1000
     page.evaluate("() => losaModels[0].set('selected', ['first', 1])")
     page.wait_for_function("() => scrollY < 100")
+
+
+def test_the_video_is_beside_the_lanes_stays_in_sight_and_is_pulled_larger(browser, tmp_path, video):
+    many = Timeline(video, {f"run {i}": FIRST for i in range(30)}, duration=DURATION, has_truth=False)
+    gates = Gates(np.ones((4, 2, 8)), np.ones((4, 2, 8)), np.arange(8) + 0.5, layers=[1, 2, 3, 4],
+                  ranges=["short", "long"], duration=DURATION, static=False)
+    link(many, gates)
+    with shown(browser, tmp_path, many, gates, size=(900, 700)) as page:
+        page.wait_for_function("() => document.querySelector('video').readyState >= 2")
+        box = lambda css: page.locator(css).bounding_box()  # noqa: E731
+        settled(page)
+        assert box("video")["x"] + box("video")["width"] < box(".lanes")["x"] and box(".lanes")["y"] < 150
+        page.evaluate("() => scrollTo(0, 600)")
+        assert 0 <= box("video")["y"] < 20
+        wide, high, left = box("video")["width"], box("video")["height"], box(".lanes")["x"]
+        page.locator(".side").evaluate("e => { e.style.width = '520px'; }")  # as its corner is pulled
+        page.wait_for_function("x => document.querySelector('.lanes').getBoundingClientRect().x > x + 100", arg=left)
+        assert box("video")["width"] > 1.3 * wide
+        assert box("video")["height"] / box("video")["width"] == pytest.approx(high / wide, rel=0.02)
+        settled(page)
+        axis = box("canvas.map")["x"] + 206  # of the gates, after their names
+        assert axis == pytest.approx(box(".lanes canvas")["x"], abs=1)
+        page.set_viewport_size({"width": 600, "height": 700})
+        settled(page)
+        assert box("video")["y"] + box("video")["height"] < box(".lanes")["y"]
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_video_and_lanes_and_gates_fit_one_screen(browser, tmp_path, video, timeline):
+    gates = Gates(np.ones((4, 2, 8)), np.ones((4, 2, 8)), np.arange(8) + 0.5, layers=[1, 2, 3, 4],
+                  ranges=["short", "long"], duration=DURATION, static=False)
+    link(timeline, gates)
+    timeline.title = "a title"
+    with shown(browser, tmp_path, timeline, gates, size=(950, 700)) as page:
+        page.wait_for_function("() => document.querySelector('video').readyState >= 2")
+        settled(page)
+        bottom = page.locator("canvas.map").bounding_box()
+        assert bottom["y"] + bottom["height"] <= 700 and page.locator("video").bounding_box()["y"] >= 0
+        picture(page, "timeline_gates_one_screen")
+
+
+def test_full_screen_keeps_the_keys(page):
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("() => document.fullscreenElement?.classList.contains('timeline')")
+    press(page, "5")
+    assert now(page) == 4
+    press(page, " ")
+    playing(page)
+    press(page, " ")
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("() => !document.fullscreenElement")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder and its address on a server of this machine."""
+    folder = tmp_path_factory.mktemp("site")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("content", "told"), [
+    (None, "my v.mp4 is not there: was it moved or renamed?"), (b"\0" * 5000, "its format is strange"),
+    (b"", "my v.mp4 is empty (0 bytes): was it copied in full?")])
+@pytest.mark.parametrize("from_file", [False, True], ids=["http", "file"])
+def test_a_video_that_is_gone_or_empty_is_not_called_a_strange_format(browser, site, content, told, from_file):
+    folder, address = site
+    (folder / "my v.mp4").unlink(missing_ok=True)
+    if content is not None:
+        (folder / "my v.mp4").write_bytes(content)
+    view = Timeline(None, {"truth": TRUTH}, duration=DURATION)
+    view.source = {"kind": "link", "path": "my%20v.mp4", "message": "its format is strange"}
+    text = html.page_text("x", html.widget_place(0), styles=[view.style], linked=True,
+                          widgets=[(view.script, view.page_state())])
+    (folder / "page.html").write_text(text, encoding="utf8")
+    opened = browser.new_page()
+    opened.goto((folder / "page.html").as_uri() if from_file else f"{address}/page.html")
+    if from_file and not content:
+        told = "my v.mp4 is not there: was it moved or renamed, or is it empty?"
+    opened.wait_for_function("told => document.querySelector('.problem').textContent === told", arg=told)
+    opened.close()

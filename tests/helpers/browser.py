@@ -154,17 +154,21 @@ def jpeg(number):
     return out.getvalue()
 
 
+# A function of [css, bits, rows]: the number that is written in the frame that a video shows.
+READ_NUMBER = """([css, bits, rows]) => { const v = document.querySelector(css);
+    const c = document.createElement('canvas'); c.width = bits / rows * 8; c.height = rows * 8;
+    const g = c.getContext('2d'); g.drawImage(v, 0, 0, c.width, c.height);
+    const d = g.getImageData(0, 0, c.width, c.height).data; let number = 0;
+    for (let i = 0; i < bits; i += 1) {
+      const x = (i % (bits / rows)) * 8 + 4, y = Math.floor(i / (bits / rows)) * 8 + 4;
+      if (d[4 * (y * c.width + x)] > 128) number += 2 ** i; }
+    return number; }"""
+
+
 def frame_number(page, css="video"):
     """The number of the frame that the page's video shows now, read back from its pixels; waits until it stands still.
     """
     page.wait_for_function("css => { const v = document.querySelector(css); return v.readyState >= 2 && !v.seeking; }",
                            arg=css)
     settled(page)
-    return page.evaluate("""([css, bits, rows]) => { const v = document.querySelector(css);
-        const c = document.createElement('canvas'); c.width = bits / rows * 8; c.height = rows * 8;
-        const g = c.getContext('2d'); g.drawImage(v, 0, 0, c.width, c.height);
-        const d = g.getImageData(0, 0, c.width, c.height).data; let number = 0;
-        for (let i = 0; i < bits; i += 1) {
-          const x = (i % (bits / rows)) * 8 + 4, y = Math.floor(i / (bits / rows)) * 8 + 4;
-          if (d[4 * (y * c.width + x)] > 128) number += 2 ** i; }
-        return number; }""", [css, BITS, ROWS])
+    return page.evaluate(READ_NUMBER, [css, BITS, ROWS])

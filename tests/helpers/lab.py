@@ -55,12 +55,17 @@ def jupyter(root, home):
             time.sleep(0.25)
         yield url
     finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        end(server)
+
+
+def end(process):
+    """Ends a process of ours, by force if it does not go."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Notebook:
@@ -75,8 +80,8 @@ class Notebook:
         self.page.on("request", lambda r: r.url.startswith((url, url.replace("http", "ws", 1), "data:", "blob:"))
                      or self.problems.append(r.url))
         slowed(self.page)
-        self.page.goto(f"{url}/doc/tree/{name}?reset")
-        self.page.wait_for_function(READY, timeout=60_000)
+        self.page.goto(f"{url}/doc/tree/{name}?reset", timeout=180_000)  # JupyterLab is large, and machines are busy
+        self.page.wait_for_function(READY, timeout=180_000)
 
     def run_all(self, timeout_s=120):
         """Runs every cell and waits for the end; fails with the first error of a cell."""

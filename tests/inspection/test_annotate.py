@@ -37,6 +37,8 @@ def test_a_video_alone_gets_a_file_that_reads_back(video, tmp_path):
     log = [json.loads(line) for line in Path(f"{path}.changes.jsonl").read_text().splitlines()]
     assert [(c["what"], c["video"], c["before"]) for c in log] == [("create", "clip", [])] * 2
     assert log[0]["at"].startswith("20") and log[0]["after"][0]["segment"] == [1.0, 2.0]
+    kinds = {finding.kind for finding in check(tmp_path).findings}
+    assert "files are not read" not in kinds, "the list of changes beside it is not taken for labels"
     assert shown.save() == tmp_path / "clip_labels_2.json", "a second time takes another name"
     assert not [finding for finding in check(path).findings if finding.level == "error"]
 

@@ -25,7 +25,7 @@ def test_the_slider_shows_the_predictions_and_gates_of_each_epoch(run):
     video = next(v for v in run.labelled.videos if v.id == rows[0]["video"])
     truth = [r["segment"] for r in desk.timeline.tracks["ground truth"]]
     np.testing.assert_allclose(truth, video.segments)
-    picture = desk.picture.value
+    picture = bytes(desk.picture.value)
     desk.epoch.value = 0
     assert picture.startswith(b"\x89PNG") and desk.picture.value != picture
 

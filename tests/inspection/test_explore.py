@@ -116,7 +116,7 @@ def test_a_click_in_the_diagnosis_opens_its_video_and_seeks(root, asked, kind):
     records = (browser.run.truth if kind == "truth" else browser.run.predictions)["test_6"]
     assert browser.message == "" and browser.controls["video"].value == browser.timeline.video_id == "test_6"
     assert browser.timeline.selected == ["ground truth" if kind == "truth" else "good", 0]
-    assert browser.timeline.selected_record["segment"] == records[0]["segment"]
+    assert browser.timeline.selected_record["segment"] == pytest.approx(records[0]["segment"], abs=1e-6)
     assert browser.timeline.current_time == records[0]["segment"][0] and len(listed(browser, "video")) == 8
     assert browser.timeline.min_score <= browser.timeline.selected_record["score"]
     assert records[0]["label"] in browser.timeline.shown_classes

@@ -16,7 +16,7 @@ def test_another_moment_and_block_are_looked_into(tiny, kind):
     before = desk.picture.value
     desk.time.value, desk.block.value = 2.0, 0
     moment = find_moment(run, video, desk.time.value)
-    assert desk.picture.value != before and desk.picture.value.startswith(b"\x89PNG")
+    assert desk.picture.value != before and bytes(desk.picture.value).startswith(b"\x89PNG")
     for name, adapter in zip(desk.traces, run.model.adapters[0], strict=True):
         expected = trace_adapter(adapter, moment, 0)
         np.testing.assert_array_equal(desk.traces[name]["weights"], expected["weights"])

@@ -37,7 +37,7 @@ def test_answers_are_this_runs_numbers(run):
     said = answered(questions.ask_how_far(run, video, 2, 3), f"{far} snippets")
     assert "Right." in said and far == run.config.short_window + 1
     said = answered(questions.ask_what_a_tap_keeps(run), "a quarter of it or less")
-    assert "Right." in said and "8 time steps x 6 x 6 tokens x 96 channels = 27,648" in said and "= 768." in said
+    assert "Right." in said and "8 time steps x 4 x 4 tokens x 96 channels = 12,288" in said and "= 768." in said
     modes = ["head_only", "losa"]
     kept = measure_steps(run, tuple(modes), 1).xs("kept", level=1).sum(axis=1)
     said = answered(questions.ask_who_keeps_most(run, modes, 1), "losa")

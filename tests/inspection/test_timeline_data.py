@@ -18,7 +18,15 @@ from losa.evaluation.average_precision import evaluate
 from losa.inference.candidates import Raw, load_raw, save_raw
 from losa.inference.postprocess import suppress
 from losa.inspection.run_folder import open_run
-from losa.inspection.timeline_data import frames, make_pictures, make_rescore, timeline_view, video_table
+from losa.inspection.timeline_data import (
+    choose_colours,
+    frames,
+    make_pictures,
+    make_rescore,
+    timeline_view,
+    video_table,
+)
+from widgets.figures import RUN_PALETTE
 
 
 @pytest.mark.filterwarnings("ignore:a. average mAP")
@@ -66,6 +74,21 @@ def test_a_timeline_of_runs_without_videos_or_candidates(tmp_path):
         shown = [r for r in one[1][video] if r["score"] >= 0.4]
         assert row["true positive"] + row.wrong == len(shown) and row["true positive"] + row.missed == 2
         assert row.wrong == row["double detection":"background"].sum()
+
+
+@pytest.mark.filterwarnings("ignore:a. average mAP")
+def test_a_run_has_the_colour_and_side_of_what_it_is_and_not_of_its_place(tmp_path):
+    """The head alone is grey and the first track, LoSA blue; further runs follow as they are named."""
+    annotations, grey, blue, red, green = made_world(tmp_path / "world", 0), *RUN_PALETTE[:4]
+    made_run(tmp_path / "a", annotations, 0.1)
+    full = open_run(tmp_path / "a")
+    plain = replace(full, config=full.config.replace(mode="head_only"))
+    for order in ({"x": full, "y": plain}, {"y": plain, "x": full}):
+        view = timeline_view(order, "test_1", live=False)
+        assert list(view["tracks"]) == ["ground truth", "y", "x"] and view["run_colours"] == {"y": grey, "x": blue}
+    assert choose_colours({"one": full}) == {"one": blue} and choose_colours({"one": plain}) == {"one": grey}
+    assert choose_colours({"x": full, "y": plain, "z": full, "w": plain}) == {
+        "x": blue, "y": grey, "z": red, "w": green}
 
 
 def test_rescoring_is_what_the_run_does_with_another_sigma(untrained):

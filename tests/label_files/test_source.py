@@ -25,7 +25,7 @@ def test_content_decides_what_a_file_is(tmp_path):
 
 
 def test_folders_list_label_files_and_leave_videos_out(tmp_path):
-    for name in ("a.srt", "b.mp4", "sub/c.TextGrid"):
+    for name in ("a.srt", "a.json.changes.jsonl", "b.mp4", "sub/c.TextGrid"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     source = opened(tmp_path)

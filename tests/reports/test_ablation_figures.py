@@ -1,6 +1,7 @@
 """Figures of ablations: the numbers in them against means and fronts counted by hand, failed runs left out."""
 
 import itertools
+import re
 
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from losa.reports.ablation_figures import (
     interval_plot,
     length_panels,
     list_values,
+    narrow,
     pareto_plot,
     restrict,
 )
@@ -169,4 +171,30 @@ def test_exploring_shows_every_finished_run_on_every_axis(runs):
     name, text = finished.iloc[0]["run"], fig.data[0].text[0]
     assert name in text and "gate = tanh" in text and "short_window = 1" in text
     assert "http" not in fig.to_json().replace("http://www.w3.org", "")
+    assert fig.layout.paper_bgcolor == fig.layout.plot_bgcolor == "rgba(0,0,0,0)", "it lies on dark pages, too"
     assert len(explore(runs.assign(average_map=NAN), ["gate"]).data) == 0
+
+
+def test_exploring_fits_the_page_and_marks_the_head_alone(runs):
+    """A run without adapters has a window in its config, but it is no run with that window."""
+    mixed = runs.assign(mode=["head_only"] * 3 + ["losa"] * 5)
+    fig = explore(mixed, ["short_window", "mode"])
+    assert fig.layout.width is None and fig.layout.autosize and fig.layout.showlegend
+    shown = {trace.name: (trace.marker.symbol, trace.marker.color, len(trace.y)) for trace in fig.data}
+    circles, crosses = ({name: mark for name, mark in shown.items() if ("head" in name) == alone}
+                        for alone in (False, True))
+    assert {name: num for name, (_, _, num) in shown.items()} == {
+        "seed 0": 1, "seed 1": 2, "head_only, seed 0": 2}  # runs 4; 3 and 5; 0 and 2
+    assert {mark[0] for mark in circles.values()} == {"circle"} and {mark[0] for mark in crosses.values()} == {"x"}
+    assert shown["seed 0"][1] == shown["head_only, seed 0"][1] != shown["seed 1"][1]
+    _, by_mode = fig.layout.updatemenus[0].buttons
+    assert [set(xs) for xs in by_mode.args[0]["x"]] == [{"losa"}, {"losa"}, {"head_only"}]
+
+
+def test_a_narrow_table_says_the_same_at_every_execution():
+    frame = pd.DataFrame({"run": ["<b>a</b>", None], "average_map": [0.12345, float("nan")], "epochs": [3, 30]})
+    page = narrow(frame, digits=3).to_html()
+    assert page == narrow(frame, digits=3).to_html()
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
+    assert cells == ["&lt;b&gt;a&lt;/b&gt;", "0.123", "3", "", "", "30"]
+    assert "white-space: normal" in page

@@ -70,6 +70,12 @@ def test_what_changes_nothing_is_no_change():
     assert edits.apply(state, {"what": "relabel", "id": 1, "label": "a"}, {"duration": 3, "fps": 25}) == state
 
 
+def test_an_edit_that_is_not_known_is_refused_by_name():
+    state = edits.start([{"label": "a", "segment": [1, 2]}])
+    with pytest.raises(ValueError, match="there is no edit 'grow'"):
+        edits.apply(state, {"what": "grow", "id": 1}, {"duration": 3, "fps": 25})
+
+
 def test_unsaved_counts_records_not_operations():
     one, two = {"label": "a", "segment": [1, 2]}, {"label": "b", "segment": [2, 3]}
     video = {"duration": 9, "fps": 25}

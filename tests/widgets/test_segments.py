@@ -27,7 +27,8 @@ def test_rows_travel_by_message_and_not_in_the_state():
     view, ask = shown(title="mine")
     (answer, _), = ask(kind="rows")
     assert unpacked(answer["rows"]) == ROWS | {"start": [1.0, 2.0, 3.0], "score": [0.9123, 0.5, None]}
-    assert "rows" not in view.get_state() and len(str(view.get_state())) < 3000
+    state = {name: value for name, value in view.get_state().items() if name not in ("_esm", "_css")}
+    assert "rows" not in state and len(str(state)) < 2000
     assert view.page_state()["rows"] == answer["rows"]
     assert (view.title, view.selected, view.shown, view.pictured) == ("mine", {}, {"error": "errors"}, False)
     assert {"wrong label", "missed", "found"} <= set(answer["rows"]["errors"])

@@ -103,7 +103,7 @@ def test_a_cell_that_runs_again_closes_what_only_it_had_shown(run):
         assert elsewhere.comm and elsewhere.layout.comm, "another cell shows it"
         inner = [*box.children, box.children[0].style, box.layout]
         assert box.comm is None and not [part for part in inner if part.comm]
-        assert first._code.comm, "others need the code"
+        assert Broken.code.comm and second._code == Broken.code.model_id, "others need the code"
         run("b", second, box)  # shown once more they are there, with all their parts
         assert box.comm and all(part.comm for part in inner) and elsewhere.comm is None
         run("a")

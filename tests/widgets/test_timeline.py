@@ -10,7 +10,7 @@ from widgets.base import HERE
 from widgets.error_kinds import ErrorKind
 from widgets.figures import RUN_PALETTE
 from widgets.share import offline_state
-from widgets.timeline import Timeline
+from widgets.timeline import Timeline, steps_only
 
 TRUTH = [{"segment": [1, 3], "label": "jump"}, {"segment": [5.0, 9.0], "label": "wave"}]
 RUN = [{"segment": np.array([1.2, 3.1]), "label": "jump", "score": np.float32(0.75)},
@@ -77,6 +77,20 @@ def test_live_map_is_looked_up_for_threshold_and_classes(timeline):
     assert timeline.live_map["run"] == {"video": None, "data": pytest.approx(0.2 * 0.59)}
     timeline.min_score = 1.0
     assert timeline.live_map["run"]["data"] == 0
+
+
+def test_tables_keep_only_the_thresholds_at_which_something_changes():
+    """At every score threshold each class has the AP that the whole table says."""
+    draw = np.random.default_rng(0)
+    average = {label: np.sort(draw.integers(0, 4, 101))[::-1] / 4 for label in ("jump", "wave")}
+    whole = {"thresholds": STEPS, "average": {label: row.tolist() for label, row in average.items()}}
+    small = steps_only({"run": {"video": whole, "data": None, "none": {"thresholds": STEPS, "average": {}}}})["run"]
+    assert len(small["video"]["thresholds"]) < 9 and small["data"] is None and small["none"]["average"] == {}
+    for score in np.linspace(0, 1, 333):
+        found = [{label: row[next(i for i, t in enumerate(table["thresholds"]) if t >= score - 1e-9)]
+                  for label, row in table["average"].items()} for table in (whole, small["video"])]
+        assert found[0] == found[1]
+    assert len(whole["thresholds"]) == 101, "what was given stays as it was"
 
 
 def test_soft_nms_runs_this_video_and_then_the_data_set_with_progress(timeline):

@@ -153,7 +153,7 @@ def test_all_readers_of_runs_take_one_without_a_number(hidden, tmp_path):
     assert not compare(read_card(out / "with"), read_card(out / "without")).comparable
     browser = Explore(out, run="without")
     assert browser.run.name == "without" and browser.timeline.video_id in opened["without"].videos
-    assert "without one instance; nothing to measure" in browser.message, "of its diagnosis"
+    assert "have no ground truth, so nothing can be right or wrong" in browser.note, "of its diagnosis"
 
 
 def test_a_missing_validation_subset_is_named_with_its_option_before_any_work(tiny, tmp_path):
