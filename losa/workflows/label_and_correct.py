@@ -1,13 +1,13 @@
 """Label videos in rounds, with a model trained after each: from scratch, or by correcting what the model proposes.
 
-A round is some of the unlabelled videos. Its sessions (see `labelling_effort`) lie in OUT/WAY-ROUND.json as soon as it
-is labelled, the annotation file and the run in the folder of that name. What is there is read back, so all of it
+A round is some of the unlabelled videos. Its sessions (see `labelling_effort`) lie in OUT/WAY-ROUND.json from the
+first label on, the annotation file and the runs in the folder of that name. What is there is read back, so all of it
 continues where it stopped. The first round has no model yet, so both ways share it.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -34,8 +34,10 @@ POOL = "pool"  # the subset of videos that have no label yet
 
 
 class Project(NamedTuple):
-    """What is labelled, what it is measured on, and how. `truth` is empty where nobody knows it."""
+    """What is labelled, by whom, what it is measured on, and how. `truth` is empty where nobody knows it."""
 
+    annotator: str
+    ways: tuple[str, ...]
     batches: list[list[Video]]
     held_out: tuple[Video, ...]
     classes: tuple[str, ...]
@@ -45,40 +47,58 @@ class Project(NamedTuple):
     min_score: Number
     out: Path
 
+    @property
+    def who(self) -> str:
+        """Whose seconds these are: what tables and figures have to say."""
+        return "simulated, not measured on a person" if self.annotator == "simulated" else "a person's, by the clock"
+
 
 class Round(NamedTuple):
-    """One round of one way: its videos, what a model proposes for each, and what was done if it has been."""
+    """One round of one way: its videos, what a model proposes for each, what was done so far, and where it is kept.
+
+    The simulated annotator's sessions are whole before they are kept.
+    """
 
     way: str
     number: int
     videos: list[Video]
     proposals: dict[str, list[dict]]
     sessions: list[dict]
+    file: Path
 
     @property
     def title(self) -> str:
-        return f"round {self.number}, {self.way}"
+        return f"round {self.number}, {self.way if self.number > 1 else WAYS[0]}"
+
+    def keep(self, sessions: Sequence[Mapping], *, finished: bool = False) -> None:
+        """Write the sessions, so that nothing is lost; a round that was finished stays so."""
+        finished = finished or is_finished(self.file)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.file, {"finished": finished, "sessions": list(sessions)})
 
 
 # --- what there is --------------------------------------------------------------------------------------------------
 
 
 def begin(*, annotations: str = "", videos: str = "", out: str | Path, annotator: str = "simulated",
-          size: str | Sequence[int] = (12, 0, 6), rounds: int = 4, classes: Sequence[str] = (),
-          times: Mapping[str, Number] | None = None, min_score: Number = 0.25,
+          size: str | Sequence[int] = (12, 0, 10), rounds: int = 4, ways: Sequence[str] = WAYS,
+          classes: Sequence[str] = (), times: Mapping[str, Number] | None = None, min_score: Number = 0.25,
           settings: Mapping | None = None) -> Project:
     """Find the videos to label and those to measure on, and return the project.
 
     annotations: its test videos measure, its train videos are to be labelled, as if they had no label; "" renders the
     embedded world. videos: a folder to label in place of its train videos. size: of the world, see `make_world`.
-    annotator: "simulated" knows the labels, "you" works in the widget. classes: beside those of `annotations`. times:
-    of the simulated annotator, see `simulate`. min_score: of what is proposed. settings: fields of the config. Each
-    combination of all this has a folder of its own in `out`.
+    annotator: "simulated" knows the labels, "you" works in the widget. ways: some of WAYS, what is done after the first
+    round. classes: beside those of `annotations`. times: of the simulated annotator, see `simulate`. min_score: of what
+    is proposed. settings: fields of the config. Other videos or rounds have another folder in `out`; so has all that
+    the simulated annotator does otherwise. What you labelled is trained on anew with other settings, and not lost.
 
     Raises OwnVideoError for what cannot be labelled or measured, ConfigError for wrong times or settings.
     """
     if annotator not in ("simulated", "you"):
         raise OwnVideoError(f"annotator={annotator!r}: expected 'simulated', or 'you' to label in the widget")
+    if not ways or not {*ways} <= {*WAYS}:
+        raise OwnVideoError(f"ways={list(ways)}: expected one or both of {', '.join(map(repr, WAYS))}")
     out, times = Path(out).expanduser(), {**TIMES, **(times or {})}
     check_times(times)
     if videos and not annotations:
@@ -97,11 +117,13 @@ def begin(*, annotations: str = "", videos: str = "", out: str | Path, annotator
     names = tuple(dict.fromkeys((*known.classes, *classes)))
     own = {} if is_example else {"backbone": DINO, "sample_fps": IMAGE_FPS}
     config = Config.make(**{"annotations": "", "cache": str(out / "taps"), "val_subset": "", **own, **(settings or {})})
-    key = {"annotator": annotator, "pool": [video.id for video in pool], "file": str(file.resolve()),
-           "rounds": rounds, "classes": names, "times": times, "min_score": min_score, "config": config.to_dict()}
+    key = {"pool": [video.id for video in pool], "file": str(file.resolve()), "rounds": rounds}
+    if annotator == "simulated":
+        key |= {"classes": names, "times": times, "min_score": min_score, "config": config.to_dict()}
     place = out / f"{annotator}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]}"
     batches = [[pool[i] for i in part] for part in np.array_split(np.arange(len(pool)), rounds)]
-    return Project(batches, known.subset("test"), names, truth, config, times, min_score, place)
+    ways = tuple(way for way in WAYS if way in ways)
+    return Project(annotator, ways, batches, known.subset("test"), names, truth, config, times, min_score, place)
 
 
 def _find_pool(known: Annotations, folder: Path | None) -> tuple[list[Video], dict[str, list[dict]]]:
@@ -124,33 +146,53 @@ def _find_pool(known: Annotations, folder: Path | None) -> tuple[list[Video], di
 # --- one round ------------------------------------------------------------------------------------------------------
 
 
-def open_round(project: Project, way: str, number: int, *, quiet: bool = False) -> Round:
-    """Return a round, counted from 1, with what the model of the rounds before proposes to correct."""
-    kept = read_object(_file(project, way, number)).get("sessions", [])
-    videos = project.batches[number - 1]
-    proposals = propose(project, way, number - 1, quiet) if way == WAYS[1] and number > 1 else {}
-    return Round(way, number, videos, {video.id: proposals.get(video.id, []) for video in videos}, kept)
+def open_round(project: Project, number: int, way: str = "", *, quiet: bool = False) -> Round:
+    """Return a round, counted from 1, of the project's last way or another one, with what was done in it so far.
+
+    What the simulated annotator does is done at once. From the second on, the model of the rounds before proposes.
+    """
+    way = way or project.ways[-1]
+    file, videos = name_file(project, way, number), project.batches[number - 1]
+    found = propose(project, way, number - 1, quiet) if way == WAYS[1] and number > 1 else {}
+    job = Round(way, number, videos, {video.id: found.get(video.id, []) for video in videos},
+                read_object(file).get("sessions", []), file)
+    return job if job.sessions or project.annotator == "you" else job._replace(sessions=simulate_round(project, job))
 
 
-def next_round(project: Project, ways: Sequence[str] = WAYS) -> Round | None:
-    """Return the first round that is not labelled yet, of the last way first; None where all are."""
-    todo = [(way, number) for way in reversed(ways) for number in range(1, len(project.batches) + 1)
-            if not _file(project, way, number).is_file()]
-    return open_round(project, *todo[0]) if todo else None
+def next_round(project: Project, *, quiet: bool = False) -> Round | None:
+    """Return the first round that is not finished yet, of the last way first; None where all are."""
+    todo = list_left(project)
+    return open_round(project, todo[0][1], todo[0][0], quiet=quiet) if todo else None
+
+
+def list_left(project: Project) -> list[tuple[str, int]]:
+    """Return (way, number) of the rounds that are not finished yet, of the last way first."""
+    return [(way, number) for way in reversed(project.ways) for number in range(1, len(project.batches) + 1)
+            if not is_finished(name_file(project, way, number))]
 
 
 def finish_round(project: Project, job: Round, sessions: Sequence[Mapping], *, quiet: bool = False) -> dict:
     """Keep a round's sessions, train on all labels up to it, and return the run's result.
 
-    Raises OwnVideoError where nothing was labelled in it.
+    A video that was looked at and in which nothing is labelled is learnt from as well: nothing happens in it. Raises
+    OwnVideoError where nothing is labelled, or a video was never opened.
     """
     if not any(session["records"] for session in sessions):
         raise OwnVideoError(f"{job.title}: nothing is labelled yet. Label its videos in the widget above (press ? in "
                             "it for the keys), then run from this cell on")
-    if list(sessions) != job.sessions:
-        project.out.mkdir(parents=True, exist_ok=True)
-        write_json(_file(project, job.way, job.number), {"sessions": list(sessions)})
-    return train(project, job.way, job.number, quiet)
+    if unseen := [session["video"] for session in sessions if not session["ended"]]:
+        raise OwnVideoError(f"{job.title}: {len(unseen)} of its {len(sessions)} videos were never opened "
+                            f"({', '.join(unseen[:3])}). What you labelled is kept. Choose them above the timeline, "
+                            "label what happens in them, then run from this cell on")
+    if list(sessions) != job.sessions or not is_finished(job.file):
+        job.keep(sessions, finished=True)
+    result = train(project, job.way, job.number, quiet)
+    left = len(list_left(project))
+    if not quiet:
+        print(f"{job.title}: {sum(len(session['records']) for session in sessions)} instances in {len(sessions)} "
+              f"videos ({project.who}); average mAP {result['average_map']:.1%} after training; "
+              f"{f'{left} rounds are left' if left else 'all rounds are done'}")
+    return result
 
 
 def train(project: Project, way: str, number: int, quiet: bool = False) -> dict:
@@ -161,11 +203,11 @@ def train(project: Project, way: str, number: int, quiet: bool = False) -> dict:
 def prepare_run(project: Project, way: str, number: int) -> tuple[Config, Path]:
     """Write the annotation file with the labels of a way's rounds up to this one: the run's config and folder."""
     labels = {session["video"]: session["records"] for i in range(1, number + 1)
-              for session in read_object(_file(project, way, i)).get("sessions", [])}
+              for session in read_object(name_file(project, way, i)).get("sessions", [])}
     names = tuple(dict.fromkeys((*project.classes, *(r["label"] for records in labels.values() for r in records))))
     videos = [_labelled(video, labels[video.id], names) if video.id in labels else video
               for batch in project.batches for video in batch]
-    place = _file(project, way, number).with_suffix("")
+    place = name_file(project, way, number).with_suffix("")
     place.mkdir(parents=True, exist_ok=True)
     file = save_annotations(Annotations(names, (*videos, *project.held_out)), place / "annotations.json")
     config = project.config.replace(annotations=str(file))
@@ -182,9 +224,14 @@ def propose(project: Project, way: str, number: int, quiet: bool = False) -> dic
             for video, records in read_predictions(predictions).items()}
 
 
-def _file(project: Project, way: str, number: int) -> Path:
+def name_file(project: Project, way: str, number: int) -> Path:
     """Return the file with the sessions of a round; both ways share the first."""
     return project.out / (f"{way.replace(' ', '_')}-{number}.json" if number > 1 else "first-1.json")
+
+
+def is_finished(file: Path) -> bool:
+    """Return whether the round of this file was finished, so that it is not the next one."""
+    return bool(read_object(file).get("finished"))
 
 
 def _labelled(video: Video, records: Sequence[Mapping], classes: Sequence[str]) -> Video:
@@ -208,18 +255,18 @@ def simulate_round(project: Project, job: Round) -> list[dict]:
     return sessions
 
 
-def label_all(project: Project, label: Callable[[Project, Round], list[dict]] = simulate_round, *,
-              quiet: bool = False) -> None:
-    """Do all rounds of both ways that are not done yet: label, train, propose, correct. label: does the work of one."""
-    while job := next_round(project):
-        finish_round(project, job, label(project, job), quiet=quiet)
+def label_all(project: Project, *, quiet: bool = False) -> None:
+    """Do all rounds that are not finished yet: label, train, propose, correct. Of your own it does none."""
+    while project.annotator == "simulated" and (job := next_round(project, quiet=True)):
+        finish_round(project, job, job.sessions, quiet=quiet)
 
 
-def read_ways(project: Project, *, quiet: bool = False) -> dict[str, list[dict]]:
+def read_ways(project: Project, *, quiet: bool = True) -> dict[str, list[dict]]:
     """Return the finished rounds of each way as rows of effort and mAP, see `labelling_effort.follow`."""
     ways = {}
-    for way in WAYS:
-        done = [number for number in range(1, len(project.batches) + 1) if _file(project, way, number).is_file()]
-        ways[way] = follow([{"sessions": read_object(_file(project, way, number))["sessions"],
-                             "average_map": train(project, way, number, quiet)["average_map"]} for number in done])
+    for way in project.ways:
+        files = {number: name_file(project, way, number) for number in range(1, len(project.batches) + 1)}
+        ways[way] = follow([{"sessions": read_object(file)["sessions"],
+                             "average_map": train(project, way, number, quiet)["average_map"]}
+                            for number, file in files.items() if is_finished(file)])
     return ways

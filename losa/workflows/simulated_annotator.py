@@ -9,12 +9,17 @@ hand between keyboard and mouse (H = 0.4 s) is left out. `lag` is how far a pers
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from losa.errors import ConfigError
 from widgets import edits
 from widgets.figures import overlap
 
 Number = int | float
 TIMES = {"watch": 1.0, "key": 0.28, "click": 1.3, "drag": 2.4, "think": 1.35, "lag": 0.25}
+MEANINGS = {"watch": "watch a second of video, once", "key": "press a key (K)", "click": "point and click (P B B)",
+            "drag": "drag an edge (P B P B)", "think": "prepare an act: an edge, a class, a proposal (M)",
+            "lag": "overshoot an edge before pausing; stepped back by keys, frame by frame"}
 LEAST_TIOU = 0.3  # a proposal that overlaps an action less is made anew, not corrected
 KEYS = 9  # classes that have a key; a later one is chosen from the list
 
@@ -51,6 +56,11 @@ def check_times(times: Mapping[str, Number]) -> None:
              if name not in TIMES or not isinstance(value, int | float) or not value >= 0}
     if wrong:
         raise ConfigError(f"times={wrong}: expected seconds of at least 0 for any of {', '.join(TIMES)}")
+
+
+def list_times(times: Mapping[str, Number]) -> pd.DataFrame:
+    """Return a table of the seconds that each operator of the simulated annotator takes, and what it is."""
+    return pd.DataFrame({"what it does": MEANINGS, "seconds (assumed)": {**TIMES, **times}}).rename_axis("operator")
 
 
 def match(truth: Sequence[Mapping], proposals: Sequence[Mapping]) -> tuple[list[tuple], list[Mapping]]:

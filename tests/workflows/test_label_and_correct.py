@@ -43,7 +43,7 @@ def test_the_first_round_is_shared_and_its_unlabelled_videos_have_proposals(done
     half = load_annotations(loop.prepare_run(done, loop.WAYS[0], 1)[0].annotations)
     assert half.subsets["pool"] == (3, 0) and loop.prepare_run(done, loop.WAYS[1], 1) == loop.prepare_run(
         done, loop.WAYS[0], 1)
-    job, scratch = (loop.open_round(done, way, 2) for way in reversed(loop.WAYS))
+    job, scratch = (loop.open_round(done, 2, way) for way in reversed(loop.WAYS))
     assert any(job.proposals.values()) and not any(scratch.proposals.values())
     assert {name for name, found in job.proposals.items() if found} <= {video.id for video in job.videos}
     assert all(r["score"] >= done.min_score for found in job.proposals.values() for r in found)
@@ -60,38 +60,52 @@ def test_rows_of_both_ways(done):
         assert rows[1]["average_map"] == result["average_map"]
 
 
-def test_what_is_done_is_not_done_again(done, monkeypatch):
-    files = {path: path.stat().st_mtime_ns for path in done.out.rglob("result.json")}
-    assert len(files) == 3 and loop.next_round(done) is None
-
-    def fail(*_):
-        raise AssertionError("labelled again")
-
-    loop.label_all(done, fail)
-    job = loop.open_round(done, loop.WAYS[1], 2, quiet=True)
-    loop.finish_round(done, job, job.sessions, quiet=True)
-    assert files == {path: path.stat().st_mtime_ns for path in done.out.rglob("result.json")}
+def test_what_is_done_is_not_done_again(done, monkeypatch, capsys):
+    files = {path: path.stat().st_mtime_ns for name in ("result.json", "*-*.json") for path in done.out.rglob(name)}
+    assert len(files) == 6 and loop.next_round(done) is None
+    monkeypatch.setattr(loop, "simulate_round", None)
+    loop.label_all(done)
+    job = loop.open_round(done, 2, quiet=True)
+    assert capsys.readouterr().out == ""
+    loop.finish_round(done, job, job.sessions)
+    assert files == {path: path.stat().st_mtime_ns for path in files}
+    said = capsys.readouterr().out
+    assert "round 2, propose and correct: 3 instances in 3 videos (simulated, not" in said and "all rounds are" in said
 
 
 def test_a_round_that_was_stopped_continues_and_other_labels_are_another_run(done, tiny, tmp_path):
     made = project(tiny, tmp_path)
     job = loop.next_round(made)
-    assert (job.way, job.number) == (loop.WAYS[1], 1) and made.out.name == done.out.name
-    sessions = loop.simulate_round(made, job)
-    one = loop.finish_round(made, job, sessions, quiet=True)
-    again = loop.open_round(made, job.way, 1)
-    assert again.sessions == sessions and loop.next_round(made).number == 2
-    fewer = [session | {"records": session["records"][:1]} for session in sessions]
+    assert (job.way, job.number, job.title) == (loop.WAYS[1], 1, "round 1, from scratch")
+    assert made.out.name == done.out.name and len(loop.list_left(made)) == 4
+    job.keep(job.sessions[:2])
+    again = loop.next_round(made)
+    assert again.number == 1 and again.sessions == job.sessions[:2]
+    one = loop.finish_round(made, again, job.sessions, quiet=True)
+    assert loop.open_round(made, 1).sessions == job.sessions and loop.next_round(made).number == 2
+    fewer = [session | {"records": session["records"][:1]} for session in job.sessions]
+    again.keep(fewer)
+    assert loop.next_round(made).number == 2, "finished stays finished"
     assert loop.finish_round(made, again, fewer, quiet=True)["predictions"] != one["predictions"]
 
 
-def test_a_round_in_which_nothing_is_labelled_is_not_finished(tiny, tmp_path):
-    made = project(tiny, tmp_path, annotator="you")
-    job = loop.next_round(made)
-    nothing = [session | {"records": [], "changes": []} for session in loop.simulate_round(made, job)]
+def test_ones_own_labels_stay_with_other_settings_and_the_simulated_annotators_do_not(tiny, tmp_path):
+    you, other = (project(tiny, tmp_path, annotator="you", min_score=score).out for score in (0.1, 0.2))
+    assert you == other != project(tiny, tmp_path, annotator="you", rounds=3).out
+    assert project(tiny, tmp_path, min_score=0.1).out != project(tiny, tmp_path, min_score=0.2).out
+
+
+def test_a_round_in_which_nothing_is_labelled_or_a_video_not_seen_is_not_finished(tiny, tmp_path):
+    made, simulated = project(tiny, tmp_path, annotator="you", ways=[loop.WAYS[1]]), project(tiny, tmp_path)
+    job, known = loop.next_round(made), loop.open_round(simulated, 1).sessions
+    assert job.sessions == [] and made.who != simulated.who and "not measured on a person" in simulated.who
     with pytest.raises(OwnVideoError, match="round 1.*nothing is labelled yet.*widget"):
-        loop.finish_round(made, job, nothing)
-    assert loop.next_round(made).number == 1
+        loop.finish_round(made, job, [session | {"records": [], "changes": []} for session in known])
+    unseen = {"began": 0.0, "ended": 0.0, "records": [], "changes": []}
+    with pytest.raises(OwnVideoError, match=f"1 of its 3 videos were never opened .{known[2]['video']}"):
+        loop.finish_round(made, job, [*known[:2], known[2] | unseen])
+    loop.label_all(made)
+    assert loop.list_left(made) == [(loop.WAYS[1], 1), (loop.WAYS[1], 2)] and loop.read_ways(made)[loop.WAYS[1]] == []
 
 
 def test_ones_own_folder_is_labelled_by_oneself(tiny, tmp_path):
@@ -116,6 +130,7 @@ def test_ones_own_folder_is_labelled_by_oneself(tiny, tmp_path):
 
 @pytest.mark.parametrize("wrong, said", [({"annotator": "me"}, "simulated.*you"), ({"rounds": 9}, "expected 2 to 6"),
                                          ({"rounds": 1}, "expected 2 to 6"), ({"times": {"kye": 1}}, "kye.*key"),
+                                         ({"ways": ["at once"]}, "at once.*one or both of 'from scratch'"),
                                          ({"videos": "there", "annotations": ""}, "without annotations")])
 def test_wrong_input_is_said(tiny, tmp_path, wrong, said):
     with pytest.raises(LosaError, match=said):

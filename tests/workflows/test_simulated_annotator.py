@@ -6,7 +6,7 @@ import pytest
 
 from losa.errors import ConfigError
 from losa.workflows.labelling_effort import count_effort
-from losa.workflows.simulated_annotator import TIMES, match, simulate
+from losa.workflows.simulated_annotator import TIMES, list_times, match, simulate
 from widgets import edits
 
 CLASSES = [f"class {i}" for i in range(12)]  # the last three have no key
@@ -93,3 +93,9 @@ def test_proposals_are_matched_the_surest_first_and_each_action_once():
 def test_wrong_times_are_said(times):
     with pytest.raises(ConfigError, match=f"{next(iter(times))}.*{', '.join(TIMES)}"):
         simulate({"id": "a", "duration": 1.0, "fps": 12.0}, [], classes=[], times=times)
+
+
+def test_the_table_of_times_says_what_each_is_and_the_times_that_are_taken():
+    table = list_times({"key": 0.2})
+    assert list(table.index) == list(TIMES) and table["what it does"].str.len().min() > 10
+    assert table["seconds (assumed)"].to_dict() == {**TIMES, "key": 0.2}
