@@ -22,7 +22,7 @@ class LabellingDesk(w.VBox):
 
     def __init__(self, videos: Sequence[Video], classes: Sequence[str], *, title: str = "",
                  proposals: Mapping[str, Sequence[Mapping]] | None = None, sessions: Sequence[Mapping] = (),
-                 keep: Callable[[list[dict]], object] = lambda sessions: None) -> None:
+                 keep: Callable[[list[dict]], object] | None = None) -> None:
         self._videos, self._classes, self._proposals = {v.id: v for v in videos}, list(classes), proposals or {}
         self._keep, self._times = keep, {}
         self._before = {session["video"]: dict(session) for session in sessions if session.get("ended", True)}
@@ -36,7 +36,12 @@ class LabellingDesk(w.VBox):
     def _show(self, change: Mapping) -> None:
         self._times[change["old"]][1] = time.time()
         self.children = (self.children[0], self._open(change["new"]), self.children[2])
-        self._keep(self.sessions())
+        self._kept(self.desks[change["new"]])
+
+    def _kept(self, desk: Annotate) -> None:
+        if self._keep:
+            self._keep(self.sessions())
+            desk.saved = list(desk.records)
 
     def _open(self, name: str) -> Annotate:
         """Return the timeline of a video, made when it is first asked for: then its time begins."""
@@ -50,7 +55,7 @@ class LabellingDesk(w.VBox):
         for op in ops:
             desk.edit(**op)
         self.desks[name], self._times[name] = desk, [time.time(), 0.0]
-        desk.observe(lambda _: self._keep(self.sessions()), "changes")
+        desk.observe(lambda _: self._kept(desk), "changes")
         return desk
 
     def sessions(self) -> list[dict]:

@@ -50,7 +50,13 @@ class Project(NamedTuple):
     @property
     def who(self) -> str:
         """Whose seconds these are: what tables and figures have to say."""
-        return "simulated, not measured on a person" if self.annotator == "simulated" else "a person's, by the clock"
+        return "simulated, not measured on a person" if self.annotator == "simulated" else "by the timeline's clock"
+
+    def __str__(self) -> str:
+        pool = [video for batch in self.batches for video in batch]
+        return (f"{len(pool)} videos to label ({sum(video.duration for video in pool) / 60:.1f} minutes) in "
+                f"{len(self.batches)} rounds, {len(self.held_out)} others to measure on; {len(self.classes)} classes; "
+                f"seconds of labelling: {self.who}; all of it is kept in {self.out}")
 
 
 class Round(NamedTuple):
@@ -187,11 +193,9 @@ def finish_round(project: Project, job: Round, sessions: Sequence[Mapping], *, q
     if list(sessions) != job.sessions or not is_finished(job.file):
         job.keep(sessions, finished=True)
     result = train(project, job.way, job.number, quiet)
-    left = len(list_left(project))
     if not quiet:
-        print(f"{job.title}: {sum(len(session['records']) for session in sessions)} instances in {len(sessions)} "
-              f"videos ({project.who}); average mAP {result['average_map']:.1%} after training; "
-              f"{f'{left} rounds are left' if left else 'all rounds are done'}")
+        print(f"{job.title} (annotator: {project.annotator}): instances {sum(len(s['records']) for s in sessions)}, "
+              f"average mAP after training {result['average_map']:.1%}; rounds left: {len(list_left(project))}")
     return result
 
 

@@ -69,6 +69,7 @@ def test_every_change_is_given_away_at_once_and_a_video_that_was_not_opened_begi
     desk = LabellingDesk(videos, ["jump"], keep=kept.append)
     assert kept == []
     desk.children[1].edit("create", label="jump", segment=[1.0, 2.0], at=104.0, by="key", presses=3)
+    assert desk.children[1].unsaved == 0
     assert kept[-1] == desk.sessions() and len(kept[-1][0]["records"]) == 1 and kept[-1][1]["ended"] == 0.0
     clock[0] = 500.0
     again = LabellingDesk(videos, ["jump"], sessions=kept[-1], keep=kept.append)

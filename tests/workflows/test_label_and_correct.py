@@ -70,7 +70,7 @@ def test_what_is_done_is_not_done_again(done, monkeypatch, capsys):
     loop.finish_round(done, job, job.sessions)
     assert files == {path: path.stat().st_mtime_ns for path in files}
     said = capsys.readouterr().out
-    assert "round 2, propose and correct: 3 instances in 3 videos (simulated, not" in said and "all rounds are" in said
+    assert "round 2, propose and correct (annotator: simulated): instances 3, " in said and "rounds left: 0" in said
 
 
 def test_a_round_that_was_stopped_continues_and_other_labels_are_another_run(done, tiny, tmp_path):
@@ -98,6 +98,7 @@ def test_ones_own_labels_stay_with_other_settings_and_the_simulated_annotators_d
 def test_a_round_in_which_nothing_is_labelled_or_a_video_not_seen_is_not_finished(tiny, tmp_path):
     made, simulated = project(tiny, tmp_path, annotator="you", ways=[loop.WAYS[1]]), project(tiny, tmp_path)
     job, known = loop.next_round(made), loop.open_round(simulated, 1).sessions
+    assert str(made).startswith("6 videos to label (") and " in 2 rounds, 3 others" in str(made)
     assert job.sessions == [] and made.who != simulated.who and "not measured on a person" in simulated.who
     with pytest.raises(OwnVideoError, match="round 1.*nothing is labelled yet.*widget"):
         loop.finish_round(made, job, [session | {"records": [], "changes": []} for session in known])

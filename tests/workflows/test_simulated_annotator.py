@@ -99,3 +99,12 @@ def test_the_table_of_times_says_what_each_is_and_the_times_that_are_taken():
     table = list_times({"key": 0.2})
     assert list(table.index) == list(TIMES) and table["what it does"].str.len().min() > 10
     assert table["seconds (assumed)"].to_dict() == {**TIMES, "key": 0.2}
+
+
+@pytest.mark.parametrize("slack, moved", [(0.0, [0, 1]), (0.3, [1]), (0.6, [])])
+def test_an_edge_within_the_slack_is_left_as_it_was_proposed(slack, moved):
+    video, truth = {"id": "a", "duration": 10.0, "fps": 10.0}, [{"label": CLASSES[0], "segment": [2.0, 4.0]}]
+    found = [{"label": CLASSES[0], "segment": [2.2, 4.5], "score": 0.5}]
+    done = simulate(video, truth, found, classes=CLASSES, times={"slack": slack})
+    assert sorted(op["edge"] for op in done["ops"][1:]) == moved
+    assert done["records"][0]["segment"] == [(2.0, 4.0)[i] if i in moved else (2.2, 4.5)[i] for i in (0, 1)]
