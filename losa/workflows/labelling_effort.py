@@ -73,9 +73,9 @@ def tabulate(ways: Mapping[str, Sequence[Mapping]]) -> pd.DataFrame:
 def compare(ways: Mapping[str, Sequence[Mapping]]) -> pd.DataFrame:
     """Return a table of what an instance cost: in the first round, and in each way's later ones together."""
     shared = next(iter(ways.values()))[:1]
-    parts = [("from scratch, round 1", shared)]
-    parts += [(f"{way}, later rounds", rows) for way, rows in ways.items() if len(rows) > 1]
-    return pd.DataFrame({name: _cost(rows) for name, rows in parts if rows}, dtype=object).T
+    parts = {"from scratch, round 1": shared} if shared else {}
+    parts |= {f"{way}, later rounds": rows for way, rows in ways.items() if len(rows) > 1}
+    return pd.DataFrame([_cost(rows) for rows in parts.values()], index=[*parts])
 
 
 def _cost(rows: Sequence[Mapping]) -> dict:
