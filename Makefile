@@ -42,7 +42,7 @@ test: $(READY)  ## lint, types and all tests
 
 notebooks: demo  ## run the quick notebooks with their own defaults; the results are in runs/notebooks
 	@mkdir -p runs/notebooks
-	@for book in notebooks/0[0124567]_*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
+	@for book in notebooks/0[01245678]_*.ipynb; do $(RUN_NOTEBOOK) || exit 1; done
 
 ablations: demo  ## run 03_ablations and 03b_modes with their own defaults (an hour and a half)
 	@mkdir -p runs/notebooks

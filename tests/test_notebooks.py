@@ -157,7 +157,9 @@ def executed(finished, tmp_path_factory) -> Path:
              "05_inspect": {"run_dir": str(finished / "losa"), "compare_dir": str(finished / "head_only"),
                             "out": str(folder / "inspect")},
              "06_how_losa_works": {"run_dir": str(finished / "losa")},
-             "07_extend": {**swept, "out": str(folder / "extend"), "epochs": 1, "changed": {**small, "epochs": 1}}}
+             "07_extend": {**swept, "out": str(folder / "extend"), "epochs": 1, "changed": {**small, "epochs": 1}},
+             "08_label_and_correct": {"out": str(folder / "label"), "size": "tiny", "rounds": 2, "min_score": 0.001,
+                                      "settings": {**small, "epochs": 1, "warmup_epochs": 0}}}
     assert set(given) == {path.stem for path in NOTEBOOKS}
     for path in NOTEBOOKS:
         assert given[path.stem].keys() <= parameters(path).keys()
@@ -272,3 +274,15 @@ def test_the_adapter_written_in_a_cell_is_what_is_trained(executed):
     assert set(runs) == {("head_only", "temporal"), ("losa", "temporal"), ("losa", own)}
     model, _, _ = load_model(runs["losa", own])
     assert {type(adapter).__name__ for row in model.adapters for adapter in row} == {"Convolution"}
+
+
+def test_labelling_notebook_labels_all_videos_both_ways(executed):
+    """The last training set of each way is the world's own, with the labels that were made of nothing."""
+    rendered = load_annotations(executed / "label" / "world" / "annotations.json").videos
+    world = {v.id: sorted(v.labels) for v in rendered if v.subset != "val"}
+    (folder,) = (executed / "label").glob("simulated-*")
+    assert {path.name for path in folder.glob("*.json")} == {
+        "first-1.json", "from_scratch-2.json", "propose_and_correct-2.json"}
+    for way in ("from_scratch", "propose_and_correct"):
+        made = load_annotations(folder / f"{way}-2" / "annotations.json")
+        assert {v.id: sorted(v.labels) for v in made.videos} == world

@@ -1,7 +1,7 @@
 """Label several videos, one after the other, in a timeline each; keep what was done and when."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as w
 
@@ -15,14 +15,17 @@ class LabellingDesk(w.VBox):
     """A choice of videos, and below it the timeline in which the chosen one is labelled; Python may set `choice.value`.
 
     proposals: {video: records with a score}, a lane to accept from. classes: to choose from. sessions: of what was
-    done before, which is shown as it was left: its operations ("ops") are done once more, or its records loaded.
+    done before, which is shown as it was left: its operations ("ops") are done once more, or its records loaded. keep:
+    is given all sessions after every change, and when another video is chosen, so that they can be written.
     Attributes. choice: the dropdown. desks: {video: the timeline}, made when it is first chosen.
     """
 
     def __init__(self, videos: Sequence[Video], classes: Sequence[str], *, title: str = "",
-                 proposals: Mapping[str, Sequence[Mapping]] | None = None, sessions: Sequence[Mapping] = ()) -> None:
+                 proposals: Mapping[str, Sequence[Mapping]] | None = None, sessions: Sequence[Mapping] = (),
+                 keep: Callable[[list[dict]], object] | None = None) -> None:
         self._videos, self._classes, self._proposals = {v.id: v for v in videos}, list(classes), proposals or {}
-        self._before, self._times = {session["video"]: dict(session) for session in sessions}, {}
+        self._keep, self._times = keep, {}
+        self._before = {session["video"]: dict(session) for session in sessions if session.get("ended", True)}
         self.desks: dict[str, Annotate] = {}
         options = [(f"{i} of {len(self._videos)}: {name}", name) for i, name in enumerate(self._videos, start=1)]
         self.choice = w.Dropdown(description="video", options=options, layout={"width": "auto"})
@@ -33,6 +36,12 @@ class LabellingDesk(w.VBox):
     def _show(self, change: Mapping) -> None:
         self._times[change["old"]][1] = time.time()
         self.children = (self.children[0], self._open(change["new"]), self.children[2])
+        self._kept(self.desks[change["new"]])
+
+    def _kept(self, desk: Annotate) -> None:
+        if self._keep:
+            self._keep(self.sessions())
+            desk.saved = list(desk.records)
 
     def _open(self, name: str) -> Annotate:
         """Return the timeline of a video, made when it is first asked for: then its time begins."""
@@ -46,6 +55,7 @@ class LabellingDesk(w.VBox):
         for op in ops:
             desk.edit(**op)
         self.desks[name], self._times[name] = desk, [time.time(), 0.0]
+        desk.observe(lambda _: self._kept(desk), "changes")
         return desk
 
     def sessions(self) -> list[dict]:

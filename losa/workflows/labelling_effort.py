@@ -17,6 +17,7 @@ from widgets.figures import WIDTH, bare
 Number = int | float
 PAUSE_S = 120.0  # a longer gap between two changes is a break, unless it is no longer than the video
 COLOURS = {"from scratch": "#D55E00", "propose and correct": "#0072B2"}
+DONE = {"create": "made anew", "accept": "accepted", "move_edge": "edges dragged", "relabel": "labels mended"}
 COLUMNS = {"round": "round", "videos": "videos labelled", "instances": "instances", "minutes": "minutes so far",
            "presses": "keys and clicks so far", "seconds_each": "seconds per instance",
            "presses_each": "keys and clicks per instance", "average_map": "mAP on held-out videos"}
@@ -67,6 +68,26 @@ def tabulate(ways: Mapping[str, Sequence[Mapping]]) -> pd.DataFrame:
     rows = [{"way": way, **row} for way, listed in ways.items() for row in listed]
     table = pd.DataFrame(rows, columns=["way", *COLUMNS]).rename(columns=COLUMNS)
     return table.set_index(["way", "round"])
+
+
+def compare(ways: Mapping[str, Sequence[Mapping]]) -> pd.DataFrame:
+    """Return a table of what an instance cost: in the first round, and in each way's later ones together."""
+    shared = next(iter(ways.values()))[:1]
+    parts = {"from scratch, round 1": shared} if shared else {}
+    parts |= {f"{way}, later rounds": rows for way, rows in ways.items() if len(rows) > 1}
+    return pd.DataFrame([_cost(rows) for rows in parts.values()], index=[*parts])
+
+
+def _cost(rows: Sequence[Mapping]) -> dict:
+    """Return the cost of an instance in the last of some rows without the first, or in the only one."""
+    first, own = (rows[0], rows[1:]) if len(rows) > 1 else ({}, rows)
+    kept, minutes, presses = (rows[-1][name] - first.get(name, 0) for name in ("instances", "minutes", "presses"))
+    done: Counter[str] = Counter()
+    for row in own:
+        done.update(row["operations"])
+    return {"instances": kept, "seconds per instance": 60 * minutes / kept if kept else None,
+            "keys and clicks per instance": presses / kept if kept else None,
+            **{name: done[what] for what, name in DONE.items()}}
 
 
 def draw_curves(ways: Mapping[str, Sequence[Mapping]], who: str) -> Figure:

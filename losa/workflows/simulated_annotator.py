@@ -4,17 +4,24 @@ Nothing here is measured on a person. The clock adds up operators of the keystro
 "The keystroke-level model for user performance time with interactive systems", Communications of the ACM 23(7), 1980):
 key K = 0.28 s (an average typist), pointing P = 1.1 s, a press or release of a mouse button B = 0.1 s, a mental
 preparation M = 1.35 s. Beside it the video is watched once, in real time. A drag is P B P B, a click P B B. Moving a
-hand between keyboard and mouse (H = 0.4 s) is left out. `lag` is how far a person overshoots an edge before pausing.
+hand between keyboard and mouse (H = 0.4 s) is left out. `lag` is how far a person overshoots an edge before pausing,
+`slack` how far an edge of a proposal may be off and is left as it is.
 """
 
 from collections.abc import Mapping, Sequence
+
+import pandas as pd
 
 from losa.errors import ConfigError
 from widgets import edits
 from widgets.figures import overlap
 
 Number = int | float
-TIMES = {"watch": 1.0, "key": 0.28, "click": 1.3, "drag": 2.4, "think": 1.35, "lag": 0.25}
+TIMES = {"watch": 1.0, "key": 0.28, "click": 1.3, "drag": 2.4, "think": 1.35, "lag": 0.25, "slack": 0.0}
+MEANINGS = {"watch": "watch a second of video, once", "key": "press a key (K)", "click": "point and click (P B B)",
+            "drag": "drag an edge (P B P B)", "think": "prepare an act: an edge, a class, a proposal (M)",
+            "lag": "overshoot an edge before pausing; stepped back by keys, frame by frame",
+            "slack": "an edge of a proposal that is off by less is left; half a frame always is"}
 LEAST_TIOU = 0.3  # a proposal that overlaps an action less is made anew, not corrected
 KEYS = 9  # classes that have a key; a later one is chosen from the list
 
@@ -25,8 +32,8 @@ def simulate(video: Mapping, truth: Sequence[Mapping], proposals: Sequence[Mappi
 
     video: {"id", "duration" in s, "fps" or None}. proposals: records with a score, to accept and correct; one that is
     no action is looked at and left alone. times: seconds of a key, a click, a drag, a thought; "watch": seconds for a
-    second of video; "lag" in seconds. The labels at the end are the truth to half a frame. Raises ConfigError for a
-    time that is unknown or negative.
+    second of video; "lag", "slack" in seconds. The labels at the end are the truth to half a frame, or to the slack.
+    Raises ConfigError for a time that is unknown or negative.
     """
     check_times(times)
     hand = _Hand(video, classes, {**TIMES, **times}, began)
@@ -51,6 +58,11 @@ def check_times(times: Mapping[str, Number]) -> None:
              if name not in TIMES or not isinstance(value, int | float) or not value >= 0}
     if wrong:
         raise ConfigError(f"times={wrong}: expected seconds of at least 0 for any of {', '.join(TIMES)}")
+
+
+def list_times(times: Mapping[str, Number]) -> pd.DataFrame:
+    """Return a table of the seconds that each operator of the simulated annotator takes, and what it is."""
+    return pd.DataFrame({"what it does": MEANINGS, "seconds (assumed)": {**TIMES, **times}}).rename_axis("operator")
 
 
 def match(truth: Sequence[Mapping], proposals: Sequence[Mapping]) -> tuple[list[tuple], list[Mapping]]:
@@ -114,15 +126,16 @@ class _Hand:
         self.do("create", "key", label=record["label"], segment=list(record["segment"]))
 
     def correct(self, record: Mapping, found: Mapping) -> None:
-        """Accept a proposal, then drag each edge that is off by more than half a frame, and mend the label."""
+        """Accept a proposal, then drag each edge that is off by more than is left, and mend the label."""
         self.think()
         self.press("click")
         self.press("key")
         self.do("accept", "key", label=found["label"], segment=list(found["segment"]), **{"from": "proposals"})
         made = self.state["made"]
+        left = max(0.5 * self.frame, self.times["slack"]) + 1e-6
         late = record["segment"][1] > found["segment"][1]
         for edge in (1, 0) if late else (0, 1):  # never over the other edge
-            if abs(record["segment"][edge] - found["segment"][edge]) > 0.5 * self.frame + 1e-6:
+            if abs(record["segment"][edge] - found["segment"][edge]) > left:
                 self.think()
                 self.press("drag")
                 self.do("move_edge", "mouse", id=made, edge=edge, time=record["segment"][edge])

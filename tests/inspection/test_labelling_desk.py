@@ -62,3 +62,20 @@ def test_the_simulated_annotators_work_can_be_looked_through(videos, clock):
     assert [(c["what"], c["at"], c["presses"]) for c in desk.children[1].changes] == [("create", 5.0, 13)]
     desk.children[1].edit("undo")
     assert desk.children[1].records == [] and desk.sessions() == before
+
+
+def test_every_change_is_given_away_at_once_and_a_video_that_was_not_opened_begins_when_it_is(videos, clock):
+    kept = []
+    desk = LabellingDesk(videos, ["jump"], keep=kept.append)
+    assert kept == []
+    desk.children[1].edit("create", label="jump", segment=[1.0, 2.0], at=104.0, by="key", presses=3)
+    assert desk.children[1].unsaved == 0
+    assert kept[-1] == desk.sessions() and len(kept[-1][0]["records"]) == 1 and kept[-1][1]["ended"] == 0.0
+    clock[0] = 500.0
+    again = LabellingDesk(videos, ["jump"], sessions=kept[-1], keep=kept.append)
+    again.choice.value = videos[1].id
+    assert len(kept[-1][0]["records"]) == 1 and kept[-1][1]["began"] == kept[-1][1]["ended"] == 500.0
+    again.children[1].edit("create", label="jump", segment=[1.0, 2.0], at=503.0, by="key", presses=3)
+    assert kept[-1][1]["began"] == 500.0 and kept[-1][1]["ended"] == 503.0
+    again.children[1].edit("undo")
+    assert kept[-1][1]["records"] == []

@@ -2,6 +2,7 @@
 
 import pytest
 
+from losa.workflows import labelling_effort as effort
 from losa.workflows.labelling_effort import COLUMNS, PAUSE_S, add_efforts, count_effort, draw_curves, follow, tabulate
 
 RECORD = {"id": 1, "label": "jump", "segment": [1.0, 2.0]}
@@ -42,6 +43,19 @@ def test_rounds_add_up_and_costs_per_instance_are_of_the_round_alone():
     table = tabulate({"from scratch": rows})
     assert list(table.columns) == [name for key, name in COLUMNS.items() if key != "round"]
     assert table.loc[("from scratch", 2), "instances"] == 3
+
+
+def test_the_cost_of_an_instance_in_the_first_round_and_in_all_later_ones():
+    later = [session(records=[RECORD] * 4), session(changes=CHANGES[:1], ended=1012.0)]
+    rounds = [{"sessions": [each], "average_map": 0.2} for each in (session(), *later)]
+    table = effort.compare({"from scratch": follow(rounds[:1]), "propose and correct": follow(rounds)})
+    assert list(table.index) == ["from scratch, round 1", "propose and correct, later rounds"]
+    first, rest = table.to_dict("records")
+    assert (first["instances"], first["seconds per instance"], first["keys and clicks per instance"]) == (2, 10.0, 5.0)
+    assert rest["instances"] == 6 and rest["seconds per instance"] == pytest.approx((20 + 12) / 6)
+    assert rest["keys and clicks per instance"] == pytest.approx((10 + 7) / 6)
+    assert (rest["made anew"], rest["accepted"], rest["edges dragged"], rest["labels mended"]) == (2, 1, 1, 0)
+    assert effort.compare({"propose and correct": []}).empty
 
 
 def test_the_figure_says_whose_minutes_they_are_and_draws_each_way():

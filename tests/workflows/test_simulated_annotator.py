@@ -6,7 +6,7 @@ import pytest
 
 from losa.errors import ConfigError
 from losa.workflows.labelling_effort import count_effort
-from losa.workflows.simulated_annotator import TIMES, match, simulate
+from losa.workflows.simulated_annotator import TIMES, list_times, match, simulate
 from widgets import edits
 
 CLASSES = [f"class {i}" for i in range(12)]  # the last three have no key
@@ -93,3 +93,18 @@ def test_proposals_are_matched_the_surest_first_and_each_action_once():
 def test_wrong_times_are_said(times):
     with pytest.raises(ConfigError, match=f"{next(iter(times))}.*{', '.join(TIMES)}"):
         simulate({"id": "a", "duration": 1.0, "fps": 12.0}, [], classes=[], times=times)
+
+
+def test_the_table_of_times_says_what_each_is_and_the_times_that_are_taken():
+    table = list_times({"key": 0.2})
+    assert list(table.index) == list(TIMES) and table["what it does"].str.len().min() > 10
+    assert table["seconds (assumed)"].to_dict() == {**TIMES, "key": 0.2}
+
+
+@pytest.mark.parametrize("slack, moved", [(0.0, [0, 1]), (0.3, [1]), (0.6, [])])
+def test_an_edge_within_the_slack_is_left_as_it_was_proposed(slack, moved):
+    video, truth = {"id": "a", "duration": 10.0, "fps": 10.0}, [{"label": CLASSES[0], "segment": [2.0, 4.0]}]
+    found = [{"label": CLASSES[0], "segment": [2.2, 4.5], "score": 0.5}]
+    done = simulate(video, truth, found, classes=CLASSES, times={"slack": slack})
+    assert sorted(op["edge"] for op in done["ops"][1:]) == moved
+    assert done["records"][0]["segment"] == [(2.0, 4.0)[i] if i in moved else (2.2, 4.5)[i] for i in (0, 1)]
