@@ -1,12 +1,42 @@
 """Judge the predictions of one video: right or wrong, and which kind of error. `losa.diagnose` does whole data sets."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
 
 from widgets.error_kinds import WRONG, ErrorKind, name_error
-from widgets.figures import score_of, stack_rows
+
+
+def score_of(record: Mapping) -> float:
+    """Return the record's score; ground truth has none and counts as 1."""
+    return float(record.get("score", 1.0))
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the tIoU of two segments; 0 if both have no length."""
+    inter = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    union = (a[1] - a[0]) + (b[1] - b[0]) - inter
+    return inter / union if union > 0 else 0.0
+
+
+def stack_rows(records: Sequence[Mapping]) -> list[int]:
+    """Return a row for each record such that no two in a row overlap.
+
+    Rows are given by falling score, so a score threshold moves no segment.
+    """
+    rows, taken = [0] * len(records), []  # segments of each row, in the order of time
+    for i in sorted(range(len(records)), key=lambda i: -score_of(records[i])):
+        start, end = segment = tuple(records[i]["segment"])
+        places = ((r, spans, bisect(spans, segment)) for r, spans in enumerate(taken))
+        rows[i], spans, at = next(
+            ((r, spans, at) for r, spans, at in places
+             if all(end <= s or start >= e for s, e in spans[max(at - 1, 0):at + 1])), (len(taken), [], 0))
+        if rows[i] == len(taken):
+            taken.append(spans)
+        spans.insert(at, segment)
+    return rows
 
 
 def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: float = 0.5,
