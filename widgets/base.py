@@ -18,15 +18,33 @@ LOADER = """export default { async render(given) {
   const code = await given.model.widget_manager.get_model(given.model.get("_code"));
   const load = async () => import(URL.createObjectURL(await new Response(new Blob([code.get("deflated")]).stream()
     .pipeThrough(new DecompressionStream("deflate")), { headers: { "Content-Type": "text/javascript" } }).blob()));
-  return (await (code.losaModule ??= load())).default.render(given);
+  const { default: widget, unpacked } = await (code.losaModule ??= load()), names = code.get("packed");
+  return widget.render(names.length ? { ...given, model: await unpacked(given.model, names) } : given);
 } };"""
 
 
 class Code(anywidget.AnyWidget):
-    """The ES module of a class of widgets, deflated; its style sheet is _css, which anywidget puts on the page."""
+    """The ES module of a class of widgets, deflated; its style sheet is _css, which anywidget puts on the page.
+
+    packed: names of the traits that the class has `pack`ed.
+    """
 
     _esm = "export default {};"
     deflated = traitlets.Bytes().tag(sync=True)
+    packed = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+
+def pack(trait: traitlets.TraitType) -> traitlets.TraitType:
+    """Return this trait of a `View`, bytes or a JSON value that only Python sets, such that it travels deflated.
+
+    So a saved notebook holds a tenth of it: JupyterLab and nbclient write each number of a list on a line of its own.
+    The widget's JavaScript gets the value (`unpacked` in common.js); so does an offline page, not deflated.
+    """
+    def to_json(value: object, _: object) -> dict:
+        data = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
+        return {"deflated": zlib.compress(data, 9), "json": data is not value}
+
+    return trait.tag(sync=True, packed=True, to_json=to_json)
 
 
 def parts(name: str, ending: str) -> str:
@@ -66,7 +84,7 @@ class View(Shown, anywidget.AnyWidget):
         kind = next(cls for cls in type(self).__mro__ if "code" in vars(cls))
         if kind.code is None or kind.code.comm is None:  # none yet, or somebody has closed all widgets
             own = type(f"{kind.__name__}Code", (Code,), {"__module__": kind.__module__, "_css": kind.style})
-            kind.code = own(deflated=zlib.compress(kind.script.encode(), 9))
+            kind.code = own(deflated=zlib.compress(kind.script.encode(), 9), packed=[*kind.class_traits(packed=True)])
         return kind.code.model_id
 
     @traitlets.default("group")

@@ -14,6 +14,41 @@ function element(name, attributes = {}, ...children) {
   return node;
 }
 
+// The model with the values of the traits `names` in place of what Python packed. Unpacking takes the browser a moment,
+// in which the old values hold and what the model tells waits, so that all of it is heard in order.
+export async function unpacked(model, names) {
+  const values = {}, seen = {}, heard = new Map();
+  let ready = Promise.resolve(), waiting = 0, own = false;
+  const inflate = async ({ deflated, json }) => {
+    const found = new Response(new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate")));
+    return json ? found.json() : new DataView(await found.arrayBuffer());
+  };
+  const look = () => {
+    const fresh = names.filter((name) => model.get(name) !== seen[name]);
+    if (!fresh.length) return;
+    const found = Promise.all(fresh.map((name) => inflate(seen[name] = model.get(name))));
+    waiting += 1;
+    ready = ready.then(() => found).then((all) => {
+      fresh.forEach((name, i) => { values[name] = all[i]; });
+      waiting -= 1;
+    });
+  };
+  const later = (listener) => function (...what) {
+    look();
+    if (waiting && !own) ready.then(() => listener.apply(this, what));
+    else listener.apply(this, what);
+  };
+  look();
+  await ready;
+  return { ...model, get: (name) => (names.includes(name) ? values[name] : model.get(name)),
+    set(...given) { own = true; model.set(...given); own = false; },
+    on(name, listener) {
+      heard.set(listener, heard.get(listener) ?? later(listener));
+      model.on(name, heard.get(listener));
+    },
+    off(name, listener) { model.off(name, heard.get(listener)); } };
+}
+
 const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` }); // the mark of a class or run
 
 // Says in the widget that no kernel answers, and calls `change(lost)` at once and at every change: to disable what needs

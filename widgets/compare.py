@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import traitlets
 
-from widgets.base import HERE, parts
+from widgets.base import HERE, pack, parts
 from widgets.error_kinds import WRONG, ErrorKind
 from widgets.timeline import Timeline
 
@@ -19,7 +19,7 @@ class Compare(Timeline):
 
     _esm = parts("timeline", "js").replace("export default { render };", "") + (HERE / "compare.js").read_text("utf8")
     _css = parts("timeline", "css") + (HERE / "compare.css").read_text("utf8")
-    differences = traitlets.List().tag(sync=True)
+    differences = pack(traitlets.List())
 
     @traitlets.observe("tracks")
     def _compared(self, _change: Mapping) -> None:

@@ -6,7 +6,7 @@ import traitlets
 from matplotlib.figure import Figure
 
 from widgets import figures
-from widgets.base import plain_json
+from widgets.base import pack, plain_json
 from widgets.error_kinds import ErrorKind
 from widgets.figures import class_colours
 from widgets.tagging import Tagged, tagging_css, tagging_parts
@@ -38,7 +38,7 @@ class Diagnosis(Tagged):
     """
 
     _esm, _css = tagging_parts("diagnosis"), tagging_css("diagnosis")
-    content = traitlets.Dict().tag(sync=True)
+    content = pack(traitlets.Dict())
     selected = traitlets.Dict().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from traitlets import Bytes, Dict, Float, Int, List, Unicode
 
-from widgets.base import HERE, View, parts
+from widgets.base import HERE, View, pack, parts
 from widgets.figures import class_colours, square_and_cloud
 
 
@@ -23,7 +23,7 @@ class Features(View):
 
     _esm, _css = parts("heat", "js") + (HERE / "features.js").read_text("utf8"), parts("heat", "css")
     taps, labels, colours = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
-    similarity, xy, times = (Bytes().tag(sync=True) for _ in range(3))
+    similarity, xy, times = (pack(Bytes()) for _ in range(3))
     tap, duration, title = Int().tag(sync=True), Float().tag(sync=True), Unicode().tag(sync=True)
 
     def __init__(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,

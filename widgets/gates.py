@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from traitlets import Bool, Bytes, Dict, Enum, Float, List, Unicode
 
 from widgets import figures
-from widgets.base import HERE, View, parts, plain_json
+from widgets.base import HERE, View, pack, parts, plain_json
 
 
 class Gates(View):
@@ -24,8 +24,8 @@ class Gates(View):
 
     _esm = parts("heat", "js") + (HERE / "gates.js").read_text("utf8")
     _css = parts("heat", "css") + (HERE / "gates.css").read_text("utf8")
-    gates, norms, times = (Bytes().tag(sync=True) for _ in range(3))
-    layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
+    gates, norms, times = (pack(Bytes()) for _ in range(3))
+    layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), pack(Dict())
     duration, static = Float().tag(sync=True), Bool().tag(sync=True)
     title, answer = Unicode().tag(sync=True), Unicode().tag(sync=True)
     kind, by = (Enum(few, few[0]).tag(sync=True) for few in (("gate", "contribution", "norm"), ("class", "length")))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 
 from widgets import figures
-from widgets.base import View, parts, plain_json
+from widgets.base import View, pack, parts, plain_json
 from widgets.html import Html, element
 from widgets.share import strip, video_source
 from widgets.still import draw_lanes, explain, list_segments
@@ -55,7 +55,7 @@ class Timeline(View):
     title, lanes = Unicode("").tag(sync=True), List(Unicode()).tag(sync=True)
     source = Dict({"kind": "none", "path": "", "message": ""}).tag(sync=True)
     video_bytes, poster = Bytes(b"").tag(sync=True), List().tag(sync=True)
-    tracks, ap, colours, run_colours = (Dict().tag(sync=True) for _ in range(4))
+    (tracks, ap), (colours, run_colours) = (pack(Dict()), pack(Dict())), (Dict().tag(sync=True), Dict().tag(sync=True))
     duration, fps = Float(1.0).tag(sync=True), Float(None, allow_none=True).tag(sync=True)
     tiou, min_score = Float(0.5).tag(sync=True), Float(0.25).tag(sync=True)
     has_truth = Bool(True).tag(sync=True)
