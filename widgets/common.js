@@ -49,6 +49,28 @@ export async function unpacked(model, names) {
     off(name, listener) { model.off(name, heard.get(listener)); } };
 }
 
+// Sets these traits and tells Python.
+function put(model, values) {
+  for (const pair of Object.entries(values)) model.set(...pair);
+  model.save_changes();
+}
+
+// Listens to events of a model, {event: listener}; returns what ends it.
+function listen(model, heard) {
+  for (const pair of Object.entries(heard)) model.on(...pair);
+  return () => { for (const pair of Object.entries(heard)) model.off(...pair); };
+}
+const changes = (names, listener) => Object.fromEntries(names.map((name) => [`change:${name}`, listener]));
+
+const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
+const readoutLine = () => element("p", { class: "readout", "aria-live": "polite" });
+// Fills a list to choose from with {value: text} or [[value, text]].
+const offer = (select, texts, chosen = select.value) => {
+  const rows = Array.isArray(texts) ? texts : Object.entries(texts);
+  select.replaceChildren(...rows.map(([value, text]) => element("option", { value }, text)));
+  select.value = rows.some(([value]) => String(value) === String(chosen)) ? chosen : rows[0]?.[0] ?? "";
+};
+
 const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` }); // the mark of a class or run
 
 // Says in the widget that no kernel answers, and calls `change(lost)` at once and at every change: to disable what needs
@@ -68,11 +90,11 @@ function attend({ model, el }, root, change = () => {}) {
   const live = function () { dead = this?.model?.comm_live === false; look(); };
   const status = (_, now) => { dead ||= /dead|restarting|terminating/.test(now); look(); };
   root.prepend(line);
-  model.on("comm_live_update", live);
+  const deaf = listen(model, { comm_live_update: live });
   for (const name of ["statusChanged", "connectionStatusChanged"]) kernel?.[name]?.connect(status);
   look();
   return () => {
-    model.off("comm_live_update", live);
+    deaf();
     for (const name of ["statusChanged", "connectionStatusChanged"]) kernel?.[name]?.disconnect(status);
   };
 }
@@ -98,8 +120,8 @@ function keys(root, actions) {
 const GROUPS = (globalThis.losaGroups ??= new Map());
 
 function shared(model) {
-  const listeners = [], handlers = {};
-  let group, key, timer = 0, own = false, indent = 0;
+  const listeners = [];
+  let group, key, timer = 0, own = false, indent = 0, deaf = null;
   const join = () => {
     key = model.get("group");
     if (!GROUPS.has(key)) {
@@ -117,10 +139,8 @@ function shared(model) {
   const store = () => {
     timer = 0;
     own = true;
-    model.set("current_time", group.time);
-    model.set("span", [...group.span]);
+    put(model, { current_time: group.time, span: [...group.span] });
     own = false;
-    model.save_changes();
   };
   function hear(what) {
     for (const listener of listeners) listener(what);
@@ -144,19 +164,20 @@ function shared(model) {
     zoom(start, end) { if (end > start) { group.span = [start, end]; tell("span"); } },
     close() {
       clearTimeout(timer);
-      for (const [name, handler] of Object.entries(handlers)) model.off(name, handler);
+      deaf();
       leave();
     },
   };
-  handlers["change:current_time"] = () => {
-    const time = model.get("current_time");
-    if (!own && Math.abs(time - group.time) > 1e-6) bus.seek(time);
-  };
-  handlers["change:span"] = () => {
-    if (!own && String(model.get("span")) !== String(group.span)) bus.zoom(...model.get("span"));
-  };
-  handlers["change:group"] = () => { leave(); join(); hear("span"); hear("time"); };
-  for (const [name, handler] of Object.entries(handlers)) model.on(name, handler);
+  deaf = listen(model, {
+    "change:current_time": () => {
+      const time = model.get("current_time");
+      if (!own && Math.abs(time - group.time) > 1e-6) bus.seek(time);
+    },
+    "change:span": () => {
+      if (!own && String(model.get("span")) !== String(group.span)) bus.zoom(...model.get("span"));
+    },
+    "change:group": () => { leave(); join(); hear("span"); hear("time"); },
+  });
   join();
   return bus;
 }

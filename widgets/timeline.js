@@ -12,7 +12,6 @@ const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refus
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
-const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
 // The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
 // reach the threshold, in order of time.
@@ -442,7 +441,7 @@ function actions(view, choose, loop, help) {
 function render({ model, el }, extend = () => ({})) {
   const view = { model, bus: shared(model), hatches: {}, widths: new Map(), lane: 0, hovered: null };
   const { bus } = view, duration = () => model.get("duration");
-  view.set = (values) => { for (const pair of Object.entries(values)) model.set(...pair); model.save_changes(); };
+  view.set = (values) => put(model, values);
   view.record = () => { const [name, at] = model.get("selected") ?? []; return model.get("tracks")[name]?.[at]; };
   const playing = view.player = player(view), choose = view.choose = chooser(view);
   const strip = overview(view), options = settings(view);
@@ -452,7 +451,7 @@ function render({ model, el }, extend = () => ({})) {
   const loop = button("loop", "loop the selected segment (l)", () => view.set({ loop: !model.get("loop") }));
   view.button = button("▶ Play", "play or pause (Space)", playing.toggle, { class: "play" });
   view.moving = [view.button, loop, speed];
-  const title = element("div", { class: "title" }), readout = element("p", { class: "readout", "aria-live": "polite" });
+  const title = element("div", { class: "title" }), readout = readoutLine();
   const time = element("output", { class: "clock", "aria-live": "off" }), head = element("div", { class: "head" });
   const option = element("span", { class: "hidden", role: "option", id: `losa-${Math.random()}`.replace(".", "") });
   view.canvas = element("canvas", { "aria-hidden": "true" });
@@ -531,9 +530,8 @@ function render({ model, el }, extend = () => ({})) {
     "change:speed": () => { playing.video.playbackRate = pace(model); later(); },
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
     "change:selected": () => { chosen(); reveal(); } };
-  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "run_colours", "duration",
-    "title", "loop", "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
-  for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
+  const deaf = listen(model, { ...heard, ...changes(["tracks", "lanes", "min_score", "shown_classes", "ap", "colours",
+    "run_colours", "duration", "title", "loop", "sigma", "suppressible", "has_truth"], later) });
   el.append(root);
   const leave = attend({ model, el }, root, (lost) => { view.lost = lost; options.lose(lost); });
   bus.indent(own());
@@ -541,8 +539,7 @@ function render({ model, el }, extend = () => ({})) {
   playing.load();
   chosen();
   const resized = () => { bus.indent(own()); drawAll(); };
-  const ends = [watch(strip.node, resized), leave, playing.close, bus.close,
-    () => Object.entries(heard).forEach(([name, listener]) => model.off(name, listener))];
+  const ends = [watch(strip.node, resized), leave, playing.close, bus.close, deaf];
   return () => ends.forEach((end) => end());
 }
 
