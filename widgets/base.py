@@ -10,7 +10,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from widgets import share
+from widgets import html, share
+from widgets.figures import notebook_png
 from widgets.shown import Shown
 
 HERE = Path(__file__).parent
@@ -107,6 +108,12 @@ class View(Shown, anywidget.AnyWidget):
         private = {"layout", "tabbable", "tooltip", "comm", "keys", "log"}
         return {name: getattr(self, name) for name in self.traits(sync=True)
                 if not name.startswith("_") and name not in private} | {"live": False}
+
+    def still(self) -> html.Html:
+        """Return what an offline page shows of this widget where scripts are off: its line of text and its picture."""
+        picture = self.figure()
+        image = html.Html(f'<img alt="" src="data:image/png;base64,{notebook_png(picture)}">') if picture else ""
+        return html.element("div", html.element("p", self.line()), image, class_="losa still")
 
     def to_html(self, path: str | Path, *beside: "View", title: str = "", max_video_mb: float = 10) -> Path:
         """Write one HTML file with this widget and those `beside` it, for mail or web, and return its path.
