@@ -1,5 +1,6 @@
 """The base class of the interactive widgets, and how their JavaScript and CSS are put together."""
 
+import inspect
 import json
 import uuid
 import zlib
@@ -48,9 +49,10 @@ def pack(trait: traitlets.TraitType) -> traitlets.TraitType:
     return trait.tag(sync=True, packed=True, to_json=to_json)
 
 
-def parts(name: str, ending: str) -> str:
-    """Return the ES module ("js") or style sheet ("css") of a widget: the part that all share, then its own."""
-    return "\n".join((HERE / f"{part}.{ending}").read_text(encoding="utf8") for part in ("common", name)
+def parts(names: str, ending: str) -> str:
+    """Return the ES module ("js") or style sheet ("css") of a widget: the part that all share, then those of `names`.
+    """
+    return "\n".join((HERE / f"{part}.{ending}").read_text(encoding="utf8") for part in ("common", *names.split())
                      if (HERE / f"{part}.{ending}").exists())
 
 
@@ -78,7 +80,20 @@ class View(Shown, anywidget.AnyWidget):
         if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
             cls.script, cls.style, cls.code = cls._esm, vars(cls).get("_css", ""), None
             cls._esm, cls._css = LOADER, ""
+        if "show" in vars(cls):  # what one gives to make one
+            own, *parameters = inspect.signature(cls.show).parameters.values()
+            cls.__signature__ = inspect.Signature(parameters)
         super().__init_subclass__(**kwargs)
+
+    def __init__(self, *content: Any, **more: Any) -> None:
+        shows = hasattr(self, "show")
+        super().__init__(**({} if shows else more))
+        if hasattr(self, "_answer"):
+            self.on_msg(self._answer)
+        if shows:  # and only then open: what a busy browser gets as updates of an empty widget it may drop
+            self.show(*content, **more)
+            self._filled = True
+            self.open()
 
     @traitlets.default("_code")
     def _shared_code(self) -> str:
@@ -96,12 +111,6 @@ class View(Shown, anywidget.AnyWidget):
         """Tell the browser of this widget, once it has something to show."""
         if self._filled or not hasattr(self, "show"):
             super().open()
-
-    def open_with(self, *content: Any, **more: Any) -> None:
-        """Show this and only then open: what a busy browser gets as updates of an empty widget it may drop."""
-        self.show(*content, **more)  # type: ignore[attr-defined]
-        self._filled = True
-        self.open()
 
     def page_state(self) -> dict:
         """Return the traits that an offline page starts from, as JSON values or bytes."""

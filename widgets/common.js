@@ -49,6 +49,8 @@ export async function unpacked(model, names) {
     off(name, listener) { model.off(name, heard.get(listener)); } };
 }
 
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
 // Sets these traits and tells Python.
 function put(model, values) {
   for (const pair of Object.entries(values)) model.set(...pair);
@@ -198,6 +200,15 @@ function zoomed(span, at, factor, duration) {
 function panned([start, end], by, duration) {
   const length = end - start, first = Math.min(Math.max(start + by, 0), Math.max(duration - length, 0));
   return [first, first + length];
+}
+
+// Keys that move the playhead (arrows, with Shift 5 s; digits, tenths of the video; , and . by `step`) and zoom (z, x, f).
+function timeKeys(bus, duration, go, step) {
+  const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
+  const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
+  const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
+  return { ...Object.fromEntries(digits), ArrowLeft: jump(-1), ArrowRight: jump(1), ",": () => step(-1),
+    ".": () => step(1), z: () => zoom(0.5), x: () => zoom(2), f: () => bus.zoom(0, duration()) };
 }
 
 // Times of axis marks: steps that a person would choose, about `wanted` of them in sight.

@@ -20,7 +20,7 @@ class Compare(Timeline):
     """
 
     _esm = parts("timeline", "js").replace("export default { render };", "") + (HERE / "compare.js").read_text("utf8")
-    _css = parts("timeline", "css") + (HERE / "compare.css").read_text("utf8")
+    _css = parts("timeline compare", "css")
     differences = pack(traitlets.List())
 
     def still(self, alone: bool = True) -> Html:

@@ -7,7 +7,7 @@ const KEYS = [["Space k", "play, pause"], [", .", "one frame back, on"], ["← �
   ["l", "loop the selected segment"], ["+ = −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
   ["?", "this help; Escape closes it"]];
-const NUMBER = 1e-9, clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const NUMBER = 1e-9;
 const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refuse less and more
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
@@ -421,19 +421,14 @@ function actions(view, choose, loop, help) {
   const go = (time) => bus.seek(clamp(time, 0, duration()));
   const step = (by) => go((Math.floor(Math.min(bus.time, duration() - 1e-6) / frame() + 1e-6) + by) * frame());
   const still = (by) => { video.pause(); step(by); };
-  const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
-  const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
   const pan = (by) => bus.zoom(...panned(bus.span, by * (bus.span[1] - bus.span[0]), duration()));
   const faster = (by) => view.set({ speed: SPEEDS[clamp(SPEEDS.findLastIndex((x) => x <= pace(model)) + by, 0, 6)] });
-  const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
-  return { ...Object.fromEntries(digits), " ": toggle, k: toggle, ",": () => still(-1), ".": () => still(1),
-    ArrowLeft: jump(-1), ArrowRight: jump(1), ArrowUp: () => choose.beside(-1), ArrowDown: () => choose.beside(1),
-    n: () => choose.step(1), p: () => choose.step(-1), e: choose.error, l: () => loop.click(),
-    Enter: () => view.record() && choose.go(model.get("selected"), true), z: () => zoom(0.5), x: () => zoom(2),
-    f: () => bus.zoom(0, duration()), PageUp: () => pan(-0.5), PageDown: () => pan(0.5), "+": () => faster(1),
-    "=": () => faster(1), "-": () => faster(-1), m: () => { video.muted = !video.muted; },
-    Home: () => go(0), End: () => go(duration()), "?": () => { help.hidden = !help.hidden; },
-    Escape: () => { help.hidden = true; } };
+  return { ...timeKeys(bus, duration, go, still), " ": toggle, k: toggle, ArrowUp: () => choose.beside(-1),
+    ArrowDown: () => choose.beside(1), n: () => choose.step(1), p: () => choose.step(-1), e: choose.error,
+    l: () => loop.click(), Enter: () => view.record() && choose.go(model.get("selected"), true), "+": () => faster(1),
+    PageUp: () => pan(-0.5), PageDown: () => pan(0.5), "=": () => faster(1), "-": () => faster(-1),
+    m: () => { video.muted = !video.muted; }, Home: () => go(0), End: () => go(duration()),
+    "?": () => { help.hidden = !help.hidden; }, Escape: () => { help.hidden = true; } };
 }
 
 // `extend(view)` may add to a timeline: { keys: {key: f}, help: [[key, what]] (in place of a row of the same key), nodes

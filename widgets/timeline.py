@@ -13,14 +13,7 @@ from widgets.base import View, pack, parts, plain_json
 from widgets.html import Html, element
 from widgets.share import strip, video_source
 from widgets.still import draw_lanes, explain, list_segments
-from widgets.verdicts import judged, label_of
-
-
-def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
-    """Return the tracks, each record with its `score` and `row` in the lane; without ground truth none is judged."""
-    return {name: [{**r, "score": score, "row": row} for r, score, row in zip(
-        records, map(figures.score_of, records), figures.stack_rows(records), strict=True)]
-            for name, records in tracks.items()}
+from widgets.verdicts import judged, label_of, unjudged
 
 
 def steps_only(ap: Mapping) -> dict:
@@ -62,14 +55,6 @@ class Timeline(View):
     shown_classes, selected = List(Unicode()).tag(sync=True), List(None, allow_none=True).tag(sync=True)
     sigma, suppressible = Float(0.5).tag(sync=True), Bool(False).tag(sync=True)
     speed, loop = Float(1.0).tag(sync=True), Bool(False).tag(sync=True)
-
-    def __init__(self, video, tracks, *, duration, fps=None, classes=None, title="", tiou=0.5, min_score=0.25,
-                 ap=None, rescore=None, sigma=0.5, frames=None, video_id="", has_truth=True, run_colours=None) -> None:
-        super().__init__()
-        self.on_msg(self._answer)
-        self.open_with(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
-                       min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
-                       has_truth=has_truth, run_colours=run_colours)
 
     def show(self, video: str | Path | None, tracks: Mapping, *, duration: float, fps: float | None = None,
              classes: Sequence[str] | None = None, title: str = "", tiou: float = 0.5, min_score: float = 0.25,

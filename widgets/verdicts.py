@@ -84,14 +84,20 @@ def label_of(track: str, record: Mapping) -> str:
                      "<= end, 'label': a text, 'score': a finite number, not needed for ground truth}")
 
 
+def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
+    """Return the tracks, each record with its `score` and `row` in the lane; without ground truth none is judged."""
+    return {name: [{**r, "score": score, "row": row} for r, score, row in zip(
+        records, map(score_of, records), stack_rows(records), strict=True)]
+            for name, records in tracks.items()}
+
+
 def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[str, list[dict]]:
     """Return the tracks, ground truth first, each record with `score`, `row` in its lane and its verdict as above.
 
     A ground truth gets `found`, {track: score of the prediction that finds it}, and the verdict "found" or "missed", or
     "ambiguous" where it is marked so: then it belongs to no class and is neither.
     """
-    done = {name: [{**r, "score": score_of(r), "row": row} for r, row in zip(records, stack_rows(records), strict=True)]
-            for name, records in tracks.items()}
+    done = unjudged(tracks)
     (_, truth), *others = done.items()
     hits: list[dict] = [{} for _ in truth]
     for name, records in others:
