@@ -1,5 +1,6 @@
 """The base class of the interactive widgets, and how their JavaScript and CSS are put together."""
 
+import inspect
 import json
 import uuid
 import zlib
@@ -10,7 +11,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from widgets import share
+from widgets import html, share
+from widgets.figures import notebook_png
 from widgets.shown import Shown
 
 HERE = Path(__file__).parent
@@ -18,20 +20,39 @@ LOADER = """export default { async render(given) {
   const code = await given.model.widget_manager.get_model(given.model.get("_code"));
   const load = async () => import(URL.createObjectURL(await new Response(new Blob([code.get("deflated")]).stream()
     .pipeThrough(new DecompressionStream("deflate")), { headers: { "Content-Type": "text/javascript" } }).blob()));
-  return (await (code.losaModule ??= load())).default.render(given);
+  const { default: widget, unpacked } = await (code.losaModule ??= load()), names = code.get("packed");
+  return widget.render(names.length ? { ...given, model: await unpacked(given.model, names) } : given);
 } };"""
 
 
 class Code(anywidget.AnyWidget):
-    """The ES module of a class of widgets, deflated; its style sheet is _css, which anywidget puts on the page."""
+    """The ES module of a class of widgets, deflated; its style sheet is _css, which anywidget puts on the page.
+
+    packed: names of the traits that the class has `pack`ed.
+    """
 
     _esm = "export default {};"
     deflated = traitlets.Bytes().tag(sync=True)
+    packed = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
 
-def parts(name: str, ending: str) -> str:
-    """Return the ES module ("js") or style sheet ("css") of a widget: the part that all share, then its own."""
-    return "\n".join((HERE / f"{part}.{ending}").read_text(encoding="utf8") for part in ("common", name)
+def pack(trait: traitlets.TraitType) -> traitlets.TraitType:
+    """Return this trait of a `View`, bytes or a JSON value that only Python sets, such that it travels deflated.
+
+    So a saved notebook holds a tenth of it: JupyterLab and nbclient write each number of a list on a line of its own.
+    The widget's JavaScript gets the value (`unpacked` in common.js); so does an offline page, not deflated.
+    """
+    def to_json(value: object, _: object) -> dict:
+        data = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
+        return {"deflated": zlib.compress(data, 9), "json": data is not value}
+
+    return trait.tag(sync=True, packed=True, to_json=to_json)
+
+
+def parts(names: str, ending: str) -> str:
+    """Return the ES module ("js") or style sheet ("css") of a widget: the part that all share, then those of `names`.
+    """
+    return "\n".join((HERE / f"{part}.{ending}").read_text(encoding="utf8") for part in ("common", *names.split())
                      if (HERE / f"{part}.{ending}").exists())
 
 
@@ -59,14 +80,27 @@ class View(Shown, anywidget.AnyWidget):
         if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
             cls.script, cls.style, cls.code = cls._esm, vars(cls).get("_css", ""), None
             cls._esm, cls._css = LOADER, ""
+        if "show" in vars(cls):  # what one gives to make one
+            own, *parameters = inspect.signature(cls.show).parameters.values()
+            cls.__signature__ = inspect.Signature(parameters)
         super().__init_subclass__(**kwargs)
+
+    def __init__(self, *content: Any, **more: Any) -> None:
+        shows = hasattr(self, "show")
+        super().__init__(**({} if shows else more))
+        if hasattr(self, "_answer"):
+            self.on_msg(self._answer)
+        if shows:  # and only then open: what a busy browser gets as updates of an empty widget it may drop
+            self.show(*content, **more)
+            self._filled = True
+            self.open()
 
     @traitlets.default("_code")
     def _shared_code(self) -> str:
         kind = next(cls for cls in type(self).__mro__ if "code" in vars(cls))
         if kind.code is None or kind.code.comm is None:  # none yet, or somebody has closed all widgets
             own = type(f"{kind.__name__}Code", (Code,), {"__module__": kind.__module__, "_css": kind.style})
-            kind.code = own(deflated=zlib.compress(kind.script.encode(), 9))
+            kind.code = own(deflated=zlib.compress(kind.script.encode(), 9), packed=[*kind.class_traits(packed=True)])
         return kind.code.model_id
 
     @traitlets.default("group")
@@ -78,17 +112,17 @@ class View(Shown, anywidget.AnyWidget):
         if self._filled or not hasattr(self, "show"):
             super().open()
 
-    def open_with(self, *content: Any, **more: Any) -> None:
-        """Show this and only then open: what a busy browser gets as updates of an empty widget it may drop."""
-        self.show(*content, **more)  # type: ignore[attr-defined]
-        self._filled = True
-        self.open()
-
     def page_state(self) -> dict:
         """Return the traits that an offline page starts from, as JSON values or bytes."""
         private = {"layout", "tabbable", "tooltip", "comm", "keys", "log"}
         return {name: getattr(self, name) for name in self.traits(sync=True)
                 if not name.startswith("_") and name not in private} | {"live": False}
+
+    def still(self) -> html.Html:
+        """Return what an offline page shows of this widget where scripts are off: its line of text and its picture."""
+        picture = self.figure()
+        image = html.Html(f'<img alt="" src="data:image/png;base64,{notebook_png(picture)}">') if picture else ""
+        return html.element("div", html.element("p", self.line()), image, class_="losa still")
 
     def to_html(self, path: str | Path, *beside: "View", title: str = "", max_video_mb: float = 10) -> Path:
         """Write one HTML file with this widget and those `beside` it, for mail or web, and return its path.

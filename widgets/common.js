@@ -14,6 +14,65 @@ function element(name, attributes = {}, ...children) {
   return node;
 }
 
+// The model with the values of the traits `names` in place of what Python packed. Unpacking takes the browser a moment,
+// in which the old values hold and what the model tells waits, so that all of it is heard in order.
+export async function unpacked(model, names) {
+  const values = {}, seen = {}, heard = new Map();
+  let ready = Promise.resolve(), waiting = 0, own = false;
+  const inflate = async ({ deflated, json }) => {
+    const found = new Response(new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate")));
+    return json ? found.json() : new DataView(await found.arrayBuffer());
+  };
+  const look = () => {
+    const fresh = names.filter((name) => model.get(name) !== seen[name]);
+    if (!fresh.length) return;
+    const found = Promise.all(fresh.map((name) => inflate(seen[name] = model.get(name))));
+    waiting += 1;
+    ready = ready.then(() => found).then((all) => {
+      fresh.forEach((name, i) => { values[name] = all[i]; });
+      waiting -= 1;
+    });
+  };
+  const later = (listener) => function (...what) {
+    look();
+    if (waiting && !own) ready.then(() => listener.apply(this, what));
+    else listener.apply(this, what);
+  };
+  look();
+  await ready;
+  return { ...model, get: (name) => (names.includes(name) ? values[name] : model.get(name)),
+    set(...given) { own = true; model.set(...given); own = false; },
+    on(name, listener) {
+      heard.set(listener, heard.get(listener) ?? later(listener));
+      model.on(name, heard.get(listener));
+    },
+    off(name, listener) { model.off(name, heard.get(listener)); } };
+}
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+// Sets these traits and tells Python.
+function put(model, values) {
+  for (const pair of Object.entries(values)) model.set(...pair);
+  model.save_changes();
+}
+
+// Listens to events of a model, {event: listener}; returns what ends it.
+function listen(model, heard) {
+  for (const pair of Object.entries(heard)) model.on(...pair);
+  return () => { for (const pair of Object.entries(heard)) model.off(...pair); };
+}
+const changes = (names, listener) => Object.fromEntries(names.map((name) => [`change:${name}`, listener]));
+
+const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
+const readoutLine = () => element("p", { class: "readout", "aria-live": "polite" });
+// Fills a list to choose from with {value: text} or [[value, text]].
+const offer = (select, texts, chosen = select.value) => {
+  const rows = Array.isArray(texts) ? texts : Object.entries(texts);
+  select.replaceChildren(...rows.map(([value, text]) => element("option", { value }, text)));
+  select.value = rows.some(([value]) => String(value) === String(chosen)) ? chosen : rows[0]?.[0] ?? "";
+};
+
 const dot = (colour) => element("span", { class: "dot", style: `background:${colour}` }); // the mark of a class or run
 
 // Says in the widget that no kernel answers, and calls `change(lost)` at once and at every change: to disable what needs
@@ -33,11 +92,11 @@ function attend({ model, el }, root, change = () => {}) {
   const live = function () { dead = this?.model?.comm_live === false; look(); };
   const status = (_, now) => { dead ||= /dead|restarting|terminating/.test(now); look(); };
   root.prepend(line);
-  model.on("comm_live_update", live);
+  const deaf = listen(model, { comm_live_update: live });
   for (const name of ["statusChanged", "connectionStatusChanged"]) kernel?.[name]?.connect(status);
   look();
   return () => {
-    model.off("comm_live_update", live);
+    deaf();
     for (const name of ["statusChanged", "connectionStatusChanged"]) kernel?.[name]?.disconnect(status);
   };
 }
@@ -63,8 +122,8 @@ function keys(root, actions) {
 const GROUPS = (globalThis.losaGroups ??= new Map());
 
 function shared(model) {
-  const listeners = [], handlers = {};
-  let group, key, timer = 0, own = false, indent = 0;
+  const listeners = [];
+  let group, key, timer = 0, own = false, indent = 0, deaf = null;
   const join = () => {
     key = model.get("group");
     if (!GROUPS.has(key)) {
@@ -82,10 +141,8 @@ function shared(model) {
   const store = () => {
     timer = 0;
     own = true;
-    model.set("current_time", group.time);
-    model.set("span", [...group.span]);
+    put(model, { current_time: group.time, span: [...group.span] });
     own = false;
-    model.save_changes();
   };
   function hear(what) {
     for (const listener of listeners) listener(what);
@@ -109,19 +166,20 @@ function shared(model) {
     zoom(start, end) { if (end > start) { group.span = [start, end]; tell("span"); } },
     close() {
       clearTimeout(timer);
-      for (const [name, handler] of Object.entries(handlers)) model.off(name, handler);
+      deaf();
       leave();
     },
   };
-  handlers["change:current_time"] = () => {
-    const time = model.get("current_time");
-    if (!own && Math.abs(time - group.time) > 1e-6) bus.seek(time);
-  };
-  handlers["change:span"] = () => {
-    if (!own && String(model.get("span")) !== String(group.span)) bus.zoom(...model.get("span"));
-  };
-  handlers["change:group"] = () => { leave(); join(); hear("span"); hear("time"); };
-  for (const [name, handler] of Object.entries(handlers)) model.on(name, handler);
+  deaf = listen(model, {
+    "change:current_time": () => {
+      const time = model.get("current_time");
+      if (!own && Math.abs(time - group.time) > 1e-6) bus.seek(time);
+    },
+    "change:span": () => {
+      if (!own && String(model.get("span")) !== String(group.span)) bus.zoom(...model.get("span"));
+    },
+    "change:group": () => { leave(); join(); hear("span"); hear("time"); },
+  });
   join();
   return bus;
 }
@@ -142,6 +200,15 @@ function zoomed(span, at, factor, duration) {
 function panned([start, end], by, duration) {
   const length = end - start, first = Math.min(Math.max(start + by, 0), Math.max(duration - length, 0));
   return [first, first + length];
+}
+
+// Keys that move the playhead (arrows, with Shift 5 s; digits, tenths of the video; , and . by `step`) and zoom (z, x, f).
+function timeKeys(bus, duration, go, step) {
+  const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
+  const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
+  const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
+  return { ...Object.fromEntries(digits), ArrowLeft: jump(-1), ArrowRight: jump(1), ",": () => step(-1),
+    ".": () => step(1), z: () => zoom(0.5), x: () => zoom(2), f: () => bus.zoom(0, duration()) };
 }
 
 // Times of axis marks: steps that a person would choose, about `wanted` of them in sight.

@@ -13,7 +13,7 @@ function difference(row, low, names) {
 }
 
 function compared({ model, el }) {
-  const bus = shared(model), list = element("ol"), said = element("p", { class: "readout", "aria-live": "polite" });
+  const bus = shared(model), list = element("ol"), said = readoutLine();
   const chosen = element("select", { "aria-label": "differences to list", onchange: () => draw() });
   el.querySelector(".main").append(element("section", { class: "differences", "aria-label": "differences" },
     element("div", { class: "row" }, element("strong", {}, "Differences"), chosen), said, list));
@@ -24,8 +24,7 @@ function compared({ model, el }) {
       + `background:${model.get("run_colours")[model.get("lanes")[better ? 1 : 2]]}` });
     const swatch = dot(model.get("colours")[row.label] ?? "#777777");
     const go = () => {
-      model.set("selected", at);
-      model.save_changes();
+      put(model, { selected: at });
       bus.seek(row.segment[0], true, row.segment[1]);
       el.querySelector(".stage").scrollIntoView({ block: "nearest" });
     };
@@ -41,9 +40,7 @@ function compared({ model, el }) {
       .sort((a, b) => Math.abs(b.gain) - Math.abs(a.gain)), counts = new Map([["", all.length]]);
     for (const { kind } of all) counts.set(kind, (counts.get(kind) ?? 0) + 1);
     const wanted = counts.has(chosen.value) ? chosen.value : "", rows = all.filter((x) => !wanted || x.kind === wanted);
-    chosen.replaceChildren(...[...counts].map(([kind, number]) =>
-      element("option", { value: kind }, `${kind || "all, largest first"} (${number})`)));
-    chosen.value = wanted;
+    offer(chosen, [...counts].map(([kind, number]) => [kind, `${kind || "all, largest first"} (${number})`]), wanted);
     const [left, right] = names.map((name) => element("span", {}, dot(model.get("run_colours")[name]), name));
     const told = [...counts].slice(1).map(([kind, number]) => `${number} ${kind}`).join(" · ");
     const sides = [`${told}. Bars to the left: `, left, " is better; to the right: ", right, "."];
@@ -52,10 +49,10 @@ function compared({ model, el }) {
     if (rows.length > 200) list.append(element("li", { class: "soft" }, `and ${rows.length - 200} smaller ones`));
   });
   const mark = () => list.querySelectorAll("button").forEach((b) => b.setAttribute("aria-current", same(b.dataset.at)));
-  const heard = { differences: draw, run_colours: draw, min_score: draw, shown_classes: draw, selected: mark };
-  for (const [name, f] of Object.entries(heard)) model.on(`change:${name}`, f);
+  const deaf = listen(model, { ...changes(["differences", "run_colours", "min_score", "shown_classes"], draw),
+    "change:selected": mark });
   draw();
-  return () => { Object.entries(heard).forEach(([name, f]) => model.off(`change:${name}`, f)); bus.close(); };
+  return () => { deaf(); bus.close(); };
 }
 
 export default { render(context) {

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import traitlets
 
-from widgets.base import HERE, parts
+from widgets.base import HERE, pack, parts
 from widgets.error_kinds import WRONG, ErrorKind
+from widgets.html import Html, element, table
+from widgets.still import MOST, align, clock
 from widgets.timeline import Timeline
 
 
@@ -18,8 +20,20 @@ class Compare(Timeline):
     """
 
     _esm = parts("timeline", "js").replace("export default { render };", "") + (HERE / "compare.js").read_text("utf8")
-    _css = parts("timeline", "css") + (HERE / "compare.css").read_text("utf8")
-    differences = traitlets.List().tag(sync=True)
+    _css = parts("timeline compare", "css")
+    differences = pack(traitlets.List())
+
+    def still(self, alone: bool = True) -> Html:
+        """Return the lanes and, as a table, the differences that the page lists with scripts, the largest first."""
+        found = [(row, tell_difference(row, self.min_score, self.lanes[1:])) for row in self.differences
+                 if row["label"] in self.shown_classes]
+        rows = sorted(((*told, row) for row, told in found if told), key=lambda row: -row[0])
+        cells = align([[f"{size:.2f}", row["label"], *(clock(t, self.duration, 1) for t in row["segment"]), what]
+                       for size, what, row in rows[:MOST]]) if rows else []
+        few = f", the {MOST} largest of {len(rows):,}" if len(rows) > MOST else ""
+        said = f"Differences{few}:" if rows else "No differences at this score."
+        return Html(super().still(alone) + element("div", element("p", said), table(
+            ["difference", "label", "start", "end", "what"], cells), class_="losa still"))
 
     @traitlets.observe("tracks")
     def _compared(self, _change: Mapping) -> None:
@@ -49,6 +63,20 @@ def differences(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> l
         result += [row(r, kind="wrong", index=i, track=track, score=r["score"], twin=twin)
                    for (i, r), twin in zip(own, twins, strict=True)]
     return result
+
+
+def tell_difference(row: Mapping, least: float, names: Sequence[str]) -> tuple[float, str] | None:
+    """Return how large a row of `differences` is at this least score, and what it is; None where the tracks agree."""
+    if row["kind"] == "wrong":  # all of it as `difference` in compare.js
+        alone = row["twin"] < least <= row["score"]
+        return (row["score"], f"wrong in {names[row['track']]} only: score {row['score']:.2f}") if alone else None
+    a, b = (hit if hit and hit[1] >= least else None for hit in row["hits"])
+    gain = (a[0] if a else 0) - (b[0] if b else 0)
+    name, hit = (names[0], a) if gain > 0 else (names[1], b)
+    if abs(gain) < 0.005:
+        return None
+    return abs(gain), (f"closer in {name}: tIoU {a[0]:.2f} and {b[0]:.2f}" if a and b else
+                       f"found by {name} only: tIoU {hit[0]:.2f}, score {hit[1]:.2f}")
 
 
 def twin_scores(records: Sequence[Mapping], others: Sequence[Mapping], tiou: float) -> list[float]:

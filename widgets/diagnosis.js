@@ -2,7 +2,7 @@ const PER_PAGE = 12;
 
 function render({ model, el }) {
   const charts = element("div", { class: "charts" }), list = element("div", { class: "list" });
-  const readout = element("p", { class: "readout", "aria-live": "polite" });
+  const readout = readoutLine();
   const frames = element("div", { class: "frames" }), title = element("p", { class: "title" });
   const root = element("div", { class: "losa diagnosis", role: "group", "aria-label": "error diagnosis" },
     title, charts, readout, frames, list), form = tagger(model, () => list.querySelector("[aria-pressed=true]")?.focus());
@@ -41,11 +41,10 @@ function render({ model, el }) {
 
   function fill(page) {
     const last = Math.max(Math.ceil((bar?.rows.length ?? 0) / PER_PAGE) - 1, 0);
-    const turner = (word, to) => element("button", { type: "button", class: word, disabled: to < 0 || to > last,
-      onclick: () => {
-        fill(to);
-        (list.querySelector(`.${word}:enabled`) ?? list.querySelector(".row :enabled")).focus();
-      } }, word);
+    const turner = (word, to) => button(word, null, () => {
+      fill(to);
+      (list.querySelector(`.${word}:enabled`) ?? list.querySelector(".row :enabled")).focus();
+    }, { class: word, disabled: to < 0 || to > last });
     readout.textContent = !bar ? "Every bar is a button: choose one to see its segments."
       : `${heading}: ${bar.name}. ${content.kinds[bar.kind].meaning} ${bar.count} segment${bar.count === 1 ? "" : "s"}${
         bar.rows.length < bar.count ? `, of which the ${bar.rows.length} of highest score are listed` : ""}.`;
@@ -71,8 +70,7 @@ function render({ model, el }) {
       name: content.rows[id][3] });
     if (id === null) return;
     const [video, kind, index, , ...segment] = content.rows[id];
-    model.set("selected", { video, kind, index });
-    model.save_changes();
+    put(model, { selected: { video, kind, index } });
     if (content.frames && model.get("live") && !lost) model.send({ row: id, video, segment: segment.slice(0, 2) });
   }
   function picture(buffers, error) {
@@ -91,13 +89,10 @@ function render({ model, el }) {
     node.children[4].textContent = fresh.children[4].textContent;
   });
   keys(root, { ArrowDown: walk, ArrowRight: walk, ArrowUp: walk, ArrowLeft: walk, t: form.focus });
-  model.on("change:tagged", retag);
-  model.on("msg:custom", heard);
-  model.on("change:content", draw);
+  const deaf = listen(model, { "change:tagged": retag, "msg:custom": heard, "change:content": draw });
   draw();
   el.append(root);
   const leave = attend({ model, el }, root, (is) => { lost = is; });
-  return () => { leave(); model.off("msg:custom", heard); model.off("change:content", draw);
-    model.off("change:tagged", retag); form.close(); picture([], ""); };
+  return () => { leave(); deaf(); form.close(); picture([], ""); };
 }
 export default { render };

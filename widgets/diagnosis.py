@@ -6,10 +6,10 @@ import traitlets
 from matplotlib.figure import Figure
 
 from widgets import figures
-from widgets.base import plain_json
+from widgets.base import pack, parts, plain_json
 from widgets.error_kinds import ErrorKind
 from widgets.figures import class_colours
-from widgets.tagging import Tagged, tagging_css, tagging_parts
+from widgets.tagging import Tagged
 
 MOST = 500  # segments listed per bar, those of highest score
 DARK = ("#a8324f", "#5a5ac8")  # colours of bars on which text has to be white
@@ -37,16 +37,10 @@ class Diagnosis(Tagged):
     selected: {"video", "kind": "prediction" | "truth", "index"} of the segment clicked, {} before the first click.
     """
 
-    _esm, _css = tagging_parts("diagnosis"), tagging_css("diagnosis")
-    content = traitlets.Dict().tag(sync=True)
+    _esm, _css = parts("tagging diagnosis", "js"), parts("tagging diagnosis", "css")
+    content = pack(traitlets.Dict())
     selected = traitlets.Dict().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
-
-    def __init__(self, diagnosis: Mapping, *, truth: Mapping, predictions: Mapping, classes: Sequence[str],
-                 frames: Callable | None = None, title: str = ""):
-        super().__init__()
-        self.on_msg(self._answer)
-        self.open_with(diagnosis, truth=truth, predictions=predictions, classes=classes, frames=frames, title=title)
 
     def show(self, diagnosis: Mapping, *, truth: Mapping, predictions: Mapping, classes: Sequence[str],
              frames: Callable | None = None, title: str = "") -> None:
@@ -91,12 +85,8 @@ class Diagnosis(Tagged):
         """Send the frames at the start, the middle and the end of the segment that was clicked; or tag it."""
         if self.hear_tag(content):
             return
-        start, end = content["segment"]
-        try:
-            pictures, error = list(self.frames(content["video"], [start, (start + end) / 2, end])), ""
-        except Exception as problem:  # whatever a video may hold; the list stays usable
-            pictures, error = [], f"No frames: {problem}"
-        self.send({"row": content["row"], "error": error}, pictures)
+        pictures, error = self.take_pictures(content)
+        self.send({"row": content["row"], "error": error and f"No frames: {error}"}, pictures)
 
 
 def _row(diagnosis: Mapping, truth: Mapping, predictions: Mapping, video: str, kind: str, index: int) -> list:

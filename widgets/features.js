@@ -69,7 +69,7 @@ function render({ model, el }) {
     { class: "map", tabindex: 0, role: "application", "aria-label": `${label}; arrow keys read it` }));
   const title = element("div", { class: "title" }), bar = element("div"), words = element("span", { class: "soft" });
   const tap = choice(model, "tap", "features of", Number);
-  const readout = element("p", { class: "readout", "aria-live": "polite" }), legend = element("div", { class: "row" });
+  const readout = readoutLine(), legend = element("div", { class: "row" });
   const root = element("div", { class: "losa features", role: "group", "aria-label": "features over time" }, title,
     element("div", { class: "row" }, tap, bar), words, element("div", { class: "pair" }, map, cloud), legend, readout);
   let data, places = [];

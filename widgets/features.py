@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from traitlets import Bytes, Dict, Float, Int, List, Unicode
 
-from widgets.base import HERE, View, parts
+from widgets.base import View, pack, parts
 from widgets.figures import class_colours, square_and_cloud
 
 
@@ -21,15 +21,10 @@ class Features(View):
     of the one shown.
     """
 
-    _esm, _css = parts("heat", "js") + (HERE / "features.js").read_text("utf8"), parts("heat", "css")
+    _esm, _css = parts("heat features", "js"), parts("heat", "css")
     taps, labels, colours = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
-    similarity, xy, times = (Bytes().tag(sync=True) for _ in range(3))
+    similarity, xy, times = (pack(Bytes()) for _ in range(3))
     tap, duration, title = Int().tag(sync=True), Float().tag(sync=True), Unicode().tag(sync=True)
-
-    def __init__(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,
-                 classes: Sequence[str], title: str = ""):
-        super().__init__()
-        self.open_with(taps, times, labels, duration=duration, classes=classes, title=title)
 
     def show(self, taps: Sequence[Mapping], times: Sequence[float], labels: Sequence[str], *, duration: float,
              classes: Sequence[str], title: str = "") -> None:

@@ -7,7 +7,6 @@ Colours mean the same in every figure and page of the project: `class_colours` f
 import base64
 import contextlib
 import io
-from bisect import bisect
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,9 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
+
+from widgets.error_kinds import ErrorKind
+from widgets.verdicts import score_of, stack_rows, verdicts
 
 # Okabe and Ito's colours that hold on white and on dark grey, and two more: distinct with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A7F1C", "#7A5195")
@@ -51,55 +53,6 @@ def ink_on(colour: str) -> str:
     """Return black or white, whichever is easier to read on this colour."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
     return "#000000" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.18 else "#FFFFFF"
-
-
-def score_of(record: Mapping) -> float:
-    """Return the record's score; ground truth has none and counts as 1."""
-    return float(record.get("score", 1.0))
-
-
-def overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the tIoU of two segments; 0 if both have no length."""
-    inter = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
-    union = (a[1] - a[0]) + (b[1] - b[0]) - inter
-    return inter / union if union > 0 else 0.0
-
-
-def match_greedily(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: float = 0.5) -> list[int | None]:
-    """Return for each prediction the index of the ground truth that it finds, None if it is wrong.
-
-    In order of falling score, each takes the ground truth of its label with the highest tIoU among those not yet
-    taken, if that is >= `tiou`. So a prediction's match does not depend on those with lower scores: a score threshold
-    changes no match above it.
-    """
-    matches: list[int | None] = [None] * len(predictions)
-    free = set(range(len(truth)))
-    for i in sorted(range(len(predictions)), key=lambda i: -score_of(predictions[i])):
-        near = [(overlap(predictions[i]["segment"], truth[j]["segment"]), -j) for j in free
-                if truth[j]["label"] == predictions[i]["label"]]
-        best, j = max(near, default=(0.0, 0))
-        if near and best >= tiou:
-            matches[i] = -j
-            free.discard(-j)
-    return matches
-
-
-def stack_rows(records: Sequence[Mapping]) -> list[int]:
-    """Return a row for each record such that no two in a row overlap.
-
-    Rows are given by falling score, so a score threshold moves no segment.
-    """
-    rows, taken = [0] * len(records), []  # segments of each row, in the order of time
-    for i in sorted(range(len(records)), key=lambda i: -score_of(records[i])):
-        start, end = segment = tuple(records[i]["segment"])
-        places = ((r, spans, bisect(spans, segment)) for r, spans in enumerate(taken))
-        rows[i], spans, at = next(
-            ((r, spans, at) for r, spans, at in places
-             if all(end <= s or start >= e for s, e in spans[max(at - 1, 0):at + 1])), (len(taken), [], 0))
-        if rows[i] == len(taken):
-            taken.append(spans)
-        spans.insert(at, segment)
-    return rows
 
 
 def opacity(score: float) -> float:
@@ -193,7 +146,7 @@ def timeline(tracks: Mapping[str, Sequence[Mapping]], duration: float, *, classe
     for name, records in shown.items():
         is_plain = not has_truth or name == truth_name
         right = [True] * len(records) if is_plain else [
-            j is not None for j in match_greedily(tracks[truth_name], records, tiou)]
+            told["verdict"] == ErrorKind.TRUE_POSITIVE for told in verdicts(tracks[truth_name], records, tiou)[0]]
         row_height = heights[name] / (max(lanes[name], default=0) + 1)
         for record, row, ok in zip(records, lanes[name], right, strict=True):
             draw_segment(ax, record, top + row * row_height, row_height * 0.86, colours, ok)

@@ -68,7 +68,7 @@ function profileTable({ names, ...all }, kind, { rows, per }) {
 function render({ model, el }) {
   const bus = shared(model), duration = () => model.get("duration"), words = element("span"), bar = element("div");
   const title = element("div", { class: "title" }), answer = element("p"), canvas = element("canvas", { class: "map",
-    tabindex: 0, role: "application" }), readout = element("p", { class: "readout", "aria-live": "polite" });
+    tabindex: 0, role: "application" }), readout = readoutLine();
   const kind = choice(model, "kind", "what the map shows"), by = choice(model, "by", "rows of the table");
   const table = element("div", { class: "profile", tabindex: 0, role: "region", "aria-label": "data set" });
   const figure = element("div", { class: "figure" }, element("div", { class: "row" }, kind, bar), canvas, readout);

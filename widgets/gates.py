@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from traitlets import Bool, Bytes, Dict, Enum, Float, List, Unicode
 
 from widgets import figures
-from widgets.base import HERE, View, parts, plain_json
+from widgets.base import View, pack, parts, plain_json
 
 
 class Gates(View):
@@ -22,20 +22,12 @@ class Gates(View):
     Traits: the arrays as bytes of float32; `answer`, a sentence; `kind` and `by`, what map and table show.
     """
 
-    _esm = parts("heat", "js") + (HERE / "gates.js").read_text("utf8")
-    _css = parts("heat", "css") + (HERE / "gates.css").read_text("utf8")
-    gates, norms, times = (Bytes().tag(sync=True) for _ in range(3))
-    layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), Dict().tag(sync=True)
+    _esm, _css = parts("heat gates", "js"), parts("heat gates", "css")
+    gates, norms, times = (pack(Bytes()) for _ in range(3))
+    layers, ranges, profile = List().tag(sync=True), List().tag(sync=True), pack(Dict())
     duration, static = Float().tag(sync=True), Bool().tag(sync=True)
     title, answer = Unicode().tag(sync=True), Unicode().tag(sync=True)
     kind, by = (Enum(few, few[0]).tag(sync=True) for few in (("gate", "contribution", "norm"), ("class", "length")))
-
-    def __init__(self, gates: np.ndarray | None, norms: np.ndarray | None, times: Sequence[float], *,
-                 layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",
-                 profile: Mapping | None = None, classes: Sequence | None = None, lengths: Sequence | None = None):
-        super().__init__()
-        self.open_with(gates, norms, times, layers=layers, ranges=ranges, duration=duration, static=static, title=title,
-                       profile=profile, classes=classes, lengths=lengths)
 
     def show(self, gates: np.ndarray | None, norms: np.ndarray | None, times: Sequence[float], *,
              layers: Sequence, ranges: Sequence[str], duration: float, static: bool, title: str = "",

@@ -52,27 +52,17 @@ function drawAxis(context, bus, { left, wide, top, duration }, [soft, head, back
   }
 }
 
-// A list to choose a trait's value from: `offer` fills it with {value: text}.
-const choice = (model, name, label, as = String) => element("select", { "aria-label": label, onchange: (event) => {
-  model.set(name, as(event.target.value));
-  model.save_changes();
-} });
-const offer = (select, texts, chosen) => select.replaceChildren(...Object.entries(texts).map(([value, text]) =>
-  element("option", { value, selected: value === String(chosen) }, text)));
+// A list to choose a trait's value from.
+const choice = (model, name, label, as = String) => element("select", { "aria-label": label, onchange: (event) =>
+  put(model, { [name]: as(event.target.value) }) });
 
-// Keys that move the playhead (arrows, with Shift 5 s, `,` and `.` by a snippet, digits by tenths of the video) and
-// zoom (z, x, f), those of the widget, and drawing whenever something changes. Returns what ends it.
+// The keys of time, steps being snippets, those of the widget, drawing whenever something changes. Returns what ends it.
 function mount({ model, el }, bus, root, { traits, fill, draw, step, said, actions = {} }) {
-  const to = (time) => { bus.seek(Math.min(time, model.get("duration"))); said(); }, by = (time) => to(bus.time + time);
-  const zoom = (factor) => bus.zoom(...zoomed(bus.span, bus.time, factor, model.get("duration")));
-  for (let i = 0; i < 10; i += 1) actions[i] = () => to((model.get("duration") * i) / 10);
-  keys(root, { ...actions, z: () => zoom(0.5), x: () => zoom(2), f: () => zoom(Infinity),
-    ",": () => by(-step()), ".": () => by(step()),
-    ArrowLeft: (event) => by(event.shiftKey ? -5 : -1), ArrowRight: (event) => by(event.shiftKey ? 5 : 1) });
-  const again = once(fill), ends = [watch(root, draw), attend({ model, el }, root), bus.close];
-  traits.forEach((name) => model.on(`change:${name}`, again));
+  const duration = () => model.get("duration"), go = (time) => { bus.seek(Math.min(time, duration())); said(); };
+  keys(root, { ...timeKeys(bus, duration, go, (by) => go(bus.time + by * step())), ...actions });
+  const ends = [watch(root, draw), attend({ model, el }, root), bus.close, listen(model, changes(traits, once(fill)))];
   bus.on(draw);
   el.append(root);
   fill();
-  return () => { ends.forEach((end) => end()); traits.forEach((name) => model.off(`change:${name}`, again)); };
+  return () => ends.forEach((end) => end());
 }

@@ -61,10 +61,9 @@ function drawCurve(canvas, { points, rows, marked }, { soft, line, ink, accent, 
 
 function render({ model, el }) {
   const bus = shared(model), get = (name) => model.get(name);
-  const put = (values) => { Object.entries(values).forEach(([k, v]) => model.set(k, v)); model.save_changes(); };
   const canvas = element("canvas", { tabindex: 0, role: "application", "aria-label": "segments" });
   const plot = element("canvas", { role: "img", "aria-label": "precision over recall" }), told = element("p");
-  const says = element("p", { class: "readout", "aria-live": "polite" }), title = element("div", { class: "title" });
+  const says = readoutLine(), title = element("div", { class: "title" });
   const below = element("div", { class: "below" }, element("div", { class: "plot" }, plot), told);
   const root = element("div", { class: "losa matching", role: "group", "aria-label": "from segments to AP" }, title,
     canvas, says, below);
@@ -115,7 +114,7 @@ function render({ model, el }) {
       named(rows[chosen])}` : "Nothing is found here.";
     told.textContent = `AP of this class at tIoU ${tiou.toFixed(2)}, over all videos: ${(100 * now.ap).toFixed(1)} %. ${
       all.filter((row) => row.right).length} of ${total} found.`;
-    if (get("ap") !== now.ap) put({ ap: now.ap });
+    if (get("ap") !== now.ap) put(model, { ap: now.ap });
     draw();
   };
   const move = (time) => {
@@ -123,7 +122,8 @@ function render({ model, el }) {
     const { index, segment } = rows[chosen], at = [...segment], found = get("predictions"), video = get("video");
     const [from, to] = edge ? [at[0] + 0.01, get("duration")] : [0, at[1] - 0.01];
     at[edge] = Math.min(Math.max(time, from), to);
-    put({ predictions: { ...found, [video]: found[video].map((one, i) => (i === index ? [...at, one[2]] : one)) } });
+    const moved = found[video].map((one, i) => (i === index ? [...at, one[2]] : one));
+    put(model, { predictions: { ...found, [video]: moved } });
   };
   const pick = (i, k = edge) => { [chosen, edge] = [i, k]; fill(); };
   canvas.addEventListener("pointerdown", ({ offsetX, offsetY, pointerId }) => {
@@ -140,12 +140,11 @@ function render({ model, el }) {
   keys(root, { ArrowUp: () => pick(chosen - 1), ArrowDown: () => pick(chosen + 1), s: () => pick(chosen, 0),
     e: () => pick(chosen, 1), ArrowLeft: (event) => nudge(event.shiftKey ? -0.5 : -0.1),
     ArrowRight: (event) => nudge(event.shiftKey ? 0.5 : 0.1) });
-  const again = once(fill), unwatch = watch(root, draw), names = ["title", "truth", "predictions", "video", "duration",
-    "tiou", "steps"].map((name) => `change:${name}`);
-  names.forEach((name) => model.on(name, again));
+  const ends = [watch(root, draw), bus.close, listen(model, changes(["title", "truth", "predictions", "video", "duration",
+    "tiou", "steps"], once(fill)))];
   bus.on(draw);
   el.append(root);
   fill();
-  return () => { bus.close(); unwatch(); names.forEach((name) => model.off(name, again)); };
+  return () => ends.forEach((end) => end());
 }
 export default { render };

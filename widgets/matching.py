@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from traitlets import Dict, Float, List, Unicode
 
-from widgets.base import HERE, View, parts, plain_json
+from widgets.base import View, parts, plain_json
 
 
 class Matching(View):
@@ -18,14 +18,10 @@ class Matching(View):
     the predictions, to explain suppression: {"segment", "text", "right": filled, "gone": pale}; none: the predictions.
     """
 
-    _esm, _css = parts("heat", "js") + (HERE / "matching.js").read_text("utf8"), parts("matching", "css")
+    _esm, _css = parts("heat matching", "js"), parts("matching", "css")
     title, video, steps = Unicode().tag(sync=True), Unicode().tag(sync=True), List().tag(sync=True)
     truth, predictions = Dict().tag(sync=True), Dict().tag(sync=True)
     duration, tiou, ap = (Float(value).tag(sync=True) for value in (1.0, 0.5, 0.0))
-
-    def __init__(self, *given, **named) -> None:
-        super().__init__()
-        self.open_with(*given, **named)
 
     def show(self, truth: Mapping, predictions: Mapping, *, video: str, duration: float, title: str = "",
              steps: Sequence[Mapping] = ()) -> None:

@@ -9,7 +9,7 @@ const RIGHT = new Set(["true positive", "found", "left out"]);
 function render({ model, el }) {
   const bus = shared(model), pictures = new Map(); // key of a row -> addresses of its pictures, or why there are none
   let base = null, rows = null, order = [], cursor = 0, sort = ["", 1], waiting = "", said = "";
-  const title = element("p", { class: "title" }), readout = element("p", { class: "readout", "aria-live": "polite" });
+  const title = element("p", { class: "title" }), readout = readoutLine();
   const inner = element("div", { class: "inner" }), heads = element("div", { class: "line heads" });
   const pane = element("div", { class: "pane", role: "listbox", tabindex: "0", "aria-label": "Segments" }, inner);
   const form = tagger(model, () => pane.focus());
@@ -27,8 +27,7 @@ function render({ model, el }) {
 
   // --- filters: a field each, kept in the trait `shown`
   const set = (name, text) => {
-    model.set("shown", { ...model.get("shown"), [name]: text });
-    model.save_changes();
+    put(model, { shown: { ...model.get("shown"), [name]: text } });
     fill();
   };
   const choice = (name, label) => element("select", { "data-name": name, "aria-label": label, onchange: (event) =>
@@ -49,8 +48,7 @@ function render({ model, el }) {
   function choices() {
     for (const [name, list] of Object.entries(options())) {
       const node = fields.find((field) => field.dataset.name === name), now = model.get("shown")[name] ?? "";
-      node.replaceChildren(...list.map(([text, label]) => element("option", { value: text }, label)));
-      node.value = list.some(([text]) => text === now) ? now : list[0][0];
+      offer(node, list, now);
     }
     for (const node of fields.slice(5)) node.value = model.get("shown")[node.dataset.name] ?? "";
   }
@@ -161,11 +159,10 @@ function render({ model, el }) {
     readout.textContent = kind === "similar" ? "Looking for similar moments in the cached features ..." : "Comparing labels ...";
     model.send({ kind, tap: tap.value, ...(i === null ? {} : { video: word("video", i), of: word("kind", i), index: rows.index[i] }) });
   };
-  const act = (text, label, onclick) => element("button", { type: "button", title: label, onclick }, text);
   const tap = element("select", { "aria-label": "Compare by" });
-  const lists = element("div", { class: "row" }, act("similar moments", "in all subsets, most alike first (s)", () => list("similar")),
-    act("labels in doubt", "ground truth whose neighbours have another label", () => list("doubts")), "by", tap,
-    act("back to all", "the table of segments", () => { said = ""; show(base); }));
+  const lists = element("div", { class: "row" }, button("similar moments", "in all subsets, most alike first (s)", () => list("similar")),
+    button("labels in doubt", "ground truth whose neighbours have another label", () => list("doubts")), "by", tap,
+    button("back to all", "the table of segments", () => { said = ""; show(base); }));
   function show(found, name = "") {
     [rows, sort, cursor] = [found, ["", 1], 0];
     if (name) rows.value_name = { similar: "alike", doubts: "disagree" }[name];
@@ -189,19 +186,17 @@ function render({ model, el }) {
   pane.addEventListener("scroll", draw);
   const head = () => {
     title.textContent = model.get("title");
-    tap.replaceChildren(...model.get("taps").map((name) => element("option", { value: name }, name)));
+    offer(tap, model.get("taps").map((name) => [name, name]));
     lists.hidden = !model.get("live") || !model.get("taps").length;
     fill();
   };
-  const heard = { "msg:custom": hear, "change:title": head, "change:taps": head, "change:tags": head, "change:shown": fill,
-    "change:tagged": fill, "change:note": fill };
-  for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   el.append(root);
-  const ends = [watch(pane, draw), bus.close, form.close];
+  const ends = [watch(pane, draw), bus.close, form.close, listen(model, { "msg:custom": hear,
+    ...changes(["title", "taps", "tags"], head), ...changes(["shown", "tagged", "note"], fill) })];
   if (model.get("rows")) hear({ kind: "rows", rows: model.get("rows") }, []);
   else model.send({ kind: "rows" });
   head();
-  return () => { ends.forEach((end) => end()); for (const [name, listener] of Object.entries(heard)) model.off(name, listener);
+  return () => { ends.forEach((end) => end());
     for (const shots of pictures.values()) if (Array.isArray(shots)) shots.forEach((src) => URL.revokeObjectURL(src)); };
 }
 export default { render };

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import traitlets
 
-from widgets.base import plain_json
+from widgets.base import parts, plain_json
 from widgets.diagnosis import KINDS
 from widgets.figures import class_colours
-from widgets.tagging import Tagged, tagging_css, tagging_parts
+from widgets.tagging import Tagged
 
 FIELDS = ("video", "kind", "index", "start", "end", "predicted", "really", "score", "error")
 NAMED = {"video": "videos", "kind": "kinds", "predicted": "labels", "really": "labels", "error": "errors"}
@@ -26,16 +26,11 @@ class Segments(Tagged):
     "shortest", "longest" (s)}. selected: {"video", "kind", "index"} of the segment clicked, {} before. note: a line.
     """
 
-    _esm, _css = tagging_parts("segments"), tagging_css("segments")
+    _esm, _css = parts("tagging segments", "js"), parts("tagging segments", "css")
     shown, selected = traitlets.Dict().tag(sync=True), traitlets.Dict().tag(sync=True)
     title, note = traitlets.Unicode().tag(sync=True), traitlets.Unicode().tag(sync=True)
     taps, colours = traitlets.List(traitlets.Unicode()).tag(sync=True), traitlets.Dict().tag(sync=True)
     pictured = traitlets.Bool(False).tag(sync=True)
-
-    def __init__(self, rows: Mapping[str, Sequence], *, classes: Sequence[str], **options: object) -> None:
-        super().__init__()
-        self.on_msg(self._answer)
-        self.open_with(rows, classes=classes, **options)  # type: ignore[arg-type]
 
     def show(self, rows: Mapping[str, Sequence], *, classes: Sequence[str], frames: Callable | None = None,
              similar: Callable | None = None, doubts: Callable | None = None, taps: Sequence[str] = (),
@@ -57,11 +52,7 @@ class Segments(Tagged):
         if kind == "rows":
             self.send({"kind": "rows", "rows": self.rows})
         elif kind == "frames":
-            (start, end), pictures, error = content["segment"], [], ""
-            try:
-                pictures = list(self.frames(content["video"], [start, (start + end) / 2, end])) if self.frames else []
-            except Exception as problem:  # whatever a video may hold; the list stays usable
-                error = str(problem)
+            pictures, error = self.take_pictures(content)
             self.send({"kind": "frames", "key": content["key"], "error": error}, pictures)
         elif kind == "play":  # sent back, and so heard after all that the click made Python change
             self.send(dict(content))

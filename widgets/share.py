@@ -63,9 +63,7 @@ def page(path: str | Path, *views: Any, title: str = "", max_video_mb: float = 1
 
 def page_text(views: Sequence[Any], *, title: str = "", max_video_mb: float = 10, live: bool = False) -> str:
     """Return the text of that file. live: show what needs Python, too (for tests, which answer in its place)."""
-    stills = [view.still() if hasattr(view, "still") else html.element(
-        "p", f"{type(view).__name__}: drawn by scripts only.", class_="losa") for view in views]
-    places = html.element("main", *(html.widget_place(i, still=still) for i, still in enumerate(stills)))
+    places = html.element("main", *(html.widget_place(i, still=view.still()) for i, view in enumerate(views)))
     body = html.Html((html.element("h1", title) if title else "") + places)
     return html.page_text(
         title or "LoSA", body, styles=[BODY, *(view.style for view in views)],

@@ -47,13 +47,14 @@ class Shown:
         return given
 
 
-def parts_of(widget: Widget) -> Iterator[Widget]:
-    """Yield the widgets that this one consists of, and it itself in the end."""
-    for name in widget.keys:
-        value = getattr(widget, name)
+def parts_of(widget: Widget, seen: set[Widget] | None = None) -> Iterator[Widget]:
+    """Yield the widgets that this one consists of or keeps at hand, those in `seen` left out, and itself in the end."""
+    seen = set() if seen is None else seen
+    seen.add(widget)
+    for value in [*(getattr(widget, name) for name in widget.keys), *vars(widget).values()]:
         for part in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(part, Widget):
-                yield from parts_of(part)
+            if isinstance(part, Widget) and part not in seen:
+                yield from parts_of(part, seen)
     yield widget
 
 

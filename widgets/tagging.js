@@ -23,14 +23,12 @@ function tagger(model, back) {
     if (node.hidden) return;
     const [tag, text] = model.get("tagged")[tagKey(at.video, at.kind, at.index)] ?? ["", ""];
     name.textContent = `tag of ${at.name}:`;
-    choice.replaceChildren(...["", ...model.get("tags")].map((value) => element("option", { value }, value || "none")));
-    [choice.value, note.value, failed.textContent] = [tag, text, ""];
+    offer(choice, ["", ...model.get("tags")].map((value) => [value, value || "none"]), tag);
+    [note.value, failed.textContent] = [text, ""];
   };
   const hear = (message) => { if (message.kind === "untagged") { show(at); failed.textContent = message.error; } };
   const again = () => document.activeElement !== note && show(at);
-  model.on("msg:custom", hear);
-  model.on("change:tagged", again);
+  const close = listen(model, { "msg:custom": hear, "change:tagged": again });
   show(null);
-  return { node, show, focus: () => !node.hidden && choice.focus(),
-    close: () => { model.off("msg:custom", hear); model.off("change:tagged", again); } };
+  return { node, show, focus: () => !node.hidden && choice.focus(), close };
 }

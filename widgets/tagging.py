@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import traitlets
 
-from widgets.base import HERE, View, parts
+from widgets.base import View
 
 
 class Tagged(View):
@@ -15,7 +15,16 @@ class Tagged(View):
 
     tags = traitlets.List(traitlets.Unicode()).tag(sync=True)
     tagged = traitlets.Dict().tag(sync=True)
+    frames: Callable | None = None
     _put: Callable | None = None
+
+    def take_pictures(self, content: Mapping) -> tuple[list[bytes], str]:
+        """Return frames at start, middle and end of a message's "segment" as JPEGs, and why there are none."""
+        start, end = content["segment"]
+        try:
+            return list(self.frames(content["video"], [start, (start + end) / 2, end])) if self.frames else [], ""
+        except Exception as problem:  # whatever a video may hold; the list stays usable
+            return [], str(problem)
 
     def show_tags(self, places: Mapping[tuple[str, str, int], Sequence[str]]) -> None:
         """Show these tags, {(video, kind, index): (tag, note)}, instead of those before."""
@@ -39,13 +48,3 @@ class Tagged(View):
         except Exception as problem:  # a full disk, a file that somebody broke; the list stays usable
             self.send({"kind": "untagged", "error": f"Not tagged: {problem}"})
         return True
-
-
-def tagging_parts(name: str) -> str:
-    """Return the ES module of a widget that tags: the part all share, the form for a tag, then its own."""
-    return "\n".join([parts("tagging", "js"), (HERE / f"{name}.js").read_text(encoding="utf8")])
-
-
-def tagging_css(name: str) -> str:
-    """Return the style sheet of such a widget."""
-    return "\n".join([parts("tagging", "css"), (HERE / f"{name}.css").read_text(encoding="utf8")])

@@ -7,12 +7,11 @@ const KEYS = [["Space k", "play, pause"], [", .", "one frame back, on"], ["← �
   ["l", "loop the selected segment"], ["+ = −", "faster, slower"], ["z x", "zoom in, out; also the wheel"],
   ["Page ↑ ↓", "earlier, later; also a drag"], ["f", "the whole video; also a double click"], ["m", "mute"],
   ["?", "this help; Escape closes it"]];
-const NUMBER = 1e-9, clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const NUMBER = 1e-9;
 const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refuse less and more
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
-const button = (text, title, onclick, more) => element("button", { type: "button", title, onclick, ...more }, text);
 
 // The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
 // reach the threshold, in order of time.
@@ -422,19 +421,14 @@ function actions(view, choose, loop, help) {
   const go = (time) => bus.seek(clamp(time, 0, duration()));
   const step = (by) => go((Math.floor(Math.min(bus.time, duration() - 1e-6) / frame() + 1e-6) + by) * frame());
   const still = (by) => { video.pause(); step(by); };
-  const jump = (by) => ({ shiftKey }) => go(bus.time + by * (shiftKey ? 5 : 1));
-  const zoom = (factor) => bus.zoom(...zoomed(bus.span, clamp(bus.time, ...bus.span), factor, duration()));
   const pan = (by) => bus.zoom(...panned(bus.span, by * (bus.span[1] - bus.span[0]), duration()));
   const faster = (by) => view.set({ speed: SPEEDS[clamp(SPEEDS.findLastIndex((x) => x <= pace(model)) + by, 0, 6)] });
-  const digits = [..."0123456789"].map((digit) => [digit, () => go((digit / 10) * duration())]);
-  return { ...Object.fromEntries(digits), " ": toggle, k: toggle, ",": () => still(-1), ".": () => still(1),
-    ArrowLeft: jump(-1), ArrowRight: jump(1), ArrowUp: () => choose.beside(-1), ArrowDown: () => choose.beside(1),
-    n: () => choose.step(1), p: () => choose.step(-1), e: choose.error, l: () => loop.click(),
-    Enter: () => view.record() && choose.go(model.get("selected"), true), z: () => zoom(0.5), x: () => zoom(2),
-    f: () => bus.zoom(0, duration()), PageUp: () => pan(-0.5), PageDown: () => pan(0.5), "+": () => faster(1),
-    "=": () => faster(1), "-": () => faster(-1), m: () => { video.muted = !video.muted; },
-    Home: () => go(0), End: () => go(duration()), "?": () => { help.hidden = !help.hidden; },
-    Escape: () => { help.hidden = true; } };
+  return { ...timeKeys(bus, duration, go, still), " ": toggle, k: toggle, ArrowUp: () => choose.beside(-1),
+    ArrowDown: () => choose.beside(1), n: () => choose.step(1), p: () => choose.step(-1), e: choose.error,
+    l: () => loop.click(), Enter: () => view.record() && choose.go(model.get("selected"), true), "+": () => faster(1),
+    PageUp: () => pan(-0.5), PageDown: () => pan(0.5), "=": () => faster(1), "-": () => faster(-1),
+    m: () => { video.muted = !video.muted; }, Home: () => go(0), End: () => go(duration()),
+    "?": () => { help.hidden = !help.hidden; }, Escape: () => { help.hidden = true; } };
 }
 
 // `extend(view)` may add to a timeline: { keys: {key: f}, help: [[key, what]] (in place of a row of the same key), nodes
@@ -442,7 +436,7 @@ function actions(view, choose, loop, help) {
 function render({ model, el }, extend = () => ({})) {
   const view = { model, bus: shared(model), hatches: {}, widths: new Map(), lane: 0, hovered: null };
   const { bus } = view, duration = () => model.get("duration");
-  view.set = (values) => { for (const pair of Object.entries(values)) model.set(...pair); model.save_changes(); };
+  view.set = (values) => put(model, values);
   view.record = () => { const [name, at] = model.get("selected") ?? []; return model.get("tracks")[name]?.[at]; };
   const playing = view.player = player(view), choose = view.choose = chooser(view);
   const strip = overview(view), options = settings(view);
@@ -452,7 +446,7 @@ function render({ model, el }, extend = () => ({})) {
   const loop = button("loop", "loop the selected segment (l)", () => view.set({ loop: !model.get("loop") }));
   view.button = button("▶ Play", "play or pause (Space)", playing.toggle, { class: "play" });
   view.moving = [view.button, loop, speed];
-  const title = element("div", { class: "title" }), readout = element("p", { class: "readout", "aria-live": "polite" });
+  const title = element("div", { class: "title" }), readout = readoutLine();
   const time = element("output", { class: "clock", "aria-live": "off" }), head = element("div", { class: "head" });
   const option = element("span", { class: "hidden", role: "option", id: `losa-${Math.random()}`.replace(".", "") });
   view.canvas = element("canvas", { "aria-hidden": "true" });
@@ -531,9 +525,8 @@ function render({ model, el }, extend = () => ({})) {
     "change:speed": () => { playing.video.playbackRate = pace(model); later(); },
     "change:video_bytes": load, "change:poster": () => (model.get("poster").length ? playing.strip() : load()),
     "change:selected": () => { chosen(); reveal(); } };
-  for (const name of ["tracks", "lanes", "min_score", "shown_classes", "ap", "colours", "run_colours", "duration",
-    "title", "loop", "sigma", "suppressible", "has_truth"]) heard[`change:${name}`] = later;
-  for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
+  const deaf = listen(model, { ...heard, ...changes(["tracks", "lanes", "min_score", "shown_classes", "ap", "colours",
+    "run_colours", "duration", "title", "loop", "sigma", "suppressible", "has_truth"], later) });
   el.append(root);
   const leave = attend({ model, el }, root, (lost) => { view.lost = lost; options.lose(lost); });
   bus.indent(own());
@@ -541,8 +534,7 @@ function render({ model, el }, extend = () => ({})) {
   playing.load();
   chosen();
   const resized = () => { bus.indent(own()); drawAll(); };
-  const ends = [watch(strip.node, resized), leave, playing.close, bus.close,
-    () => Object.entries(heard).forEach(([name, listener]) => model.off(name, listener))];
+  const ends = [watch(strip.node, resized), leave, playing.close, bus.close, deaf];
   return () => ends.forEach((end) => end());
 }
 

@@ -9,18 +9,11 @@ from matplotlib.figure import Figure
 from traitlets import Bool, Bytes, Dict, Float, List, Unicode, observe
 
 from widgets import figures
-from widgets.base import View, parts, plain_json
+from widgets.base import View, pack, parts, plain_json
 from widgets.html import Html, element
 from widgets.share import strip, video_source
 from widgets.still import draw_lanes, explain, list_segments
-from widgets.verdicts import judged, label_of
-
-
-def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
-    """Return the tracks, each record with its `score` and `row` in the lane; without ground truth none is judged."""
-    return {name: [{**r, "score": score, "row": row} for r, score, row in zip(
-        records, map(figures.score_of, records), figures.stack_rows(records), strict=True)]
-            for name, records in tracks.items()}
+from widgets.verdicts import judged, label_of, unjudged
 
 
 def steps_only(ap: Mapping) -> dict:
@@ -55,21 +48,13 @@ class Timeline(View):
     title, lanes = Unicode("").tag(sync=True), List(Unicode()).tag(sync=True)
     source = Dict({"kind": "none", "path": "", "message": ""}).tag(sync=True)
     video_bytes, poster = Bytes(b"").tag(sync=True), List().tag(sync=True)
-    tracks, ap, colours, run_colours = (Dict().tag(sync=True) for _ in range(4))
+    (tracks, ap), (colours, run_colours) = (pack(Dict()), pack(Dict())), (Dict().tag(sync=True), Dict().tag(sync=True))
     duration, fps = Float(1.0).tag(sync=True), Float(None, allow_none=True).tag(sync=True)
     tiou, min_score = Float(0.5).tag(sync=True), Float(0.25).tag(sync=True)
     has_truth = Bool(True).tag(sync=True)
     shown_classes, selected = List(Unicode()).tag(sync=True), List(None, allow_none=True).tag(sync=True)
     sigma, suppressible = Float(0.5).tag(sync=True), Bool(False).tag(sync=True)
     speed, loop = Float(1.0).tag(sync=True), Bool(False).tag(sync=True)
-
-    def __init__(self, video, tracks, *, duration, fps=None, classes=None, title="", tiou=0.5, min_score=0.25,
-                 ap=None, rescore=None, sigma=0.5, frames=None, video_id="", has_truth=True, run_colours=None) -> None:
-        super().__init__()
-        self.on_msg(self._answer)
-        self.open_with(video, tracks, duration=duration, fps=fps, classes=classes, title=title, tiou=tiou, ap=ap,
-                       min_score=min_score, rescore=rescore, sigma=sigma, frames=frames, video_id=video_id,
-                       has_truth=has_truth, run_colours=run_colours)
 
     def show(self, video: str | Path | None, tracks: Mapping, *, duration: float, fps: float | None = None,
              classes: Sequence[str] | None = None, title: str = "", tiou: float = 0.5, min_score: float = 0.25,

@@ -1,12 +1,42 @@
 """Judge the predictions of one video: right or wrong, and which kind of error. `losa.diagnose` does whole data sets."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
 
 from widgets.error_kinds import WRONG, ErrorKind, name_error
-from widgets.figures import score_of, stack_rows
+
+
+def score_of(record: Mapping) -> float:
+    """Return the record's score; ground truth has none and counts as 1."""
+    return float(record.get("score", 1.0))
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the tIoU of two segments; 0 if both have no length."""
+    inter = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    union = (a[1] - a[0]) + (b[1] - b[0]) - inter
+    return inter / union if union > 0 else 0.0
+
+
+def stack_rows(records: Sequence[Mapping]) -> list[int]:
+    """Return a row for each record such that no two in a row overlap.
+
+    Rows are given by falling score, so a score threshold moves no segment.
+    """
+    rows, taken = [0] * len(records), []  # segments of each row, in the order of time
+    for i in sorted(range(len(records)), key=lambda i: -score_of(records[i])):
+        start, end = segment = tuple(records[i]["segment"])
+        places = ((r, spans, bisect(spans, segment)) for r, spans in enumerate(taken))
+        rows[i], spans, at = next(
+            ((r, spans, at) for r, spans, at in places
+             if all(end <= s or start >= e for s, e in spans[max(at - 1, 0):at + 1])), (len(taken), [], 0))
+        if rows[i] == len(taken):
+            taken.append(spans)
+        spans.insert(at, segment)
+    return rows
 
 
 def verdicts(truth: Sequence[Mapping], predictions: Sequence[Mapping], tiou: float = 0.5,
@@ -54,14 +84,20 @@ def label_of(track: str, record: Mapping) -> str:
                      "<= end, 'label': a text, 'score': a finite number, not needed for ground truth}")
 
 
+def unjudged(tracks: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
+    """Return the tracks, each record with its `score` and `row` in the lane; without ground truth none is judged."""
+    return {name: [{**r, "score": score, "row": row} for r, score, row in zip(
+        records, map(score_of, records), stack_rows(records), strict=True)]
+            for name, records in tracks.items()}
+
+
 def judged(tracks: Mapping[str, Sequence[Mapping]], tiou: float = 0.5) -> dict[str, list[dict]]:
     """Return the tracks, ground truth first, each record with `score`, `row` in its lane and its verdict as above.
 
     A ground truth gets `found`, {track: score of the prediction that finds it}, and the verdict "found" or "missed", or
     "ambiguous" where it is marked so: then it belongs to no class and is neither.
     """
-    done = {name: [{**r, "score": score_of(r), "row": row} for r, row in zip(records, stack_rows(records), strict=True)]
-            for name, records in tracks.items()}
+    done = unjudged(tracks)
     (_, truth), *others = done.items()
     hits: list[dict] = [{} for _ in truth]
     for name, records in others:

@@ -9,7 +9,7 @@ from losa.evaluation.diagnose import diagnose
 from losa.files import read_object
 from losa.inspection.run_data import RunData
 from widgets.error_kinds import ErrorKind
-from widgets.figures import overlap
+from widgets.verdicts import overlap
 
 Number = int | float
 COLUMNS = ["video", "start", "end", "predicted", "score", "error", "really"]

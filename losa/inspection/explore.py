@@ -23,7 +23,7 @@ from widgets.diagnosis import Diagnosis
 from widgets.features import Features
 from widgets.gates import Gates
 from widgets.segments import Segments
-from widgets.shown import Shown
+from widgets.shown import Shown, parts_of
 from widgets.timeline import Timeline
 
 ALL, ALONE = "all classes", "no second run"
@@ -139,7 +139,8 @@ class Explore(Shown, w.VBox):
         self._place.children = [self.timeline, self.tag_bar, self.tabs]
         self._show_tag()
         if shown and shown is not self.timeline:
-            shown.close()
+            for part in parts_of(shown):
+                part.close()
 
     def _fill(self, page: w.VBox) -> None:
         """Compute what the open tab shows, unless it is there."""

@@ -14,7 +14,7 @@ import pandas as pd
 
 from losa.errors import ConfigError
 from widgets import edits
-from widgets.figures import overlap
+from widgets.verdicts import overlap
 
 Number = int | float
 TIMES = {"watch": 1.0, "key": 0.28, "click": 1.3, "drag": 2.4, "think": 1.35, "lag": 0.25, "slack": 0.0}

@@ -1,17 +1,24 @@
 """Offline pages where scripts are off, as in JupyterLab before one trusts the HTML: what they say and show instead."""
 
 import contextlib
+import re
 import shutil
 
+import numpy as np
 import pytest
 
-from helpers.browser import opened, picture
+from helpers.browser import LABELS, opened, picture, tracks
 from helpers.lab import jupyter
 from helpers.made_runs import made_run, made_world
 from helpers.page_data import CLASSES, HOSTILE, own_video, result, video
+from losa.evaluation.diagnose import diagnose
 from losa.reports.demo_page import demo_page
 from losa.reports.sweep_report import report
 from losa.reports.videos_page import own_page
+from widgets.compare import Compare
+from widgets.diagnosis import Diagnosis
+from widgets.features import Features
+from widgets.gates import Gates
 from widgets.timeline import Timeline
 
 LEAST, SECONDS = 0.25, 12.0
@@ -110,6 +117,34 @@ def test_the_table_lists_the_same_segments(browser, files):
         ["head only", "wave", "5.2", "9.1", "0.90", "true positive"],
         ["LoSA", "jump", "1.0", "3.1", "0.60", "true positive"], ["LoSA", HOSTILE, "6.0", "7.0", "0.50", "confusion"],
     ]
+
+
+def test_the_differences_of_two_runs_are_those_that_scripts_list(browser, tmp_path):
+    view = Compare(None, tracks(40, duration=60.0), duration=60.0, classes=LABELS)
+    file = view.to_html(tmp_path / "compare.html")
+    with opened(browser, file) as page:
+        listed = [re.split(r"\n+", row.inner_text().strip()) for row in page.locator(".differences li button").all()]
+    with without_scripts(browser, file, "off") as page:
+        rows = [[cell.replace("\u2007", "") for cell in row.locator("th, td").all_inner_texts()]
+                for row in page.locator(".still").last.locator("tbody tr").all()]
+    told = [[size, label, f"{start} s – {end} s", what] for size, label, start, end, what in rows]
+    assert len(rows) > 20 and sorted(told) == sorted(listed)
+
+
+def test_each_widget_has_a_picture_that_is_seen(browser, tmp_path):
+    truth, found, _ = tracks(12).values()
+    given = {"truth": {"v": truth}, "predictions": {"v": found}}
+    times, draw = np.arange(40) + 0.5, np.random.default_rng(0)
+    gates = Gates(draw.random((2, 2, 40)), draw.random((2, 2, 40)), times, layers=[1, 2], ranges=["short", "long"],
+                  duration=40.0, static=True, title=HOSTILE)
+    taps = [{"name": "fused", "similarity": np.eye(40), "xy": draw.random((40, 2)), "explained": (0.5, 0.2)}]
+    views = [Diagnosis(diagnose(*given.values(), durations={"v": 60.0}), classes=LABELS, **given), gates,
+             Features(taps, times, [""] * 40, duration=40.0, classes=["a"])]
+    with without_scripts(browser, views[0].to_html(tmp_path / "views.html", *views[1:]), "off") as page:
+        shown = [(box.locator("p").inner_text(), box.locator("img").evaluate("i => [i.naturalWidth, i.clientWidth]"))
+                 for box in page.locator(".still").all()]
+    assert [text for text, _ in shown] == [view.line() for view in views]
+    assert all(natural > 700 and wide > 700 for _, (natural, wide) in shown)
 
 
 @pytest.mark.parametrize("kind", ["view", "demo", "own"])

@@ -1,7 +1,9 @@
 """The browser of runs without a browser: what its controls open, list and show, and what it says where it cannot."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import ipywidgets
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from helpers.made_runs import made_run, made_world
 from losa.inspection import model_internals
 from losa.inspection.explore import ALL, ALONE, explore
 from losa.inspection.timeline_data import video_table
+from widgets import shown
 from widgets.compare import Compare
 
 
@@ -172,12 +175,26 @@ def test_what_is_left_behind_is_closed_and_what_stays_is_not_computed_again(root
     browser = explore(root, run="good")
     before, given = browser.timeline, browser.diagnosis.content
     browser.controls["compare"].value = "bad"
-    assert before.comm is None and browser.timeline.comm is not None
+    assert before.comm is before.layout.comm is None and browser.timeline.comm is not None
     monkeypatch.setattr(browser.diagnosis, "show", None)
     browser.tabs.selected_index = 1
     browser.profiled.value = True
     browser.tabs.selected_index = 0
     assert browser.message == "" and browser.diagnosis.content is given
+
+
+def test_a_cell_that_shows_it_again_leaves_no_widget_of_the_one_before(root, asked, monkeypatch):
+    monkeypatch.setattr(shown, "_of_cell", {})
+    shown._new.clear()
+    alive = []
+    for open_tabs in ((1, 2, 0), (), (1, 2, 0)):  # what no tab shows yet is closed, too
+        browser = explore(root, run="good")
+        for index in open_tabs:
+            browser.tabs.selected_index = index
+        browser._repr_mimebundle_()
+        shown._tidy(SimpleNamespace(info=SimpleNamespace(cell_id="a")))
+        alive.append({*ipywidgets.widget._instances})
+    assert len(alive[0]) == len(alive[2]) > len(alive[1])
 
 
 def test_runs_of_other_annotations_are_not_compared(tmp_path, asked):

@@ -5,8 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
+import traitlets
 
-from widgets.base import View, link, parts, plain_json
+from widgets.base import View, link, pack, parts, plain_json
 
 
 class Empty(View):
@@ -47,6 +48,22 @@ def test_widgets_of_one_class_share_their_code_and_keep_no_copy():
         "export default { render() { return 1; } };", ".drawn { color: red; }")
     assert Drawn.script not in json.dumps(first.get_state()) and ".drawn" not in json.dumps(first.get_state())
     assert Drawn.code._anywidget_id != Empty.code._anywidget_id  # else one style sheet would take the other's place
+
+
+class Holding(View):
+    """A widget with large content."""
+
+    _esm = Empty.script
+    rows, data = pack(traitlets.List()), pack(traitlets.Bytes())
+
+
+def test_packed_traits_travel_deflated_and_are_plain_in_python_and_in_pages():
+    view = Holding(rows=[{"ü": 1.5}] * 99, data=b"abc")
+    state = view.get_state()
+    assert json.loads(zlib.decompress(state["rows"]["deflated"])) == view.rows and state["rows"]["json"] is True
+    assert zlib.decompress(state["data"]["deflated"]) == b"abc" and state["data"]["json"] is False
+    assert {*Holding.code.packed} == {"rows", "data"} and Empty()._code and Empty.code.packed == []
+    assert view.page_state()["rows"] == [{"ü": 1.5}] * 99 and view.page_state()["data"] == b"abc"
 
 
 def test_code_that_somebody_closed_is_there_again_for_the_next_widget():

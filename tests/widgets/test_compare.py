@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from helpers.slow_overlap import match_greedily, slow_tiou
 from widgets.compare import Compare, differences
-from widgets.figures import match_greedily, overlap
 from widgets.verdicts import judged
 
 TIOU = 0.5
@@ -52,11 +52,12 @@ def test_one_list_holds_for_every_threshold(seed, low):
     truth, both = random_track(draw, 12, scored=False), [random_track(draw, 40) for _ in range(2)]
     shown = [[(i, r) for i, r in enumerate(records) if r["score"] >= low] for records in both]
     matched = [match_greedily(truth, [r for _, r in rows], TIOU) for rows in shown]
-    hits = {j: [next((overlap(rows[k][1]["segment"], truth[j]["segment"]) for k, m in enumerate(found) if m == j), 0.0)
+    tiou = lambda record, other: slow_tiou(record["segment"], other["segment"])  # noqa: E731
+    hits = {j: [next((tiou(rows[k][1], truth[j]) for k, m in enumerate(found) if m == j), 0.0)
                 for rows, found in zip(shown, matched, strict=True)] for j in range(len(truth))}
     wrong = [[rows[k] for k, m in enumerate(found) if m is None] for rows, found in zip(shown, matched, strict=True)]
     alone = {(t, i) for t in (0, 1) for i, r in wrong[t] if not any(
-        o["label"] == r["label"] and overlap(o["segment"], r["segment"]) >= TIOU for _, o in wrong[1 - t])}
+        o["label"] == r["label"] and slow_tiou(o["segment"], r["segment"]) >= TIOU for _, o in wrong[1 - t])}
     rows = differences(judged({"truth": truth, "a": both[0], "b": both[1]}, TIOU), TIOU)
     kept, seen_alone = seen_at(rows, low)
     assert kept == {j: pytest.approx(h) for j, h in hits.items() if any(h)} and seen_alone == alone

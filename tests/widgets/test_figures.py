@@ -15,7 +15,8 @@ from PIL import Image
 
 from losa.evaluation.average_precision import evaluate
 from widgets import figures
-from widgets.figures import class_colours, match_greedily, stack_rows, timeline
+from widgets.figures import class_colours, stack_rows, timeline
+from widgets.verdicts import verdicts
 
 CLASSES = ["a", "b", "c"]
 records = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 15), st.sampled_from(CLASSES)), max_size=9)
@@ -31,11 +32,9 @@ def made(items, scored=True):
 def test_right_predictions_are_those_of_the_evaluator(truth, predictions, tiou):
     """The evaluator's AP of one video and class, computed anew from the marks, is the evaluator's own."""
     truth, predictions = made(truth, scored=False), made(predictions)
-    found = match_greedily(truth, predictions, tiou)
-    taken = [j for j in found if j is not None]
-    assert len(taken) == len(set(taken))
+    found = [judgement["verdict"] == "true positive" for judgement in verdicts(truth, predictions, tiou)[0]]
     for label in {r["label"] for r in truth}:
-        mine = [found[i] is not None for i, r in enumerate(predictions) if r["label"] == label]
+        mine = [found[i] for i, r in enumerate(predictions) if r["label"] == label]
         total = sum(r["label"] == label for r in truth)
         precision = np.cumsum(mine) / np.arange(1, len(mine) + 1)
         best = [max(precision[i:]) for i, right in enumerate(mine) if right]
@@ -48,8 +47,8 @@ def test_marks_and_rows_do_not_depend_on_the_score_threshold(items, threshold):
     predictions, truth = made(items), made([(0, 10, "a"), (5, 9, "b"), (20, 6, "a")], scored=False)
     kept = [i for i, r in enumerate(predictions) if r["score"] >= threshold]
     fewer = [predictions[i] for i in kept]
-    everything = match_greedily(truth, predictions)
-    assert match_greedily(truth, fewer) == [everything[i] for i in kept]
+    everything, _ = verdicts(truth, predictions)
+    assert verdicts(truth, fewer)[0] == [everything[i] for i in kept]
     rows = stack_rows(predictions)
     assert stack_rows(fewer) == [rows[i] for i in kept]
 

@@ -1,6 +1,7 @@
 """Tags in widgets: what the browser asks for is put, shown and, where it fails, said."""
 
-from widgets.tagging import Tagged, tagging_css, tagging_parts
+from widgets.base import parts
+from widgets.tagging import Tagged
 
 ASKED = {"kind": "tag", "video": "a video", "of": "truth", "index": 3, "tag": "ambiguous", "note": "dark"}
 
@@ -29,6 +30,7 @@ def test_what_cannot_be_put_is_said_and_not_shown():
 
 def test_the_form_comes_before_the_widget_that_uses_it():
     for name in ("diagnosis", "segments"):
-        text = tagging_parts(name)
+        text = parts(f"tagging {name}", "js")
         assert text.index("function shared") < text.index("function tagger") < text.index("function render")
-        assert ".tagger" in tagging_css(name) and f".{name} " in tagging_css(name)
+        style = parts(f"tagging {name}", "css")
+        assert ".tagger" in style and f".{name} " in style

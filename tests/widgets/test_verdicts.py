@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from helpers.slow_overlap import match_greedily, slow_tiou
 from widgets.error_kinds import ErrorKind
-from widgets.figures import match_greedily, overlap, stack_rows
-from widgets.verdicts import judged, verdicts
+from widgets.verdicts import judged, stack_rows, verdicts
 
 
 def record(start, end, label="a", score=0.5):
@@ -51,7 +51,7 @@ def test_as_the_rules_say_in_plain_words(seed, tiou):
     told, found = verdicts(truth, predictions, tiou)
     taken = match_greedily(truth, predictions, tiou)
     for prediction, verdict, match in zip(predictions, told, taken, strict=True):
-        near = [(overlap(prediction["segment"], t["segment"]), t["label"] == prediction["label"]) for t in truth]
+        near = [(slow_tiou(prediction["segment"], t["segment"]), t["label"] == prediction["label"]) for t in truth]
         best, same = max(near)
         assert (verdict["verdict"] == "true positive") == (match is not None)
         if match is not None:
