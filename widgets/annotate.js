@@ -141,9 +141,11 @@ function annotated({ model, el }) {
     tell(`Downloaded ${name} and its list of changes: put them beside the file that the labels came from.`);
   };
   const save = button("Save", "write a new file, and the list of changes beside it", pressed(() => {
-    model.send({ kind: "save" });
+    const unheard = () => tell("Python does not answer, nothing is saved: use Download.");
     clearTimeout(waiting);
-    waiting = setTimeout(() => tell("Python does not answer, nothing is saved: use Download."), 5000);
+    if (view.lost) return unheard();
+    waiting = setTimeout(unheard, 5000);
+    model.send({ kind: "save" });
   }));
   const load = button("Download", "the same files, by the browser", pressed(download));
   const count = element("output", { class: "count" });

@@ -1,12 +1,13 @@
 """Labelling in a real JupyterLab: by keys, by mouse, saved and read back in the kernel; then the kernel is lost."""
 
+import json
 import shutil
 
 import nbformat
 import pytest
 
 from helpers.browser import clip, settled
-from helpers.lab import Notebook, jupyter
+from helpers.lab import READY, Notebook, jupyter
 from helpers.paths import ROOT
 
 REAL = ROOT.parent / "shared" / "data" / "videos" / "cc_by_4" / "one-by-one-person-detection.mp4"
@@ -120,3 +121,27 @@ def test_no_key_of_labelling_reaches_the_notebook(book):
     assert shown.locator(".count").inner_text() == count, "what is typed into the field edits no segment"
     press(book, "Escape")
     assert shown.get_by_label("New class").input_value() == "" and book.state() == before
+
+
+def test_after_a_restart_the_labels_are_there_and_download(book):
+    page, shown, files = book.page, timeline(book, 1), []
+    page.evaluate(f"() => {SESSION}.session.kernel.restart()")
+    page.wait_for_function("e => e.textContent.startsWith('No kernel answers')",
+                           arg=shown.locator(".lost").element_handle())
+    page.wait_for_function(READY)
+    shown.locator(".lanes").focus()
+    press(book, "Home", "n", "Delete")
+    page.wait_for_function("e => e.textContent.endsWith('1 unsaved change')",
+                           arg=shown.locator(".count").element_handle())
+    shown.get_by_role("button", name="Save").click()
+    assert "use Download" in says(book, shown, "Python does not answer")
+    page.on("download", lambda file: files.append(file))
+    shown.get_by_role("button", name="Download").click()
+    says(book, shown, "Downloaded ")
+    for _ in range(100):
+        if len(files) == 2:
+            break
+        page.wait_for_timeout(100)
+    texts = {file.suggested_filename: file.path().read_text() for file in files}
+    (video,) = json.loads(texts["clip_edited.json"])["database"].values()
+    assert len(video["annotations"]) == 9 and len(texts["clip_edited.json.changes.jsonl"].splitlines()) > 10
