@@ -6,6 +6,7 @@ from typing import Any
 from widgets.error_kinds import ErrorKind
 from widgets.figures import ink_on, opacity
 from widgets.html import Html, element, table
+from widgets.verdicts import note_hidden
 
 ROW, ROWS_HIGH, TITLE, AXIS = 18, 90, 18, 20  # pixels: a row of a lane, all its rows, its name above, the time axis
 LABEL = 6.6, 10, 760  # pixels: a letter, both sides of a label, and the narrowest drawing that shows labels
@@ -57,6 +58,8 @@ def draw_lanes(view: Any) -> Html:
         high = min(ROW, ROWS_HIGH / (rows := max((r["row"] for r in records), default=0) + 1))
         told = (f"{kinds.count('')} of {num_truth} found, {kinds.count('wrong')} wrong" if lane and view.has_truth else
                 f"{len(records)} segment{'s' * (len(records) != 1)}")
+        if lane or not view.has_truth:
+            told += note_hidden([r for r in view.tracks[name] if r["label"] in view.shown_classes], view.min_score)
         back = element("rect", class_="lane", width="100%", height=f"{rows * high:g}")
         parts.append(element("g", element("text", element("tspan", name), f" \u2002{told}", class_="name", x=2, y=-5),
                              back, *(draw_bar(view, r, kind, high) for r, kind in zip(records, kinds, strict=True)),

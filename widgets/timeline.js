@@ -31,7 +31,10 @@ function laidOut(model) {
     const number = shown.filter(({ record }) => !record.ambiguous).length;
     if (isTruth) truth = number;
     const told = judged ? `${right} of ${truth} found, ${wrong} wrong` : `${number} segment${number === 1 ? "" : "s"}`;
-    return { name, lane, isTruth, judged, shown, rows, high, from, told };
+    const best = Math.max(...records.map(({ label, score }) => (classes.has(label) ? score : 0)));
+    const hides = !isTruth && best > 0 && best < least ? `; nothing above ${(least + NUMBER).toFixed(2)}, the best is ${
+      Math.floor(best * 1000 + 1e-6) / 1000}` : "";
+    return { name, lane, isTruth, judged, shown, rows, high, from, told: told + hides };
   });
 }
 

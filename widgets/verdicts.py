@@ -1,7 +1,7 @@
 """Judge the predictions of one video: right or wrong, and which kind of error. `losa.diagnose` does whole data sets."""
 
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -12,6 +12,13 @@ from widgets.error_kinds import WRONG, ErrorKind, name_error
 def score_of(record: Mapping) -> float:
     """Return the record's score; ground truth has none and counts as 1."""
     return float(record.get("score", 1.0))
+
+
+def note_hidden(records: Iterable[Mapping], min_score: float) -> str:
+    """Return "; nothing above 0.25, the best is 0.183" where the threshold hides all records of a lane, else ""."""
+    best = max(map(score_of, records), default=0.0)
+    return f"; nothing above {min_score:.2f}, the best is {int(best * 1000 + 1e-6) / 1000:g}" if (
+        0 < best < min_score - 1e-9) else ""
 
 
 def overlap(a: Sequence[float], b: Sequence[float]) -> float:

@@ -521,3 +521,14 @@ def test_a_video_that_is_gone_or_empty_is_not_called_a_strange_format(browser, s
         told = "my v.mp4 is not there: was it moved or renamed, or is it empty?"
     opened.wait_for_function("told => document.querySelector('.problem').textContent === told", arg=told)
     opened.close()
+
+
+def test_a_lane_whose_segments_are_all_below_the_threshold_says_so(page):
+    label = lambda: page.locator(".lanes").get_attribute("aria-label")  # noqa: E731
+    assert "nothing above" not in label()
+    page.get_by_label("score at least").fill("0.6")
+    settled(page)
+    assert label().endswith("second: 0 of 3 found, 0 wrong; nothing above 0.60, the best is 0.5")
+    page.get_by_label("score at least").fill("0.95")
+    settled(page)
+    assert "truth: 3 segments; first: 0 of 3 found, 0 wrong; nothing above 0.95, the best is 0.9;" in label()

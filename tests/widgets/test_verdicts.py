@@ -6,7 +6,7 @@ import pytest
 
 from helpers.slow_overlap import match_greedily, slow_tiou
 from widgets.error_kinds import ErrorKind
-from widgets.verdicts import judged, stack_rows, verdicts
+from widgets.verdicts import judged, note_hidden, stack_rows, verdicts
 
 
 def record(start, end, label="a", score=0.5):
@@ -99,3 +99,10 @@ def test_tracks_are_judged_and_stacked_and_the_truth_knows_who_finds_it():
         assert list(r["found"].values()) == hits and r["verdict"] == ("found" if hits else "missed")
     assert judged({"truth": [], "x": predictions})["x"][0]["verdict"] == "background"
     assert verdicts([], []) == ([], [])
+
+
+def test_a_threshold_that_hides_all_is_named_with_the_best_score():
+    found = [record(0, 1, score=0.1839), record(2, 3, score=0.05)]
+    assert note_hidden(found, 0.3) == "; nothing above 0.30, the best is 0.183"
+    truth = [{"segment": [0, 1], "label": "a"}]
+    assert note_hidden(found, 0.1839) == note_hidden([], 0.3) == note_hidden(truth, 1) == ""
