@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from losa.config import Config, Role, list_fields
+from losa.inspection import run_figures
 from losa.inspection.run_folder import Run, open_run
 from losa.inspection.timeline_data import TRUTH
 from widgets import figures
@@ -49,7 +50,7 @@ def result_table(runs: Mapping[str, Run]) -> Styler:
 
 def training_curves(runs: Mapping[str, Run]) -> Figure:
     """Draw loss and validation mAP over the epochs of each run. Raises RunError where one has no log.jsonl."""
-    return figures.training_curves({name: run.read_log() for name, run in runs.items()})
+    return run_figures.training_curves({name: run.read_log() for name, run in runs.items()})
 
 
 def draw_timeline(runs: Mapping[str, Run], video_id: str, min_score: Number = 0.25,

@@ -19,6 +19,7 @@ from losa.files import read_object
 from losa.inspection.error_table import diagnose_run, list_errors
 from losa.inspection.model_internals import features_view, gate_profile, gates_view, mean_gates, tapped_layers
 from losa.inspection.run_data import RunData
+from losa.inspection.run_figures import gate_bars, training_curves
 from losa.inspection.segments_view import segment_pictures, segments_view
 from losa.inspection.similar_moments import LAST, find_doubts, find_similar
 from losa.inspection.tags import Tags
@@ -27,7 +28,6 @@ from losa.model.adapters import spans
 from widgets.compare import Compare
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
-from widgets.figures import gate_bars, training_curves
 from widgets.gates import Gates
 from widgets.segments import Segments
 from widgets.timeline import Timeline

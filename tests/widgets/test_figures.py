@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from losa.evaluation.average_precision import evaluate
+from losa.inspection.run_figures import map_bars
 from widgets import figures
 from widgets.figures import class_colours, stack_rows, timeline
 from widgets.verdicts import verdicts
@@ -112,6 +113,13 @@ def test_timeline_draws_every_segment_where_it_is():
     assert labels == {"b": False}  # no room in 0.2 s
 
 
+def test_a_lane_whose_segments_are_all_below_the_threshold_says_so():
+    fig = timeline({"truth": TRUTH, "LoSA": FOUND}, 30, classes=CLASSES, min_score=0.99)
+    best = max(r["score"] for r in FOUND)
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == [
+        "truth\n2 segments", f"LoSA\n0 of 2 found, 0 wrong\nnothing above 0.99\nthe best is {best:g}"]
+
+
 def test_a_single_track_is_not_judged():
     fig = timeline({"found": FOUND}, 30, classes=CLASSES)
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["found\n2 segments"]
@@ -139,24 +147,6 @@ def test_labels_are_text_not_formulas():
     fig.draw_without_rendering()
 
 
-def test_result_figures_show_percent():
-    result = {"map": [0.5, 0.25], "tiou": [0.3, 0.5], "average_map": 0.375, "per_class": {"a": [0.5, 0.3], "b": [0, 0]}}
-    heights = [p.get_height() for p in figures.map_bars({"LoSA": result}).axes[0].patches]
-    assert heights == pytest.approx([50, 25, 37.5])
-    heights = [p.get_height() for p in figures.per_class({"LoSA": result}, CLASSES).axes[0].patches]
-    assert heights == pytest.approx([40, 0])
-    gates = figures.gate_bars(np.array([[0.1, 0.2], [0.3, -0.4]]), [0, 5], ["short", "long"]).axes[0]
-    assert [p.get_height() for p in gates.patches] == pytest.approx([0.1, 0.3, 0.2, -0.4])
-    for none in (figures.gate_bars(None, [0], ["short"]), figures.gate_bars(np.zeros((0, 0)), [], ["short"])):
-        assert none.axes[0].texts[0].get_text() == "this model has no gates"
-
-
-def test_training_curves_skip_epochs_without_validation():
-    rows = [{"epoch": i, "cls_loss": 1.0, "reg_loss": 0.5, **({"val_map": 0.1 * i} if i % 2 else {})} for i in range(4)]
-    (line,) = figures.training_curves({"run": rows}).axes[1].lines
-    assert line.get_xdata().tolist() == [1, 3] and line.get_ydata() == pytest.approx([10, 30])
-
-
 def test_one_legend_stands_for_several_timelines_and_says_only_what_is_there():
     bare = timeline({"found": FOUND}, 30, classes=CLASSES, legend=False)
     assert bare.axes[0].get_legend() is None
@@ -182,7 +172,7 @@ def drawn(fig):
 
 
 @pytest.mark.parametrize("fig", [
-    figures.map_bars({"run": {"map": [0.5, 0.2], "tiou": [0.3, 0.5], "average_map": 0.4}}),
+    map_bars({"run": {"map": [0.5, 0.2], "tiou": [0.3, 0.5], "average_map": 0.4}}),
     figures.heat_map(np.array([[0.0, 1.0], [-2.0, 3.0]]), ["one", "two"], 9.0),
     figures.bar_charts([("chart", [("a bar", 0.5, "7", "#a8324f"), ("none", 0.0, "0", "#5a5ac8")])])])
 def test_a_notebook_shows_grey_ink_without_ground_and_a_file_has_black_on_white(fig):
