@@ -9,14 +9,21 @@ function overlap([a, b], [c, d]) {
 // One class's predictions of all videos by falling score, as ActivityNet's evaluator judges them: each takes the free
 // ground truth of its video with the highest tIoU, if that is not below the threshold, and is right then.
 function matched(truth, predictions, tiou) {
-  const taken = new Set(), rows = Object.entries(predictions).flatMap(([video, list]) => list.map(
+  const taken = {}, rows = Object.entries(predictions).flatMap(([video, list]) => list.map(
     ([start, end, score], index) => ({ video, index, segment: [start, end], score, needed: tiou })));
   for (const row of rows.sort((a, b) => b.score - a.score)) {
-    const near = (truth[row.video] ?? []).map((segment, at) => [overlap(row.segment, segment), at])
-      .sort((a, b) => a[0] - b[0]).reverse(), free = near.find(([, at]) => !taken.has(`${at} ${row.video}`));
-    row.right = Boolean(free) && free[0] >= tiou;
-    [row.tiou, row.other] = row.right ? free : near[0] ?? [0, -1];
-    if (row.right) taken.add(`${row.other} ${row.video}`);
+    const gone = (taken[row.video] ??= new Set());
+    const list = truth[row.video] ?? [], [start, end] = row.segment;
+    let [most, near, best, free] = [0, list.length - 1, 0, -1]; // highest tIoU, that of what is free; of equals the last
+    list.forEach((segment, at) => {
+      if (end > start && (segment[0] > end || segment[1] < start)) return;
+      const found = overlap(row.segment, segment);
+      if (found >= most) [most, near] = [found, at];
+      if (found >= best && !gone.has(at)) [best, free] = [found, at];
+    });
+    row.right = free >= 0 && best >= tiou;
+    [row.tiou, row.other] = row.right ? [best, free] : [most, near];
+    if (row.right) gone.add(row.other);
   }
   return rows;
 }
