@@ -151,7 +151,7 @@ function render({ model, el }) {
     const [video, of, index] = [word("video", chosen()), word("kind", chosen()), rows.index[chosen()]];
     model.set("selected", { video, kind: of, index });
     model.save_changes();
-    if (model.get("live")) model.send({ kind: "play", time: rows.start[chosen()] });
+    if (model.get("live")) model.send({ kind: "play", time: rows.start[chosen()], until: rows.end[chosen()] });
   }
   const list = (kind) => {
     const i = chosen();
@@ -174,7 +174,9 @@ function render({ model, el }) {
   const hear = (message, buffers) => {
     if (message.kind === "rows") { said = ""; base = message.rows; show(base); }
     if (message.kind === "frames") keep(message.key, buffers, message.error);
-    if (message.kind === "play") requestAnimationFrame(() => requestAnimationFrame(() => bus.seek(message.time, true)));
+    if (message.kind === "play") {
+      requestAnimationFrame(() => requestAnimationFrame(() => bus.seek(message.time, true, message.until)));
+    }
     if (message.kind === "failed") readout.textContent = message.error;
     if (message.kind === "list") { said = SAID[message.name]; show(message.rows, message.name); }
   };

@@ -83,6 +83,10 @@ def test_keys_walk_play_and_tag_and_only_rows_in_sight_get_pictures(browser, tmp
         sent = exchange(page, view)[0]
         index = [i for i, error in enumerate(columns(2000)["error"]) if error != "true positive"][1]
         assert view.selected["index"] == index and [m for m in sent if m["kind"] == "play"]
+        for _ in range(2):
+            settled(page)
+        span = page.evaluate("() => { const [group] = losaGroups.values(); return [group.time, group.until]; }")
+        assert span == pytest.approx([columns(2000)[name][index] for name in ("start", "end")], abs=1e-3)
         page.keyboard.press("t")
         page.get_by_label("Tag", exact=True).select_option("ambiguous")
         page.get_by_label("Note").fill("stay here")
