@@ -12,7 +12,8 @@ STARTED := .tools/set-up-started
 
 FAST = tests/test_repo.py tests/test_face.py tests/test_config.py tests/test_segments.py tests/model tests/inference
 
-RUN_NOTEBOOK = $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/$$book"
+RUN_NOTEBOOK = $(BIN)/papermill --progress-bar --cwd notebooks "$$book" "$$PWD/runs/unfinished.ipynb" && \
+    mv runs/unfinished.ipynb "runs/$$book"
 
 export UV_HTTP_TIMEOUT ?= 300
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -50,7 +51,7 @@ ablations: demo  ## run 03_ablations and 03b_modes with their own defaults (an h
 
 gallery: demo  ## an offline page of the notebooks that have run, in runs/gallery (runs 00, 01, 05, 06 if need be)
 	@mkdir -p runs/notebooks
-	@for book in notebooks/0[0156]_*.ipynb; do test "runs/$$book" -nt "$$book" || $(RUN_NOTEBOOK) || exit 1; done
+	@for book in notebooks/0[0156]_*.ipynb; do test "runs/$$book" -nt "$$book" || { $(RUN_NOTEBOOK); } || exit 1; done
 	@$(BIN)/python -c "from losa.reports.gallery import write_gallery; \
 	    print(write_gallery('runs/notebooks', 'notebooks', 'runs/gallery'))"
 

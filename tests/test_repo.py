@@ -235,7 +235,7 @@ def test_widgets_know_neither_losa_nor_torch_and_nothing_imports_notebooks():
 
 def test_widgets_stay_small_and_need_no_build_step():
     files = [path for path in (ROOT / "widgets").iterdir() if path.suffix in {".py", ".js", ".css"}]
-    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in files) < 4345
+    assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in files) < 4355
     for path in files:
         reaches_out = re.search(r"^\s*import |\bimport\(|https?:", path.read_text("utf8"), re.M)
         assert path.suffix != ".js" or not reaches_out, path

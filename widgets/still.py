@@ -66,8 +66,9 @@ def draw_lanes(view: Any) -> Html:
                              transform=f"translate(0 {top + TITLE:g})"))
         top += TITLE + rows * high + 4
     step = next((step for step in STEPS if view.duration <= 7 * step), view.duration)
+    unit = " s" if view.duration < LONG else ""
     times = [i * step for i in range(1, int(0.97 * view.duration / step) + 1)]
-    marks = [element("text", clock(t, view.duration, int(step < 1)), x=place(t, view)) for t in times]
+    marks = [element("text", clock(t, view.duration, int(step < 1)) + unit, x=place(t, view)) for t in times]
     said = "; ".join(f"{name}: {len(records)} segments" for name, records in shown.items())
     return element("svg", *parts, element("g", *marks, class_="marks", transform=f"translate(0 {top + 14:g})"),
                    role="img", aria_label=f"Segments over time. {said}", height=f"{top + AXIS:g}")

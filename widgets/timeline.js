@@ -11,6 +11,9 @@ const NUMBER = 1e-9;
 const pace = (model) => clamp(model.get("speed"), 0.0625, 16); // browsers refuse less and more
 const isRight = (record) => record.verdict === "true positive", isVoid = (record) => record.verdict === "left out";
 const isWrong = (record) => !isRight(record) && !isVoid(record);
+// A score as Python's `precise` writes it: rounded down, so that a threshold of that shows it.
+const precise = (score, digits = score >= 0.01 ? 2 : 3) =>
+  (Math.floor(score * 10 ** digits + 1e-9) / 10 ** digits).toFixed(digits);
 const percent = (value) => (typeof value === "number" ? `${(100 * value).toFixed(1)} %` : "–");
 
 // The lanes from the top, each with its place in pixels and the records shown in it: those of the shown classes that
@@ -33,7 +36,7 @@ function laidOut(model) {
     const told = judged ? `${right} of ${truth} found, ${wrong} wrong` : `${number} segment${number === 1 ? "" : "s"}`;
     const best = Math.max(...records.map(({ label, score }) => (classes.has(label) ? score : 0)));
     const hides = !isTruth && best > 0 && best < least ? `; nothing above ${(least + NUMBER).toFixed(2)}, the best is ${
-      Math.floor(best * 1000 + 1e-6) / 1000}` : "";
+      precise(best)}` : "";
     return { name, lane, isTruth, judged, shown, rows, high, from, told: told + hides };
   });
 }

@@ -15,10 +15,15 @@ def score_of(record: Mapping) -> float:
 
 
 def note_hidden(records: Iterable[Mapping], min_score: float) -> str:
-    """Return "; nothing above 0.25, the best is 0.183" where the threshold hides all records of a lane, else ""."""
+    """Return "; nothing above 0.25, the best is 0.18" where the threshold hides all records of a lane, else ""."""
     best = max(map(score_of, records), default=0.0)
-    return f"; nothing above {min_score:.2f}, the best is {int(best * 1000 + 1e-6) / 1000:g}" if (
-        0 < best < min_score - 1e-9) else ""
+    return f"; nothing above {min_score:.2f}, the best is {precise(best)}" if 0 < best < min_score - 1e-9 else ""
+
+
+def precise(score: float) -> str:
+    """Return a score with two digits, rounded down, so that a threshold of that shows it; small ones with three."""
+    digits = 2 if score >= 0.01 else 3
+    return f"{int(score * 10**digits + 1e-9) / 10**digits:.{digits}f}"
 
 
 def overlap(a: Sequence[float], b: Sequence[float]) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from widgets.figures import score_of
+from widgets.verdicts import precise, score_of
 
 Number = int | float
 LOWER, NAMED = "lower `min_score`", 3  # what to do, unless said; videos that are named
@@ -41,9 +41,3 @@ def describe_hidden(best: Mapping[str, Number | None], min_score: Number, advice
              for name, score in list(hidden.items())[:NAMED]]
     more = f" and {len(hidden) - NAMED} more" if len(hidden) > NAMED else ""
     return f"nothing above {min_score:.2f} in {len(hidden)} of {len(best)} videos: {', '.join(named)}{more}: {advice}"
-
-
-def precise(score: Number) -> str:
-    """Return a score with two digits, rounded down, so that a threshold of that shows it; small ones with three."""
-    digits = 2 if score >= 0.01 else 3
-    return f"{int(score * 10**digits + 1e-9) / 10**digits:.{digits}f}"

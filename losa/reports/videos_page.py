@@ -23,6 +23,7 @@ from losa.reports.timeline_panels import (
 from widgets.figures import class_colours, score_of
 from widgets.html import Html, element
 from widgets.still import clock
+from widgets.verdicts import precise
 
 PAGE_SEGMENTS, PAGE_VIDEOS = 6000, 500  # at most, on one page
 MOST_ROWS = 8  # of overlapping segments in a lane
@@ -138,6 +139,6 @@ def count_note(records: Sequence[Mapping], min_score: Number) -> Html:
     """Return "12 segments", with the number of segments at every position of the slider."""
     scores = [score_of(r) for r in records]
     counts = " ".join(str(sum(score >= step for score in scores)) for step in STEPS)
-    number, best = sum(score >= min_score for score in scores), f"{max(scores):.2f}" if scores else ""
+    number, best = sum(score >= min_score for score in scores), precise(max(scores)) if scores else ""
     said = f"{number} segment{'s' * (number != 1)}" if number else f"none; the best score is {best}" if best else "none"
     return element("small", said, class_="count", data_counts=counts, data_best=best)

@@ -118,7 +118,8 @@ def test_slider_hides_what_scores_less(page):
     assert page.locator("#min-score-shown").text_content() == "0.05"
     assert lanes(page) == ["truth: 3 segments", "head only: 1 of 3 found, 1 wrong", "LoSA: 1 of 3 found, 1 wrong"]
     page.locator("#min-score").fill("0.75")
-    assert lanes(page) == ["truth: 3 segments", "head only: 1 of 3 found, 0 wrong", "LoSA: 0 of 3 found, 0 wrong"]
+    assert lanes(page) == ["truth: 3 segments", "head only: 1 of 3 found, 0 wrong", "LoSA: 0 of 3 found, 0 wrong",
+                           "nothing above 0.75, the best is 0.60"]
     assert page.evaluate("() => losaModels.map(m => m.get('min_score'))") == [0.75, 0.75], "of every timeline"
 
 

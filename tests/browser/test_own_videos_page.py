@@ -98,7 +98,7 @@ def test_the_slider_counts_what_is_there_not_what_is_drawn(page):
     page.locator("#min-score").fill("0.95")
     settled(page)
     assert said.nth(1).text_content() == "none; the best score is 0.90"
-    assert page.evaluate(drawn, 1) == "Segments; found: 0 segments"
+    assert page.evaluate(drawn, 1) == "Segments; found: 0 segments; nothing above 0.95, the best is 0.90"
 
 
 def test_a_video_that_was_moved_away_says_so(page):

@@ -17,7 +17,7 @@ from losa.evaluation.average_precision import evaluate
 from losa.inspection.run_figures import map_bars
 from widgets import figures
 from widgets.figures import class_colours, stack_rows, timeline
-from widgets.verdicts import verdicts
+from widgets.verdicts import precise, verdicts
 
 CLASSES = ["a", "b", "c"]
 records = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 15), st.sampled_from(CLASSES)), max_size=9)
@@ -117,7 +117,7 @@ def test_a_lane_whose_segments_are_all_below_the_threshold_says_so():
     fig = timeline({"truth": TRUTH, "LoSA": FOUND}, 30, classes=CLASSES, min_score=0.99)
     best = max(r["score"] for r in FOUND)
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == [
-        "truth\n2 segments", f"LoSA\n0 of 2 found, 0 wrong\nnothing above 0.99\nthe best is {best:g}"]
+        "truth\n2 segments", f"LoSA\n0 of 2 found, 0 wrong\nnothing above 0.99\nthe best is {precise(best)}"]
 
 
 def test_a_single_track_is_not_judged():

@@ -74,5 +74,5 @@ def test_the_legend_names_what_is_drawn_and_nothing_else(view):
 def test_a_lane_whose_segments_are_all_below_the_threshold_says_so():
     found = {"truth": [{"segment": [1, 2], "label": "a"}], "run": [{"segment": [1, 2], "label": "a", "score": 0.1839}]}
     told = str(draw_lanes(Timeline(None, found, duration=4, min_score=0.3)))
-    assert "0 of 1 found, 0 wrong; nothing above 0.30, the best is 0.183" in told and told.count("nothing above") == 1
+    assert "0 of 1 found, 0 wrong; nothing above 0.30, the best is 0.18" in told and told.count("nothing above") == 1
     assert "nothing above" not in str(draw_lanes(Timeline(None, found, duration=4, min_score=0.18)))

@@ -103,6 +103,6 @@ def test_tracks_are_judged_and_stacked_and_the_truth_knows_who_finds_it():
 
 def test_a_threshold_that_hides_all_is_named_with_the_best_score():
     found = [record(0, 1, score=0.1839), record(2, 3, score=0.05)]
-    assert note_hidden(found, 0.3) == "; nothing above 0.30, the best is 0.183"
+    assert note_hidden(found, 0.3) == "; nothing above 0.30, the best is 0.18"
     truth = [{"segment": [0, 1], "label": "a"}]
     assert note_hidden(found, 0.1839) == note_hidden([], 0.3) == note_hidden(truth, 1) == ""
