@@ -66,7 +66,7 @@ def test_exercises_have_answers_that_are_hidden_at_first(name):
     assert written == text.count("</details>") == text.count("<summary>") == text.count("</summary>")
     computed = [c for c in book.cells if c.source.startswith("answers.")]
     assert all(c.metadata["jupyter"] == {"source_hidden": True} for c in computed)
-    assert written + len(computed) >= 3 and text.count("\n**") == written + len(computed)
+    assert written + len(computed) >= 3
 
 
 @each
