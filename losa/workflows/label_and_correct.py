@@ -7,6 +7,7 @@ continues where it stopped. The first round has no model yet, so both ways share
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,10 @@ def _find_pool(known: Annotations, folder: Path | None) -> tuple[list[Video], di
         failed: dict[str, str] = {}
         measured = {video.id for video in known.subset("test")}
         pool = [video for video in list_folder_videos(folder, failed) if video.id not in measured]
+        if failed:
+            whys = "; ".join(f"{name}: {why}" for name, why in [*failed.items()][:3])
+            warnings.warn(f"{folder}: {len(pool)} videos to label; {len(failed)} cannot be read and are left out, "
+                          f"{whys}", stacklevel=3)
     cut = [video.id for video in pool if video.path is None or video.start]
     if cut or not pool:
         raise OwnVideoError(f"{len(pool)} videos to label, of which {len(cut)} are no whole files "

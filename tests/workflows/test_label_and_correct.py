@@ -114,7 +114,10 @@ def test_ones_own_folder_is_labelled_by_oneself(tiny, tmp_path):
     folder.mkdir()
     for i, path in enumerate(sorted((tiny / "world" / "videos").glob("train_*"))[:3]):
         (folder / f"mine {i}.mp4").write_bytes(path.read_bytes())
-    made = project(tiny, tmp_path, videos=str(folder), annotator="you", rounds=3, classes=["hop"])
+    (folder / "broken.mp4").write_bytes(b"no video")
+    with pytest.warns(UserWarning, match="3 videos to label; 1 cannot be read and are left out, broken: "):
+        made = project(tiny, tmp_path, videos=str(folder), annotator="you", rounds=3, classes=["hop"])
+    (folder / "broken.mp4").unlink()
     assert [[video.id for video in batch] for batch in made.batches] == [["mine 0"], ["mine 1"], ["mine 2"]]
     assert made.classes[-1] == "hop" and {video.subset for video in made.held_out} == {"test"}
     record = {"id": 1, "label": "hopscotch", "segment": [0.5, 1.0]}
