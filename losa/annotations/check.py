@@ -206,8 +206,9 @@ def find_videos(entries: Sequence[Entry], source: Path, folder: Path, findings: 
             findings.add("videos could be several files", f"{entry.id}: {', '.join(map(str, candidates[:3]))}")
         elif not candidates:
             few = "video files are missing" not in findings or findings["video files are missing"].count < 5
-            near = get_close_matches(plain_name(entry.id), loose, 1) if few else []
-            hint = f"; did you mean {loose[near[0]][0].relative_to(folder).as_posix()}?" if near else ""
+            free = {key: paths[0] for key, paths in loose.items() if not taken.intersection(paths)} if few else {}
+            near = get_close_matches(plain_name(entry.id), free, 1)
+            hint = f"; did you mean {free[near[0]].relative_to(folder).as_posix()}?" if near else ""
             findings.add("video files are missing", f"{entry.id}: no file {entry.name or entry.id} in {folder}{hint}")
         path = candidates[0] if len(candidates) == 1 else None
         located.append(replace(entry, path=path, name=path.relative_to(folder).as_posix() if path else entry.name))

@@ -159,6 +159,13 @@ def test_a_file_that_cannot_be_read_at_all_is_one_finding(tmp_path, text):
 # --- beside videos --------------------------------------------------------------------------------------------------
 
 
+def test_a_missing_video_is_not_taken_for_one_that_has_its_own_labels(folder, tmp_path):
+    path = write_json(tmp_path / "a.json", {"one": record(("x", 1, 2)), "ones": record(("x", 1, 2)),
+                                            "extr": record(("x", 1, 2))})
+    text = check(path, folder).table()
+    assert "ones: no file ones" in text and "one.mp4?" not in text and "did you mean extra.mp4?" in text
+
+
 def test_files_are_compared_with_what_is_said_of_them(folder, tmp_path):
     (folder / "copy.mp4").write_bytes((folder / "one.mp4").read_bytes())
     path = write_json(tmp_path / "a.json", {
