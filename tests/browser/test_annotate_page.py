@@ -232,6 +232,7 @@ def test_a_page_alone_labels_and_downloads_the_same_as_python_saves(browser, tmp
         ready(page)
         assert page.get_by_role("button", name="Save").is_hidden() and count(page) == "● 1 unsaved change"
         press(page, "n", "n", "Delete")
+        settled(page)
         assert "hatched" not in page.locator(".legend").inner_text(), "nobody judges predictions anew"
         files = []
         page.on("download", lambda one: files.append(one))
