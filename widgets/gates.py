@@ -80,6 +80,11 @@ def _table(profile: Mapping, classes: Sequence | None, lengths: Sequence | None,
     return table
 
 
+def share_out(added: np.ndarray) -> np.ndarray:
+    """Return the share of each layer and range, (K, R), in what is added, (K, R, T); zeros where that is nothing."""
+    return added.sum(2) / (added.sum() or 1.0)
+
+
 def summarise(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: Sequence, ranges: Sequence,
            table: Mapping) -> str:
     """Return one sentence: which layers, which range, when, for which actions; (K, R, T) arrays, times in seconds."""
@@ -89,7 +94,7 @@ def summarise(gates: np.ndarray, norms: np.ndarray, times: np.ndarray, layers: S
     added = np.abs(gates) * norms
     if not added.any():
         return "All gates are closed in this video: nothing of the adapters comes through."
-    share, curve = added.sum(2) / added.sum(), added.sum((0, 1))
+    share, curve = share_out(added), added.sum((0, 1))
     curve = np.convolve(curve, np.ones(min(5, len(curve))), "same")  # a moment, not a single snippet
     block, side = share.sum(1).argmax(), share.sum(0).argmax()
     at = float(times[curve.argmax()])

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from losa.evaluation.average_precision import LENGTHS
 from losa.inspection.error_table import NOTHING, list_segments
 from losa.inspection.model_internals import gates_view
 from losa.inspection.run_data import RunData
 from widgets.error_kinds import ErrorKind
+from widgets.gates import share_out
 
 Number = int | float
-LENGTHS_S = (0, 1.5, 3, 6, np.inf)  # borders of the lengths whose misses are counted
 REVERSED = {"throw", "catch"}  # of the embedded world: one played backwards is the other
 
 
@@ -56,7 +57,8 @@ def answer_background(errors: pd.DataFrame, label: str = "") -> HTML:
 def answer_lengths(run: RunData, min_score: Number = 0.25) -> HTML:
     """Tell how many actions of each length are missed, and of which classes the short ones are."""
     truth = _truth(run, min_score).assign(missed=lambda table: table.error == "missed")
-    truth["length"] = pd.cut(truth.end - truth.start, LENGTHS_S, labels=_ranges(), include_lowest=True)
+    borders = [0.0, *(up_to for _, up_to in LENGTHS.values())]
+    truth["length"] = pd.cut(truth.end - truth.start, borders, labels=_name_lengths(), include_lowest=True)
     told = [f"{part.missed.sum()} of {len(part)} {length}" for length, part in truth.groupby("length", observed=True)]
     short = truth[truth.length == truth.length.cat.categories[0]]
     classes = [f"{_name(label)} ({part.missed.sum()} of {len(part)} missed)" for label, part in
@@ -95,8 +97,7 @@ def _tell_sources(run: RunData, video: str) -> str:
     view = gates_view(run, video)
     if view["gates"] is None or not view["layers"]:
         return ""
-    shares = (np.abs(view["gates"]) * view["norms"]).mean(2)
-    shares = 100 * shares / max(shares.sum(), 1e-12)
+    shares = 100 * share_out(np.abs(view["gates"]) * view["norms"])
     blocks = ", ".join(f"block {layer}: {share:.0f} %" for layer, share in zip(view["layers"], shares.sum(1),
                                                                               strict=True))
     ranges = ", ".join(f"{name} range {share:.0f} %" for name, share in zip(view["ranges"], shares.sum(0), strict=True))
@@ -122,10 +123,10 @@ def answer_control(frame: pd.DataFrame, control: str = "no time") -> HTML:
     return fold(f"{told[0].upper()}{told[1:]}.", f"{'; '.join(gains)}.".capitalize() if gains else "", rule)
 
 
-def _ranges() -> list[str]:
-    low, high = LENGTHS_S[1], LENGTHS_S[-2]
-    middle = [f"of {a:g} to {b:g} s" for a, b in zip(LENGTHS_S[1:-2], LENGTHS_S[2:-1], strict=True)]
-    return [f"up to {low:g} s", *middle, f"over {high:g} s"]
+def _name_lengths() -> list[str]:
+    """Return the groups of `LENGTHS` in words."""
+    (_, low), *middle, (high, _) = LENGTHS.values()
+    return [f"up to {low:g} s", *(f"of {above:g} to {up_to:g} s" for above, up_to in middle), f"over {high:g} s"]
 
 
 def _name(text: str) -> str:
