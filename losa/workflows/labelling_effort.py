@@ -8,11 +8,10 @@ with "at" on the same clock and "presses", the keys and clicks since the change 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from widgets.figures import WIDTH, bare
+from widgets.figures import WIDTH, Picture, bare
 
 Number = int | float
 PAUSE_S = 120.0  # a longer gap between two changes is a break, unless it is no longer than the video
@@ -92,8 +91,8 @@ def _cost(rows: Sequence[Mapping]) -> dict:
 
 def draw_curves(ways: Mapping[str, Sequence[Mapping]], who: str) -> Figure:
     """Draw mAP against minutes of labelling, a curve for each way; who: says in the title whose minutes these are."""
-    fig, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
-    plt.close(fig)
+    fig = Picture(figsize=(WIDTH, 3.4), layout="constrained")
+    ax = fig.subplots()
     for way, rows in ways.items():
         shown = [row for row in rows if row["average_map"] is not None]
         ax.plot([row["minutes"] for row in shown], [100 * row["average_map"] for row in shown], marker="o", label=way,
