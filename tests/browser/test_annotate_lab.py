@@ -3,11 +3,10 @@
 import json
 import shutil
 
-import nbformat
 import pytest
 
 from helpers.browser import clip, settled
-from helpers.lab import READY, Notebook, jupyter
+from helpers.lab import READY, Notebook, jupyter, write_notebook
 from helpers.paths import ROOT
 
 REAL = ROOT.parent / "shared" / "data" / "videos" / "cc_by_4" / "one-by-one-person-detection.mp4"
@@ -34,9 +33,7 @@ def book(browser, tmp_path_factory):
         shutil.copy(REAL, root / "clip.mp4")
     else:
         clip(root / "clip.mp4", 24.0, 12)
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    cells = [nbformat.v4.new_code_cell(CELL), nbformat.v4.new_code_cell("x = 1")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "a.ipynb")
+    write_notebook(root / "a.ipynb", CELL, "x = 1")
     with jupyter(root, home) as url:
         shown = Notebook(browser, url, "a.ipynb")
         shown.page.set_default_timeout(120_000)

@@ -1,10 +1,9 @@
 """Widgets in a real JupyterLab whose kernel went away: each says so, and what needs Python is off; the rest works."""
 
-import nbformat
 import pytest
 
 from helpers.browser import clip, settled
-from helpers.lab import Notebook, jupyter
+from helpers.lab import Notebook, jupyter, write_notebook
 
 CELL = """import numpy as np
 from ipywidgets import FloatSlider, VBox
@@ -40,10 +39,8 @@ def lab(browser, tmp_path_factory):
     root = home / "root"
     root.mkdir()
     clip(root / "clip.mp4")
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel)
     for name in (*GONE, "saved"):
-        nbformat.write(written, root / f"{name}.ipynb")
+        write_notebook(root / f"{name}.ipynb", CELL)
     with jupyter(root, home) as url:
         saving = home / "settings" / "@jupyter-widgets" / "jupyterlab-manager"
         saving.mkdir(parents=True)

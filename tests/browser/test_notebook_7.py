@@ -1,10 +1,9 @@
 """A timeline in a real Notebook 7: it is drawn, plays to the frame, tells Python, and keeps its keys to itself."""
 
-import nbformat
 import pytest
 
 from helpers.browser import clip, frame_number, settled
-from helpers.lab import Notebook, jupyter
+from helpers.lab import Notebook, jupyter, write_notebook
 
 pytest.importorskip("notebook", reason="needs Notebook 7: pip install notebook")
 CELL = """from widgets.timeline import Timeline
@@ -20,9 +19,7 @@ def book(browser, tmp_path_factory):
     root = home / "root"
     root.mkdir()
     clip(root / "clip.mp4")
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel),
-                   root / "book.ipynb")
+    write_notebook(root / "book.ipynb", CELL)
     with jupyter(root, home, "notebook") as url:
         shown = Notebook(browser, url, "book.ipynb", "notebooks")
         try:

@@ -12,6 +12,8 @@ import time
 import urllib.request
 import warnings
 
+import nbformat
+
 from helpers.browser import clip, slowed
 from helpers.paths import ROOT
 from losa.annotations.dataset import load_annotations
@@ -60,6 +62,12 @@ def jupyter(root, home, app="lab"):
         yield url
     finally:
         end(server)
+
+
+def write_notebook(path, *sources):
+    """Writes a notebook of code cells."""
+    cells, kernel = map(nbformat.v4.new_code_cell, sources), {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(nbformat.v4.new_notebook(cells=[*cells], metadata={"kernelspec": kernel}), path)
 
 
 def end(process):
