@@ -150,11 +150,10 @@ function annotated({ model, el }) {
   const load = button("Download", "the same files, by the browser", pressed(download));
   const count = element("output", { class: "count" });
   const fillClasses = () => {
-    const all = labels(), was = chosen.value;
+    const all = labels();
     if (listed === all) return;
     listed = all;
-    chosen.replaceChildren(...all.map((label, i) => element("option", { value: label }, i < 9 ? `${i + 1}  ${label}` : label)));
-    chosen.value = all.includes(was) ? was : all[0] ?? "";
+    offer(chosen, all.map((label, i) => [label, i < 9 ? `${i + 1}  ${label}` : label]));
   };
   const fill = once(() => {
     fillClasses();

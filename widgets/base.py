@@ -74,7 +74,6 @@ class View(Shown, anywidget.AnyWidget):
     live = traitlets.Bool(True).tag(sync=True)
     _code = traitlets.Unicode().tag(sync=True)
     script, style, code = "", "", None
-    _filled = False
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         if isinstance(vars(cls).get("_esm"), str):  # in the class that `add_traits` makes of each widget it is a trait
@@ -86,11 +85,11 @@ class View(Shown, anywidget.AnyWidget):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, *content: Any, **more: Any) -> None:
-        shows = hasattr(self, "show")
-        super().__init__(**({} if shows else more))
+        self._filled = not hasattr(self, "show")
+        super().__init__(**(more if self._filled else {}))
         if hasattr(self, "_answer"):
             self.on_msg(self._answer)
-        if shows:  # and only then open: what a busy browser gets as updates of an empty widget it may drop
+        if not self._filled:  # and only then open: what a busy browser gets as updates of an empty widget it may drop
             self.show(*content, **more)
             self._filled = True
             self.open()
@@ -109,7 +108,7 @@ class View(Shown, anywidget.AnyWidget):
 
     def open(self) -> None:
         """Tell the browser of this widget, once it has something to show."""
-        if self._filled or not hasattr(self, "show"):
+        if self._filled:
             super().open()
 
     def page_state(self) -> dict:

@@ -149,8 +149,7 @@ function render({ model, el }) {
     move(n);
     if (chosen() === null) return;
     const [video, of, index] = [word("video", chosen()), word("kind", chosen()), rows.index[chosen()]];
-    model.set("selected", { video, kind: of, index });
-    model.save_changes();
+    put(model, { selected: { video, kind: of, index } });
     if (model.get("live")) model.send({ kind: "play", time: rows.start[chosen()], until: rows.end[chosen()] });
   }
   const list = (kind) => {
@@ -171,14 +170,12 @@ function render({ model, el }) {
     pane.scrollTop = 0;
     fill();
   }
-  const hear = (message, buffers) => {
-    if (message.kind === "rows") { said = ""; base = message.rows; show(base); }
-    if (message.kind === "frames") keep(message.key, buffers, message.error);
-    if (message.kind === "play") {
-      requestAnimationFrame(() => requestAnimationFrame(() => bus.seek(message.time, true, message.until)));
-    }
-    if (message.kind === "failed") readout.textContent = message.error;
-    if (message.kind === "list") { said = SAID[message.name]; show(message.rows, message.name); }
+  const hear = ({ kind, time, until, ...message }, buffers) => {
+    if (kind === "rows") { said = ""; base = message.rows; show(base); }
+    if (kind === "frames") keep(message.key, buffers, message.error);
+    if (kind === "play") requestAnimationFrame(() => requestAnimationFrame(() => bus.seek(time, true, until)));
+    if (kind === "failed") readout.textContent = message.error;
+    if (kind === "list") { said = SAID[message.name]; show(message.rows, message.name); }
   };
   const root = element("div", { class: "losa segments", role: "group", "aria-label": "table of segments" }, title, filters,
     lists, readout, form.node, heads, pane);

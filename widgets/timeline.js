@@ -34,8 +34,9 @@ function laidOut(model) {
     const number = shown.filter(({ record }) => !record.ambiguous).length;
     if (isTruth) truth = number;
     const told = judged ? `${right} of ${truth} found, ${wrong} wrong` : `${number} segment${number === 1 ? "" : "s"}`;
-    const best = Math.max(...records.map(({ label, score }) => (classes.has(label) ? score : 0)));
-    const hides = !isTruth && best > 0 && best < least ? `; nothing above ${(least + NUMBER).toFixed(2)}, the best is ${
+    const best = isTruth || shown.length ? 0 : records.reduce((most, { label, score }) =>
+      (classes.has(label) ? Math.max(most, score) : most), 0);
+    const hides = best > 0 ? `; nothing above ${(least + NUMBER).toFixed(2)}, the best is ${
       precise(best)}` : "";
     return { name, lane, isTruth, judged, shown, rows, high, from, told: told + hides };
   });

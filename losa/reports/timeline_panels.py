@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from losa.reports.page import Number
-from widgets.figures import score_of
 from widgets.html import Html, element, widget_place
 from widgets.share import PLAYED, copy_command, make_source, unplayable
 from widgets.timeline import Timeline
+from widgets.verdicts import score_of
 
 EMBEDDED = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}  # what nearly every browser plays
 LEAST_SCORE, MOST_SEGMENTS = 0.05, 60  # of a track's predictions that a page carries

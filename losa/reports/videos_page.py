@@ -20,10 +20,10 @@ from losa.reports.timeline_panels import (
     link_video,
     make_controls,
 )
-from widgets.figures import class_colours, score_of
+from widgets.figures import class_colours
 from widgets.html import Html, element
 from widgets.still import clock
-from widgets.verdicts import precise
+from widgets.verdicts import precise, score_of
 
 PAGE_SEGMENTS, PAGE_VIDEOS = 6000, 500  # at most, on one page
 MOST_ROWS = 8  # of overlapping segments in a lane

@@ -16,8 +16,8 @@ from PIL import Image
 from losa.evaluation.average_precision import evaluate
 from losa.inspection.run_figures import map_bars
 from widgets import figures
-from widgets.figures import class_colours, stack_rows, timeline
-from widgets.verdicts import precise, verdicts
+from widgets.figures import class_colours, timeline
+from widgets.verdicts import precise, stack_rows, verdicts
 
 CLASSES = ["a", "b", "c"]
 records = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 15), st.sampled_from(CLASSES)), max_size=9)
