@@ -27,7 +27,8 @@ display(VBox([Timeline("clip.mp4", {"truth": truth, "run": run}, duration=8, fps
                   classes=["jump", "wave"]))"""
 SESSION = "jupyterapp.shell.currentWidget.context.sessionContext"
 GONE = {"restarted": f"() => {SESSION}.session.kernel.restart()",
-        "ended": f"() => {SESSION}.shutdown()"}
+        "ended": f"() => {SESSION}.shutdown()",
+        "killed": f"() => {{ {SESSION}.session.kernel.requestExecute({{code: 'import os; os._exit(1)'}}); }}"}
 TOLD = """told => { const all = [...document.querySelectorAll('.losa')].map(e => e.querySelector('.lost').textContent);
   return all.length === 4 && all.every(text => text.startsWith('No kernel answers') === told); }"""
 
@@ -75,6 +76,8 @@ def test_without_its_kernel_every_widget_says_so(lab, how):
         book.page.wait_for_function(TOLD, arg=False)
         assert book.page.get_by_label("soft-NMS sigma").is_enabled()
         book.page.evaluate(GONE[how])
+        if how == "killed":  # JupyterLab tells that the kernel died and waits for an answer
+            book.page.locator(".jp-Dialog").get_by_text("Ok").click()
         check_lost(book.page)
     finally:
         book.close()
