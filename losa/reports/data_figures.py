@@ -4,17 +4,17 @@ Records and colours are as in `widgets.figures`. No grid or target is computed h
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
-from losa.world.render import contact_sheet
+from losa.world.motions import ACTIONS, OTHERS
+from losa.world.render import movement_frames
 from widgets.figures import (
     FAINT,
     INK,
@@ -29,7 +29,7 @@ from widgets.figures import (
 )
 
 Number = int | float
-NONE, PAD, BAND = "#ECECEC", "#C8C8C8", "#BDBDBD"  # a valid place without an action; padding; a regression range
+NONE, PAD, BAND = "#80808033", "#C8C8C8", "#BDBDBD"  # a valid place without an action; padding; a regression range
 
 
 def filmstrip(read: Callable, timestamps: np.ndarray, records: Sequence[Mapping], span: tuple[float, float], *,
@@ -63,10 +63,24 @@ def filmstrip(read: Callable, timestamps: np.ndarray, records: Sequence[Mapping]
 
 
 # ------------------------------------------------------------------------------------------ statistics
-def class_pictures(world: str | Path) -> Image.Image:
-    """Return a picture of every class of the embedded world; the sheet of all its movements is kept in the folder."""
-    with Image.open(contact_sheet(Path(world) / "classes.png")) as sheet:
-        return sheet.crop((0, 0, sheet.width // 2, sheet.height))
+def class_pictures(columns: int = 2) -> Figure:
+    """Draw eight frames of every class of the embedded world, and of the fillers, which have no label, below."""
+    blocks = [[*ACTIONS.items()], [*OTHERS.items()]]
+    rows = [block[i:i + columns] for block in blocks for i in range(0, len(block), columns)]
+    wide, title = WIDTH / columns, 0.32  # inches
+    high = title + (wide - 0.1) / 8
+    fig = Picture(figsize=(WIDTH, high * len(rows)))
+    for i, row in enumerate(rows):
+        for j, (name, motion) in enumerate(row):
+            place = (j / columns, 1 - (i + 1) / len(rows), (wide - 0.1) / WIDTH, (high - title) / high / len(rows))
+            ax = fig.add_axes(place)
+            frames = [np.pad(frame, ((0, 0), (0, 2), (0, 0)), constant_values=255) for frame in movement_frames(name)]
+            ax.imshow(np.concatenate(frames, 1), aspect="auto")
+            ax.axis("off")
+            kind, _, about = motion.about.partition("; ")
+            ax.set_title(plain(name), loc="left", fontsize=8, fontweight="bold", color=INK, pad=11)
+            ax.text(0, 1.04, f"{kind}: {about}", transform=ax.transAxes, fontsize=7, color=INK, va="bottom")
+    return fig
 
 
 def durations(seconds: Mapping[str, Sequence[Number] | np.ndarray], classes: Sequence[str]) -> Figure:
@@ -222,7 +236,8 @@ def batch_windows(windows: Sequence[Mapping], classes: Sequence[str]) -> Figure:
             for (start, end), colour in whole:  # what is cut away is faint
                 start, end = max(start, low), min(end, high)
                 if start < end:
-                    ax.add_patch(Rectangle((start, top + 0.2), end - start, 0.4, facecolor=colour, alpha=alpha,
+                    *colour, opacity = to_rgba(colour)
+                    ax.add_patch(Rectangle((start, top + 0.2), end - start, 0.4, facecolor=(*colour, alpha * opacity),
                                            linewidth=0))
         if padded > last:
             ax.add_patch(Rectangle((last, top + 0.08), padded - last, 0.64, facecolor="none", edgecolor=PAD,
@@ -287,7 +302,7 @@ def draw_targets(ax: Axes, mask: np.ndarray, strides: np.ndarray, targets: np.nd
     for level, stride in enumerate(np.unique(strides)):
         for i, hot in enumerate(targets[strides == stride]):
             if mask[int(i * stride)]:
-                ax.add_patch(Rectangle(((i - 0.5) * stride, level + 0.08), stride, 0.84, edgecolor="white",
+                ax.add_patch(Rectangle(((i - 0.5) * stride, level + 0.08), stride, 0.84, edgecolor="#80808080",
                                        facecolor=colours[int(hot.argmax())] if hot.any() else NONE,
                                        linewidth=0.25 if stride < 4 else 0.8))
     ax.set(ylim=(level + 1, 0))

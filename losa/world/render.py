@@ -270,8 +270,8 @@ def render_clips(motions: Sequence[str], num: int, seed: int, size: int = 48, nu
     return np.concatenate(clips), np.arange(num, dtype=np.int64) % len(motions)
 
 
-def _sheet_row(name: str) -> list[np.ndarray]:
-    """Return eight frames that show one motion, from start to end, or one difficulty."""
+def movement_frames(name: str) -> list[np.ndarray]:
+    """Return eight frames, (SIZE, SIZE, 3) uint8, that show one motion from start to end, or one difficulty."""
     if name in ("zoom", "pace"):  # the same moment of eight clips
         clips = [script_clip(np.random.default_rng([VERSION, i]), "kick")[0] for i in range(8)]
         moments = [(s, s.events[0].start + 7 if name == "pace" else 20) for s in clips]
@@ -297,7 +297,7 @@ def contact_sheet(path: Path | str) -> Path:
     for number, (name, (kind, text)) in enumerate(about.items()):
         x, y = 4 + number // rows * width, number % rows * height
         draw.text((x, y + 4), f"{name} ({kind}): {text}", "black")
-        for column, frame in enumerate(_sheet_row(name)):
+        for column, frame in enumerate(movement_frames(name)):
             sheet.paste(Image.fromarray(frame), (x + column * (SIZE + 2), y + 18))
     with replacing(path) as part:
         sheet.save(part, "PNG")

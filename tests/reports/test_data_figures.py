@@ -12,6 +12,7 @@ from PIL import Image
 
 from helpers.paths import ROOT
 from losa.reports import data_figures
+from losa.world import motions
 from widgets.figures import class_colours
 
 CLASSES = ["a", "b", "c"]
@@ -110,8 +111,10 @@ def test_batch_windows_show_crop_and_padding():
     drawn = boxes(ax)
     assert {(1, 2), (2, 3), (2, 18), (18, 24)} <= set(drawn)
     assert (0, 2) in drawn and (18, 20) in drawn  # what this crop leaves out
-    faint = {box: patch.get_alpha() for box, patch in zip(drawn, ax.patches, strict=True) if patch.get_alpha()}
-    assert faint == {(0, 2): 0.3, (1, 2): 0.3, (2, 18): 1, (2, 3): 1, (18, 20): 0.3}
+    opacity = {box: patch.get_facecolor()[3] for box, patch in zip(drawn[:5], ax.patches, strict=False)}
+    cut, kept = (pytest.approx(share * 0x33 / 255) for share in (0.3, 1))
+    assert not _has_white(ax.figure)
+    assert opacity == {(0, 2): cut, (1, 2): 0.3, (2, 18): kept, (2, 3): 1, (18, 20): cut}
 
 
 def test_window_targets_have_a_cell_around_every_valid_point():
@@ -126,12 +129,35 @@ def test_window_targets_have_a_cell_around_every_valid_point():
     assert len(pyramid.patches) == 6 + 3
     assert boxes(pyramid, COLOURS["b"]) == [(1.5, 2.5)] and boxes(pyramid, COLOURS["c"]) == [(1, 3)]
     assert not boxes(pyramid, COLOURS["a"])
+    assert masked.patches[0].get_facecolor()[3] < 0.3  # bars without a class are veils, for light and dark pages
+    assert min(patch.get_facecolor()[3] for patch in pyramid.patches) < 0.3
+
+
+def test_every_class_and_filler_has_a_row_of_frames_and_no_white_sheet_behind_them():
+    fig = data_figures.class_pictures()
+    rows = {ax.get_title(loc="left"): ax for ax in fig.axes}
+    assert [*rows] == [*motions.ACTIONS, *motions.OTHERS]
+    frames = rows["jump"].images[0].get_array()
+    assert frames.shape == (96, 8 * 98, 3) and (frames[:, :96] != frames[:, 98 * 4:98 * 4 + 96]).any()
+    assert [text.get_text() for text in rows["walk"].texts] == ["filler: strides to another place, turning towards it"]
+    assert np.mean(_pixels(fig)[..., 3] == 0) > 0.2
+
+
+def _pixels(fig) -> np.ndarray:
+    """What a notebook shows of a figure, (H, W, 4) uint8."""
+    raw = base64.b64decode(fig._repr_mimebundle_()["image/png"])
+    return np.asarray(Image.open(io.BytesIO(raw)).convert("RGBA"))
+
+
+def _has_white(fig) -> bool:
+    """Whether there are bars that glare on a dark page: sixty opaque near-white pixels side by side."""
+    white = (_pixels(fig)[..., :3].min(-1) > 225) & (_pixels(fig)[..., 3] > 250)
+    return bool((np.lib.stride_tricks.sliding_window_view(white, 60, 1).all(-1)).any())
 
 
 def test_a_notebook_shows_figures_of_data_on_its_own_ground_in_grey_ink():
     fig = data_figures.durations({"a": [1.0, 2.0]}, CLASSES)
-    raw = base64.b64decode(fig._repr_mimebundle_()["image/png"])
-    pixels = np.asarray(Image.open(io.BytesIO(raw)).convert("RGBA")).reshape(-1, 4)
+    pixels = _pixels(fig).reshape(-1, 4)
     assert (pixels[:, 3] == 0).mean() > 0.2 and pixels[pixels[:, 3] > 250, :3].max(1).min() > 75
     for path in (ROOT / "losa" / "reports", ROOT / "losa" / "inspection"):
         assert not [each.name for each in path.glob("*.py") if "pyplot" in each.read_text("utf8")], "use Picture"
