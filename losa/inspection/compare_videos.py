@@ -15,8 +15,8 @@ PARTS = ["found", "missed", "wrong"]  # columns of counts
 def count_by_video(runs: Mapping[str, RunData], min_score: Number = 0.25) -> pd.DataFrame:
     """Return a row per test video with columns (run, "average mAP" | "found" | "missed" | "wrong").
 
-    average mAP (0 to 1, NaN without an instance) is of all predictions of the video; the counts, at a tIoU of 0.5, are
-    of those with at least `min_score`.
+    All of it is of predictions with at least `min_score`: average mAP of the video (0 to 1, NaN without an instance),
+    and counts at a tIoU of 0.5.
     """
     tables = {}
     for name, run in runs.items():

@@ -151,13 +151,15 @@ def frames(path: str | Path, times_s: Sequence[Number], height: int = 96) -> lis
 def video_table(run: RunData, tiou: Number = 0.5, min_score: Number = 0.25) -> pd.DataFrame:
     """Return a row per test video: video, duration (s), num_truth, average_map, missed, wrong, a count per verdict.
 
-    average_map is of all predictions (NaN without an instance), the counts of those with at least `min_score`.
+    All of it is of predictions with at least `min_score`, as a timeline shows them; average_map is NaN for a video
+    without an instance.
     """
     diagnosis = diagnose(run.truth, run.predictions, tiou, run.config.protocol, thresholds=(tiou,), min_score=min_score,
                          top=1)
     rows = []
     for name, video in run.videos.items():
-        truth, given = {name: run.truth.get(name, [])}, {name: run.predictions.get(name, [])}
+        truth = {name: run.truth.get(name, [])}
+        given = {name: [r for r in run.predictions.get(name, []) if r["score"] >= min_score]}
         clear = counted(truth[name], run.config.protocol)
         counts = Counter(diagnosis["predictions"].get(name, {"verdict": ()})["verdict"])
         with warnings.catch_warnings(action="ignore", category=MismatchWarning):  # one video may well lack its labels

@@ -24,6 +24,7 @@ from losa.inspection.timeline_data import (
     make_pictures,
     make_rescore,
     timeline_view,
+    video_ap,
     video_table,
 )
 from widgets.figures import RUN_PALETTE
@@ -70,8 +71,11 @@ def test_a_timeline_of_runs_without_videos_or_candidates(tmp_path):
     assert len(table) == 8 and (table.num_truth == 2).all() and table.duration.unique() == [40.0]
     for video, row in table.iterrows():
         one = {video: runs["far"].truth[video]}, {video: runs["far"].predictions[video]}
-        assert row.average_map == pytest.approx(evaluate(*one, tuple(runs["far"].config.tiou)).average_map)
         shown = [r for r in one[1][video] if r["score"] >= 0.4]
+        found = evaluate(one[0], {video: shown}, tuple(runs["far"].config.tiou)).average_map
+        assert row.average_map == pytest.approx(found)
+        at_threshold = [aps[40] for aps in video_ap(runs["far"], video, one[1])["average"].values()]
+        assert row.average_map == pytest.approx(np.mean(at_threshold))
         assert row["true positive"] + row.wrong == len(shown) and row["true positive"] + row.missed == 2
         assert row.wrong == row["double detection":"background"].sum()
 
