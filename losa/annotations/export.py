@@ -32,8 +32,12 @@ def export(videos: Sequence[Labelled], to: str, out: Path) -> list[Path]:
                               + f" there are {', '.join(WRITERS)}")
     if out.exists() and not out.is_dir():
         raise AnnotationError(f"{out}: is a file; --out takes a folder, as most formats are a file for each video")
+    texts = WRITERS[to](videos)
+    if not out.exists() and out.suffix and any(name.endswith(out.suffix) for name in texts):
+        raise AnnotationError(f"{out}: looks like a file; --out takes a folder, as most formats are a file for each "
+                              f"video. Give {out.parent}, and {out.parent / next(iter(texts))} is written")
     paths = []
-    for name, text in WRITERS[to](videos).items():
+    for name, text in texts.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         paths.append(write_text(path, text))
