@@ -1,4 +1,4 @@
-"""Firefox ESR: an offline page of widgets."""
+"""Firefox ESR: an offline page of widgets, and a timeline in JupyterLab."""
 
 import json
 
@@ -6,6 +6,7 @@ import pytest
 
 from helpers.browser import READ_NUMBER, clip, jpeg, tracks
 from helpers.firefox import FIREFOX, firefox
+from helpers.lab import jupyter, write_notebook
 from helpers.video_files import BITS, ROWS
 from widgets import share
 from widgets.base import link
@@ -59,3 +60,47 @@ def test_a_page_plays_the_frame_of_a_click_and_keeps_its_keys(page, tmp_path):
     assert page.value("losaModels[0].get('selected')") == ["truth", 4]
     assert page.problems == []
 
+
+CELL = """from widgets.timeline import Timeline
+truth = [{"segment": [1, 2], "label": "jump"}, {"segment": [3, 5], "label": "wave"}]
+run = [{"segment": [1, 2], "label": "jump", "score": 0.9}, {"segment": [3, 3.8], "label": "wave", "score": 0.5}]
+one = lambda sigma, video_id, progress=None: {"records": run[:1], "table": {"thresholds": [0], "average": {}}}
+timeline = Timeline("clip.mp4", {"truth": truth, "run": run}, duration=8, fps=25, rescore={"run": one})
+timeline"""
+CURRENT = """(panel => { panel.node.dispatchEvent(new FocusEvent("focus")); return jupyterapp.shell.currentWidget === panel; })(
+    [...jupyterapp.shell.widgets("main")][0])"""  # without a screen nothing else says that the notebook has the focus
+READY = """(s => s?.isReady && s.session?.kernel?.connectionStatus === "connected" && s.session.kernel.status === "idle")(
+    [...(globalThis.jupyterapp?.shell.widgets("main") ?? [])][0]?.context?.sessionContext)"""
+RUN = "(jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.losaRan = true; }), 0)"
+CELLS = "jupyterapp.shell.currentWidget.model.sharedModel.cells.map(cell => cell.getSource())"
+ASK = """jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.requestExecute({ code: "", silent: true,
+    store_history: false, user_expressions: { x: "timeline.selected, round(timeline.sigma, 2)" } }).done.then(
+    reply => reply.content.user_expressions.x.data["text/plain"])"""
+
+
+def test_a_timeline_in_jupyterlab_plays_asks_python_and_keeps_its_keys(page, tmp_path):
+    clip(tmp_path / "clip.mp4")
+    write_notebook(tmp_path / "book.ipynb", CELL, "x = 1")
+    with jupyter(tmp_path, tmp_path / "home") as url:
+        page.open(f"{url}/doc/tree/book.ipynb", (1280, 1000))
+        page.comes(READY, 180)
+        assert page.value(CURRENT)
+        page.problems.clear()
+        page.value(RUN)
+        page.comes("window.losaRan", 120)
+        page.comes(STILL)
+        page.comes(f"{DRAWN}('.timeline')")
+        cells = page.value(CELLS)
+        left, top, width, _ = place(page, ".lanes canvas")
+        page.click(left + width * 4 / 8, top + 26)
+        page.comes("document.querySelector('video').currentTime > 3.1")
+        page.press(" ", "b", "x", "d", "d", "0", "0")  # in a notebook these would edit cells and restart the kernel
+        page.comes(STILL)
+        page.comes(f"{FRAME} === 0")
+        page.comes(f"{ASK}.then(told => told === \"(['truth', 1], 0.5)\")")
+        page.value("""(slider => { slider.value = 1; for (const kind of ["input", "change"])
+            slider.dispatchEvent(new Event(kind, { bubbles: true })); })(
+            document.querySelector("[aria-label='soft-NMS sigma']"))""")
+        page.comes("document.querySelector('.lanes').ariaLabel.endsWith('run: 1 of 2 found, 0 wrong')")
+        assert page.value(ASK) == "(None, 1.0)"  # what was selected may be another segment now
+        assert page.value(CELLS) == cells and page.problems == []
