@@ -67,10 +67,11 @@ run = [{"segment": [1, 2], "label": "jump", "score": 0.9}, {"segment": [3, 3.8],
 one = lambda sigma, video_id, progress=None: {"records": run[:1], "table": {"thresholds": [0], "average": {}}}
 timeline = Timeline("clip.mp4", {"truth": truth, "run": run}, duration=8, fps=25, rescore={"run": one})
 timeline"""
-CURRENT = """(panel => { panel.node.dispatchEvent(new FocusEvent("focus")); return jupyterapp.shell.currentWidget === panel; })(
-    [...jupyterapp.shell.widgets("main")][0])"""  # without a screen nothing else says that the notebook has the focus
-READY = """(s => s?.isReady && s.session?.kernel?.connectionStatus === "connected" && s.session.kernel.status === "idle")(
-    [...(globalThis.jupyterapp?.shell.widgets("main") ?? [])][0]?.context?.sessionContext)"""
+PANEL = '[...(globalThis.jupyterapp?.shell.widgets("main") ?? [])][0]'
+CURRENT = f"""(panel => {{ panel.node.dispatchEvent(new FocusEvent("focus")); // without a screen nothing else says so
+    return jupyterapp.shell.currentWidget === panel; }})({PANEL})"""
+READY = f"""(s => s?.isReady && s.session?.kernel?.connectionStatus === "connected"
+    && s.session.kernel.status === "idle")({PANEL}?.context?.sessionContext)"""
 RUN = "(jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.losaRan = true; }), 0)"
 CELLS = "jupyterapp.shell.currentWidget.model.sharedModel.cells.map(cell => cell.getSource())"
 ASK = """jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.requestExecute({ code: "", silent: true,
