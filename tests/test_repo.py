@@ -233,6 +233,14 @@ def test_widgets_know_neither_losa_nor_torch_and_nothing_imports_notebooks():
         assert not {"notebooks", "tests"} & {name.split(".")[0] for name in imported(path)}, path
 
 
+def test_every_box_of_widgets_keeps_a_picture_or_a_line_and_none_depends_on_captured_output():
+    """Readers without a kernel get that; and what `interactive` captures does not come in JupyterLab 4.6."""
+    for path in MODULES:
+        text = path.read_text("utf8")
+        bare = {name for name in re.findall(r"^class (\w+)\(w\.[HV]Box\)", text, re.M)} - {"TagBar"}  # part of a box
+        assert not bare and not re.search(r"\bw\.(interact\w*|Output)\(", text), path
+
+
 def test_widgets_stay_small_and_need_no_build_step():
     files = [path for path in (ROOT / "widgets").iterdir() if path.suffix in {".py", ".js", ".css"}]
     assert sum(len(path.read_text(encoding="utf8").splitlines()) for path in files) < 4355

@@ -13,8 +13,9 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from losa.errors import RunError
 from losa.inspection.lesson import by_hand, influence, training_step
-from losa.inspection.lesson_figures import or_say
+from losa.inspection.lesson_figures import or_say, shades
 from losa.inspection.model_internals import tapped_layers
 from losa.inspection.run_data import RunData
 from losa.inspection.timeline_data import make_rescore, timeline_view
@@ -43,7 +44,7 @@ class GateDesk(Shown, w.VBox):
         self.run, ranges, layers = run, spans(run.config.ranges), tapped_layers(run, run.video(video_id))
         self._gates = np.zeros((len(layers), len(ranges)))
         rescore, trained = by_hand(run, self._gates), ways_of_letting_through(run)
-        before = lru_cache(maxsize=32)(make_rescore(run) if run.raw else by_hand(run, trained["all"]))
+        before = lru_cache(maxsize=32)(make_rescore(run) if run.raw else by_hand(run, trained[AS_TRAINED]))
         view = timeline_view({AS_TRAINED: run, BY_HAND: run}, video_id)
         self.timeline = Timeline(**view | {"rescore": {
             AS_TRAINED: lambda sigma, video_id=None, progress=None: before(sigma, video_id), BY_HAND: rescore}})
@@ -51,12 +52,13 @@ class GateDesk(Shown, w.VBox):
             trained, ["Reset: as trained", "none", "all at 1", *(f"no {name}" for name in ranges)], strict=True)}
         self.sliders = [[w.FloatSlider(gate, min=-1, max=1, step=0.01, description=f"{name} {layer}")
                          for layer, gate in zip(layers, column, strict=True)]
-                        for name, column in zip(ranges, trained["all"].T, strict=True)]
+                        for name, column in zip(ranges, trained[AS_TRAINED].T, strict=True)]
         self.whole = w.Button(description="mAP of all test videos, by hand and as trained", layout={"width": "auto"})
         self.said, self._moving = w.HTML(), False
         for name, button in self.ways.items():
             button.on_click(lambda _, gates=trained[name]: self.let(gates))
         self.whole.on_click(lambda _: self.measure())
+        self.timeline.observe(lambda _: setattr(self.said, "value", ""), ["sigma", "min_score", "shown_classes"])
         for slider in (slider for column in self.sliders for slider in column):
             slider.observe(self._turn, "value")
         super().__init__([self.timeline, w.HBox([w.Label("gates:"), *self.ways.values()], layout=ROW),
@@ -113,14 +115,14 @@ gate_desk = or_say(GateDesk)  # a run without gates to turn gets a sentence
 
 
 def ways_of_letting_through(run: RunData) -> dict[str, Float[np.ndarray, "K R"]]:
-    """Return gates by name: "all" as they were trained, "none" of them, "all at 1", and without each range.
+    """Return gates by name: "as trained", "none" of them, "all at 1", and without each range.
 
     Raises RunError for a model without gates, or whose gates depend on the features.
     """
     by_hand(run, np.zeros((0, 0)))  # says so
     trained, ranges = run.model.fusion.static_gates().mean(2).detach().cpu().numpy(), spans(run.config.ranges)
     kept = {f"no {name}": np.array([name != other for other in ranges]) for name in ranges}
-    return {"all": trained, "none": 0 * trained, "all at 1": 0 * trained + 1} | {
+    return {AS_TRAINED: trained, "none": 0 * trained, "all at 1": 0 * trained + 1} | {
         name: trained * factor for name, factor in kept.items()}
 
 
@@ -163,7 +165,8 @@ def draw_kept(run: RunData, modes: Sequence[str], num_clips: int) -> Figure | Ma
     kept = measure_steps(run, tuple(modes), num_clips).xs("kept", level=1)
     fig = Picture(figsize=(10, 3), layout="constrained")
     ax = fig.subplots()
-    kept.plot.barh(stacked=True, cmap="viridis", ax=ax, xlabel="MiB kept").legend(bbox_to_anchor=(1, 1))
+    bars = kept.plot.barh(stacked=True, color=shades(kept.shape[1]), ax=ax, xlabel="MiB kept")
+    bars.legend(bbox_to_anchor=(1, 1), frameon=False)
     for bar, total in enumerate(kept.sum(axis=1)):
         ax.text(total, bar, f" {total:.1f}", va="center")
     ax.margins(x=0.08)
@@ -177,24 +180,47 @@ def show_gradients(run: RunData, modes: Sequence[str], num_clips: int) -> Styler
     return found.style.format(lambda norm: f"{norm:.4f}" if norm else "never")
 
 
-@or_say
-def try_modes(run: RunData, modes: Sequence[str]) -> w.Widget | Markdown:
-    """Return a mode and a number of clips to choose, and `measure_step` of these below.
+class ModeDesk(Shown, w.VBox):
+    """A mode and a number of clips to choose, and `measure_step` of these below, in `table`.
 
-    With the same number of clips, bars of the same length mean the same in every mode.
+    With the same number of clips, bars of the same length mean the same in every mode. Raises RunError for a run
+    without a backbone.
     """
-    def show(mode: str, clips: int) -> Styler:
-        books = measure_steps(run, tuple(modes), clips)
-        shown = books.loc[mode].T.rename_axis(mode).style.format("{:.3f}")
-        for what, colour in (("kept", "#7fb2d6"), ("gradient", "#e2a76f")):
+
+    def __init__(self, run: RunData, modes: Sequence[str]) -> None:
+        self.run, self.modes, self.table = run, tuple(modes), w.HTML()
+        self.mode = w.Dropdown(options=self.modes, description="mode")
+        self.clips = w.Dropdown(options=[1, 2, 4, 8, 16], description="clips")
+        for control in (self.mode, self.clips):
+            control.observe(self.look, "value")
+        super().__init__([w.HBox([self.mode, self.clips], layout=ROW), self.table, Quiet()])
+        self.look()
+
+    def look(self, _=None) -> None:
+        """Measure the chosen step, which takes seconds the first time."""
+        self.table.value = "measuring ..."
+        try:
+            self.table.value = self.style().to_html()
+        except RunError:
+            raise
+        except Exception as error:  # nobody would see it in a callback
+            self.table.value = html.escape(f"{type(error).__name__}: {error}")
+
+    def style(self) -> Styler:
+        """Return the chosen mode's table: a row for each stage, MiB kept and the gradient's norm, with bars."""
+        books = measure_steps(self.run, self.modes, self.clips.value)
+        shown = books.loc[self.mode.value].T.rename_axis(self.mode.value).style.format("{:.3f}")
+        for what, colour in (("kept", "#7fb2d680"), ("gradient", "#e2a76f80")):
             most = float(books.xs(what, level=1).to_numpy().max())
             shown = shown.bar(subset=[what], vmin=0, vmax=most or 1.0, color=colour)
         return shown
 
-    measure_steps(run, tuple(modes), 1)  # a run that has no backbone says so
-    chosen = w.interactive(show, mode=list(modes), clips=[1, 2, 4, 8, 16])
-    chosen.children += (Quiet(),)
-    return chosen
+    def line(self) -> str:
+        """Return the mode and the number of clips; the notebook's own picture is `draw_kept`."""
+        return f"ModeDesk, mode {self.mode.value}, {self.clips.value} clip{'s' * (self.clips.value != 1)}"
+
+
+try_modes = or_say(ModeDesk)  # a run that has no backbone gets a sentence
 
 
 def draw_influence(adapters: Mapping[str, str], num_snippets: int = 64, dim: int = 32) -> Figure:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from IPython.display import Markdown
 from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -32,6 +33,11 @@ def or_say(show: Callable) -> Callable:
             return Markdown(f"> **Not for this run:** {error}.")
 
     return shown
+
+
+def shades(number: int) -> list[tuple]:
+    """Return colours in an order, such as that of blocks, that are seen on a white page and on a black one."""
+    return [*map(tuple, colormaps["viridis"](np.linspace(0.3, 0.82, number)).tolist())]
 
 
 @or_say

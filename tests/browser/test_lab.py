@@ -15,6 +15,9 @@ TIMELINE = "[w for w in get_ipython().user_ns.values() if type(w).__name__ == 'T
 BESIDE = """from ipywidgets import Dropdown, FloatSlider, ToggleButtons, VBox
 from widgets.base import Quiet
 VBox([FloatSlider(), Dropdown(options="ab"), ToggleButtons(options="ab"), Quiet()]).add_class("beside")"""
+MODES = """from losa.inspection.lesson_desk import try_modes
+modes = try_modes(run, ["head_only", "losa"])
+modes.add_class("modes")"""
 FOCUSABLE = (":is(.losa, .losa-explore, .beside) :is(a[href], button, input, select, textarea, video, summary, "
              "[tabindex], [contenteditable]), .losa[tabindex]")
 TRUSTED = ["b", "m", "x", "d", "d", "0", "0", "Delete", "Shift+M", "Shift+Enter", "Enter"]
@@ -55,7 +58,7 @@ def book(browser, tmp_path_factory):
     demo = barcoded_demo(root / "runs" / "demo")
     given = {"run_dir": str(demo / "losa"), "compare_dir": str(demo / "head_only"), "out": str(demo / "inspect")}
     written = papermill.parameterize.parameterize_notebook(papermill.iorw.load_notebook_node(str(BOOK)), given)
-    written.cells.append(nbformat.v4.new_code_cell(BESIDE))
+    written.cells += map(nbformat.v4.new_code_cell, (BESIDE, MODES))
     nbformat.write(written, root / "notebooks" / BOOK.name)
     if (BOOK.parent / "pictures").is_dir():
         shutil.copytree(BOOK.parent / "pictures", root / "notebooks" / "pictures")
@@ -127,6 +130,15 @@ def test_moving_the_threshold_changes_the_live_map_in_python_too(book, timeline)
     assert told == {name: [f"{100 * values[kind]:.1f} %" for kind in ("video", "data")]
                     for name, values in after.items()}
     slider.fill("0.25")
+
+
+def test_the_books_of_a_training_step_follow_the_chosen_mode(book):
+    head, cells = book.page.locator(".modes thead"), book.page.locator(".modes tbody td:nth-of-type(1)")
+    assert head.text_content().split() == ["kept", "gradient", "head_only"]
+    book.page.locator(".modes select").first.select_option("losa")
+    book.page.wait_for_function("() => document.querySelector('.modes thead')?.textContent.includes('losa')")
+    kept, cells = book.value("modes.style().data['kept'].round(3).tolist()"), cells.all_text_contents()
+    assert [float(cell) for cell in cells] == kept and sum(kept) > 0
 
 
 def test_the_page_that_it_writes_works_alone(book, browser):

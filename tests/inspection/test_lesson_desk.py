@@ -48,7 +48,7 @@ def stand(desk):
 
 def test_the_sliders_begin_where_training_left_the_gates(desk, run, trained):
     np.testing.assert_allclose(stand(desk), trained, atol=1e-6)
-    assert list(desk.ways) == ["all", "none", "all at 1", "no short", "no long"]
+    assert list(desk.ways) == ["as trained", "none", "all at 1", "no short", "no long"]
     expected = make_rescore(run)(run.config.nms_sigma, desk.timeline.video_id)["records"]
     assert [label for label, _ in found(desk)] == [r["label"] for r in expected]
     np.testing.assert_allclose([score for _, score in found(desk)], [r["score"] for r in expected], atol=1e-3)
@@ -56,7 +56,7 @@ def test_the_sliders_begin_where_training_left_the_gates(desk, run, trained):
 
 def test_a_button_moves_the_sliders_and_what_is_found_is_what_those_gates_give(desk, run, trained):
     gates = {"none": 0 * trained, "all at 1": 0 * trained + 1, "no short": trained * [0, 1],
-             "no long": trained * [1, 0], "all": trained}
+             "no long": trained * [1, 0], "as trained": trained}
     for name, expected in gates.items():
         desk.ways[name].click()
         np.testing.assert_allclose(stand(desk), expected, atol=1e-6, err_msg=name)
@@ -70,7 +70,7 @@ def test_a_slider_turns_one_gate_and_reset_puts_all_back(desk, run, trained):
     told = by_hand(run, turned)(run.config.nms_sigma, desk.timeline.video_id)["records"]
     assert_found(desk, told)
     assert found(desk) != before
-    desk.ways["all"].click()
+    desk.ways["as trained"].click()
     np.testing.assert_allclose(stand(desk), trained, atol=1e-6)
     assert found(desk) == before
 
@@ -91,18 +91,21 @@ def test_both_lanes_are_suppressed_and_measured_with_the_same_sigma(desk, run, t
     assert maps["as trained"] != own["as trained"]
     said = [float(number) for number in re.findall(r"([\d.]+) %", desk.said.value)]
     assert said == pytest.approx([100 * value for value in maps.values()], abs=0.05) and "0.05" in desk.said.value
+    desk.timeline.min_score = 0.1  # what was said is not of this
+    assert desk.said.value == ""
+    desk.timeline.min_score = 0.0
     desk.sliders[0][0].value = -0.5  # says nothing of the data set any more, but the other lane's mAP holds
     after = {name: tables["data"] for name, tables in desk.timeline.live_map.items()}
     assert after == {"as trained": maps["as trained"], "by hand": None} and desk.said.value == ""
-    desk.ways["all"].click()
+    desk.ways["as trained"].click()
     desk.timeline.min_score = 0.25
 
 
 def test_the_table_has_a_row_per_way_and_the_first_is_the_run_s_own(desk, run):
     table = desk.average_map()
-    assert list(table.index) == ["all", "none", "all at 1", "no short", "no long"]
+    assert list(table.index) == ["as trained", "none", "all at 1", "no short", "no long"]
     own = {label: values[0] for label, values in run.table["average"].items()}
-    assert table.loc["all"].to_dict() == pytest.approx(own, abs=1e-3)
+    assert table.loc["as trained"].to_dict() == pytest.approx(own, abs=1e-3)
     shown = show_average_map(run).data
     np.testing.assert_allclose(shown["mean"], 100 * average_map(run).mean(axis=1))
 
@@ -127,14 +130,17 @@ def test_a_step_is_measured_on_the_first_training_video(run):
 
 
 def test_bars_of_a_length_mean_the_same_in_every_mode(run):
-    chosen = try_modes(run, ["head_only", "losa"])
-    assert [child.description for child in chosen.children[:2]] == ["mode", "clips"]
-    assert chosen.children[0].options == ("head_only", "losa") and chosen.children[0].value == "head_only"
-    show = chosen.f
-    tables = {mode: show(mode, 2) for mode in ("head_only", "losa")}
+    desk, tables = try_modes(run, ["head_only", "losa"]), {}
+    assert desk.mode.options == ("head_only", "losa") and desk.mode.value == "head_only"
+    desk.clips.value = 2
+    for mode in ("head_only", "losa"):
+        desk.mode.value = mode
+        tables[mode] = desk.style()
+        assert f">{mode}</th>" in desk.table.value and f">{tables[mode].data['kept'].sum():.3f}" not in desk.table.value
+        assert f">{tables[mode].data.loc['head', 'kept']:.3f}<" in desk.table.value
     most = max(table.data["kept"].max() for table in tables.values())
     for table in tables.values():
-        drawn = [float(width) for width in re.findall(r"linear-gradient\(90deg, #7fb2d6 ([\d.]+)%", table.to_html())]
+        drawn = [float(width) for width in re.findall(r"linear-gradient\(90deg, #7fb2d680 ([\d.]+)%", table.to_html())]
         kept = table.data["kept"]
         np.testing.assert_allclose(drawn, 100 * kept[kept > 0] / most, atol=0.2)
 
