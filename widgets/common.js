@@ -78,7 +78,7 @@ const dot = (colour) => element("span", { class: "dot", style: `background:${col
 // Says in the widget that no kernel answers, and calls `change(lost)` at once and at every change: to disable what needs
 // Python. Jupyter marks the place of a widget that never had a kernel, tells its model of a restart (the listener's
 // `this` is the view), and tells the kernel's status where it died or its server is gone. Returns what ends it.
-const LOST = "No kernel answers: run this cell again for what needs Python. The rest goes on working.";
+const LOST = "No kernel answers: run the notebook again (Run > Run All Cells) for what needs Python. The rest works.";
 
 function attend({ model, el }, root, change = () => {}) {
   const line = element("p", { class: "lost", role: "status" }), kernel = model.widget_manager?.kernel;
@@ -109,6 +109,7 @@ function keys(root, actions) {
   root.addEventListener("keydown", (event) => {
     event.stopPropagation();
     if (event.ctrlKey || event.altKey || event.metaKey || own[event.target.tagName]?.test(event.key)) return;
+    if (event.target.type === "number" && event.key === "Enter") return; // what was typed holds from now on
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (action) { event.preventDefault(); action(event); }
   });

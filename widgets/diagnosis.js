@@ -92,7 +92,7 @@ function render({ model, el }) {
   const deaf = listen(model, { "change:tagged": retag, "msg:custom": heard, "change:content": draw });
   draw();
   el.append(root);
-  const leave = attend({ model, el }, root, (is) => { lost = is; });
+  const leave = attend({ model, el }, root, (is) => { lost = is; form.lose(is); });
   return () => { leave(); deaf(); form.close(); picture([], ""); };
 }
 export default { render };

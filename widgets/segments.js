@@ -1,4 +1,4 @@
-const ROW = 54, KEPT = 300; // pixels of a row; rows whose pictures are kept
+const ROW = 54, KEPT = 300, NOTHING = "–"; // pixels of a row; rows whose pictures are kept; in place of no label
 const COLUMNS = [["error", "what it is"], ["predicted", "predicted"], ["really", "really"], ["score", "score"],
   ["length", "length"], ["start", "when"], ["video", "video"], ["tag", "tag"]];
 const SETS = { errors: "all errors", all: "everything" }; // of kinds, beside each kind
@@ -23,7 +23,7 @@ function render({ model, el }) {
   const when = (i) => `${clock(rows.start[i], rows.end[i])} – ${clock(rows.end[i], rows.end[i])}`;
   const value = (name, i) => ({ length: () => `${(rows.end[i] - rows.start[i]).toFixed(1)} s`, start: () => when(i),
     score: () => ((rows.value ?? rows.score)[i]?.toFixed(2) ?? ""), tag: () => tagText(model, keyOf(i)) }[name]
-    ?? (() => word(name, i) || "–"))();
+    ?? (() => word(name, i) || NOTHING))();
 
   // --- filters: a field each, kept in the trait `shown`
   const set = (name, text) => {
@@ -40,9 +40,10 @@ function render({ model, el }) {
     number("high", "score at most", 0.05), number("shortest", "seconds at least", 0.5),
     number("longest", "seconds at most", 0.5)];
   const filters = element("div", { class: "row filters" }, fields);
+  const labels = (name) => [...new Set(rows[name])].map((at) => rows.labels[at]).map((label) => [label || NOTHING,
+    `${name} ${label || "nothing"}`]).sort(); // of those that occur there
   const options = () => ({ error: [...Object.entries(SETS), ...rows.errors.map((e) => [e, e])],
-    predicted: [["", "any prediction"], ...rows.labels.map((l) => [l, `predicted ${l || "nothing"}`]).sort()],
-    really: [["", "any truth"], ...rows.labels.filter(Boolean).map((l) => [l, `really ${l}`]).sort()],
+    predicted: [["", "any prediction"], ...labels("predicted")], really: [["", "any truth"], ...labels("really")],
     video: [["", "all videos"], ...rows.videos.map((v) => [v, v]).sort()],
     tag: [["", "any tag or none"], ["none", "no tag"], ["any", "any tag"], ...model.get("tags").map((t) => [t, t])] });
   function choices() {
@@ -55,7 +56,7 @@ function render({ model, el }) {
 
   function passing() {
     const { error = "errors", predicted, really, video, tag, low, high, shortest, longest } = model.get("shown");
-    const listed = rows !== base, numberOf = (list, text) => (text ? list.indexOf(text) : -1), found = [];
+    const listed = rows !== base, numberOf = (list, text) => (text ? list.indexOf(text === NOTHING ? "" : text) : -1), found = [];
     const kinds = rows.errors.map((name) => listed || error === "all" || (error === "errors" ? !RIGHT.has(name)
       : name === error));
     const [p, r, v] = [[rows.labels, predicted], [rows.labels, really], [rows.videos, video]].map((of) => numberOf(...of));
@@ -190,7 +191,9 @@ function render({ model, el }) {
     fill();
   };
   el.append(root);
-  const ends = [watch(pane, draw), bus.close, form.close, listen(model, { "msg:custom": hear,
+  const lose = (lost) => { form.lose(lost);
+    for (const node of lists.querySelectorAll("button:not(:last-child)")) node.disabled = lost; };
+  const ends = [watch(pane, draw), attend({ model, el }, root, lose), bus.close, form.close, listen(model, { "msg:custom": hear,
     ...changes(["title", "taps", "tags"], head), ...changes(["shown", "tagged", "note"], fill) })];
   if (model.get("rows")) hear({ kind: "rows", rows: model.get("rows") }, []);
   else model.send({ kind: "rows" });

@@ -7,7 +7,7 @@ const tagText = (model, key) => {
 
 // The form for the tag of one segment; `show(segment)` says which, null none. `back` gets the focus after it.
 function tagger(model, back) {
-  let at = null;
+  let at = null, lost = false;
   const save = () => model.send({ kind: "tag", video: at.video, of: at.kind, index: at.index, tag: choice.value,
     note: choice.value ? note.value : "" });
   const choice = element("select", { "aria-label": "Tag", onchange: save });
@@ -24,11 +24,12 @@ function tagger(model, back) {
     const [tag, text] = model.get("tagged")[tagKey(at.video, at.kind, at.index)] ?? ["", ""];
     name.textContent = `tag of ${at.name}:`;
     offer(choice, ["", ...model.get("tags")].map((value) => [value, value || "none"]), tag);
-    [note.value, failed.textContent] = [text, ""];
+    [note.value, failed.textContent] = [text, lost ? "No kernel answers, so nothing can be tagged." : ""];
   };
   const hear = (message) => { if (message.kind === "untagged") { show(at); failed.textContent = message.error; } };
   const again = () => document.activeElement !== note && show(at);
   const close = listen(model, { "msg:custom": hear, "change:tagged": again });
+  const lose = (is) => { choice.disabled = note.disabled = lost = is; show(at); };
   show(null);
-  return { node, show, focus: () => !node.hidden && choice.focus(), close };
+  return { node, show, lose, focus: () => !node.hidden && choice.focus(), close };
 }

@@ -11,6 +11,8 @@ from widgets.base import Quiet
 from widgets.diagnosis import Diagnosis
 from widgets.features import Features
 from widgets.gates import Gates
+from widgets.matching import Matching
+from widgets.segments import Segments
 from widgets.timeline import Timeline
 from losa.evaluation.diagnose import diagnose
 truth = [{"segment": [1, 2], "label": "jump"}, {"segment": [3, 5], "label": "wave"}]
@@ -19,10 +21,15 @@ rescored = lambda sigma, video_id, progress=None: {"records": run[:1], "table": 
 times, ones = np.arange(8) + 0.5, np.ones((1, 2, 8))
 tap = {"name": "last", "similarity": np.eye(8), "xy": np.eye(8)[:, :2], "explained": [0.5, 0.2]}
 many = {"v": truth}, {"v": run}
+row = {"video": "v", "kind": "prediction", "index": 0, "start": 1.0, "end": 2.0, "predicted": "jump",
+       "really": "jump", "score": 0.9, "error": "background"}
+table = Segments({name: [value] for name, value in row.items()}, classes=["jump"])
+table.let_tag(("ambiguous",), lambda *what: None, {})
 display(VBox([Timeline("clip.mp4", {"truth": truth, "run": run}, duration=8, fps=25, rescore={"run": rescored}),
               FloatSlider(), Quiet()]).add_class("box"),
         Gates(ones, ones, times, layers=[1], ranges=["short", "long"], duration=8, static=False),
         Features([tap], times, [""] * 8, duration=8, classes=["jump"]),
+        Matching({"v": [[1, 2]]}, {"v": [[1, 2, 0.9]]}, video="v", duration=8.0), table,
         Diagnosis(diagnose(*many, durations={"v": 8.0}), truth=many[0], predictions=many[1],
                   classes=["jump", "wave"]))"""
 SESSION = "jupyterapp.shell.currentWidget.context.sessionContext"
@@ -30,7 +37,9 @@ GONE = {"restarted": f"() => {SESSION}.session.kernel.restart()",
         "ended": f"() => {SESSION}.shutdown()",
         "killed": f"() => {{ {SESSION}.session.kernel.requestExecute({{code: 'import os; os._exit(1)'}}); }}"}
 TOLD = """told => { const all = [...document.querySelectorAll('.losa')].map(e => e.querySelector('.lost').textContent);
-  return all.length === 4 && all.every(text => text.startsWith('No kernel answers') === told); }"""
+  return all.length === 6 && all.every(text => text.startsWith('No kernel answers') === told); }"""
+
+COLOURS = "() => [...document.querySelectorAll('.losa:not(.segments) .dot')].map(e => e.style.background)"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,7 @@ def check_lost(page):
     assert all(line.is_visible() for line in page.locator(".losa .lost").all())
     assert page.get_by_label("soft-NMS sigma").is_disabled()
     lanes = page.locator(".losa .lanes")
-    page.get_by_label("score at least").fill("0.8")
+    page.locator(".timeline").get_by_label("score at least").fill("0.8")
     settled(page)
     assert lanes.get_attribute("aria-label") == "Segments; truth: 2 segments; run: 1 of 2 found, 0 wrong"
     lanes.focus()
@@ -65,7 +74,7 @@ def check_lost(page):
     page.keyboard.press(" ")
     said, off = page.evaluate("""() => [getComputedStyle(document.querySelector('.box'), '::before').content,
         getComputedStyle(document.querySelector('.box .widget-slider')).pointerEvents]""")
-    assert said == '"No kernel answers: run this cell again."' and off == "none"
+    assert said == '"No kernel answers: run the notebook again (Run > Run All Cells)."' and off == "none"
 
 
 @pytest.mark.parametrize("how", GONE)
@@ -79,6 +88,9 @@ def test_without_its_kernel_every_widget_says_so(lab, how):
         if how == "killed":  # JupyterLab tells that the kernel died and waits for an answer
             book.page.locator(".jp-Dialog").get_by_text("Ok").click()
         check_lost(book.page)
+        assert book.page.locator(".segments").get_by_label("Tag", exact=True).is_disabled()
+        told = book.page.locator(".segments .tagger .error").text_content()
+        assert told == "No kernel answers, so nothing can be tagged."
     finally:
         book.close()
 
@@ -87,15 +99,14 @@ def test_opened_again_with_another_kernel_every_widget_says_so_until_the_cell_ru
     book = lab("saved")
     try:
         book.run_all()
-        colours = book.page.evaluate("() => [...document.querySelectorAll('.losa .dot')].map(e => e.style.background)")
+        colours = book.page.evaluate(COLOURS)
         book.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     finally:
         book.close()
     book = lab("saved")
     try:
         check_lost(book.page)
-        assert colours == book.page.evaluate(
-            "() => [...document.querySelectorAll('.losa .dot')].map(e => e.style.background)")
+        assert colours == book.page.evaluate(COLOURS)
         book.run_all()
         book.page.wait_for_function(TOLD, arg=False)
     finally:

@@ -40,6 +40,7 @@ def page(browser, tmp_path_factory):
     ({"error": "wrong label", "low": 0.4, "high": 0.8},
      lambda r: r["error"] == "wrong label" and 0.4 <= r["score"] <= 0.8),
     ({"error": "all", "predicted": "a", "really": "b"}, lambda r: (r["predicted"], r["really"]) == ("a", "b")),
+    ({"error": "all", "predicted": "–"}, lambda r: r["predicted"] == ""),
     ({"error": "missed", "video": "v3", "longest": 5}, lambda r: r["error"] == "missed" and r["video"] == "v3"
         and round(r["end"], 4) - round(r["start"], 4) <= 5)])
 def test_filters_leave_the_rows_that_a_plain_loop_leaves(page, wanted, keep):
@@ -55,9 +56,13 @@ def test_filters_leave_the_rows_that_a_plain_loop_leaves(page, wanted, keep):
 
 def test_a_field_filters_and_a_head_sorts(page):
     page.get_by_label("What it is", exact=True).select_option("all")
-    page.get_by_label("score at least").fill("0.5")
-    page.keyboard.press("Tab")
-    assert trait(page, "shown")["low"] == 0.5
+    choices = page.get_by_label("Predicted label").locator("option").all_text_contents()
+    assert choices == ["any prediction", "predicted a", "predicted b", "predicted nothing"]  # no c: nothing has it
+    for key, low in (("Tab", 0.5), ("Enter", 0.6)):
+        page.get_by_label("score at least").fill(str(low))
+        page.keyboard.press(key)
+        assert trait(page, "shown")["low"] == low
+    assert not trait(page, "selected")  # Enter was the field's and played nothing
     for falling in (False, True):
         page.get_by_role("button", name="sort by length").click()
         settled(page)
