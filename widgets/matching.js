@@ -1,4 +1,5 @@
-const LEFT = 232, ROW = 19, MOST = 12, NEAR = 6; // pixels before the time axis, of a row; rows; pixels to an edge
+const LEFT = 232, ROW = 19, MOST = 12, NEAR = 6; // pixels before the time axis, of a row; predictions; pixels to an edge
+const cut = (tiou) => (Math.floor(tiou * 100 + 1e-9) / 100).toFixed(2); // never up to a threshold that is not reached
 
 // tIoU of two segments; two without length count as equal wherever they lie, as in ActivityNet's evaluator.
 function overlap([a, b], [c, d]) {
@@ -41,7 +42,7 @@ function precisionRecall(rows, total) {
 
 // What a row says of itself.
 function named({ score, text, right, tiou, other, needed }) {
-  const near = `${other + 1}, tIoU ${tiou?.toFixed(2)}`, why = right ? `right: finds ${near}` : tiou < 0.005
+  const near = `${other + 1}, tIoU ${cut(tiou)}`, why = right ? `right: finds ${near}` : tiou < 0.005
     ? "wrong: nothing is here" : `wrong: ${tiou < needed ? "too far from" : "found already:"} ${near}`;
   return text ?? `${score.toFixed(2)} ${why}`;
 }
@@ -103,24 +104,26 @@ function render({ model, el }) {
       const colour = i === chosen ? accent : row.gone ? soft : ink, filled = row.right ? accent : card;
       lane(i, [row.segment], [filled, row.gone ? soft : accent], named(row), colour, () => {
         c.fillStyle = head;
-        const marks = i === chosen ? row.segment : [];
+        const marks = i === chosen && !get("steps").length ? row.segment : [];
         marks.forEach((t, k) => c.fillRect(LEFT + x(t) - (k === edge ? 2 : 1), top(i), k === edge ? 4 : 2, ROW - 1));
       });
     });
-    drawAxis(c, bus, { left: LEFT, wide, top: top(rows.length), duration: get("duration") }, [soft, head, back]);
+    drawAxis(c, { span: bus.span, time: NaN }, { left: LEFT, wide, top: top(rows.length), duration: get("duration") }, [soft, head, back]);
     if (!below.hidden) drawCurve(plot, { points: now.points, rows: all, marked: rows[chosen] }, theme);
   });
   const fill = () => {
     const [truth, tiou, steps] = [get("truth"), get("tiou"), get("steps")], total = Object.values(truth).flat().length;
     all = matched(truth, get("predictions"), tiou);
     now = precisionRecall(all, total);
-    rows = (steps.length ? steps : all.filter((row) => row.video === get("video"))).slice(0, MOST);
+    const here = all.filter((row) => row.video === get("video"));
+    const few = here.length > MOST ? ` Of ${here.length} predictions in this video the best ${MOST} are drawn.` : "";
+    rows = steps.length ? steps : here.slice(0, MOST);
     chosen = Math.max(0, Math.min(chosen, rows.length - 1));
     [title.textContent, below.hidden] = [get("title"), steps.length > 0];
     says.textContent = rows[chosen] ? `${rows[chosen].segment.map((t) => t.toFixed(2)).join(" to ")} s: ${
       named(rows[chosen])}` : "Nothing is found here.";
     told.textContent = `AP of this class at tIoU ${tiou.toFixed(2)}, over all videos: ${(100 * now.ap).toFixed(1)} %. ${
-      all.filter((row) => row.right).length} of ${total} found.`;
+      all.filter((row) => row.right).length} of ${total} found.${few}`;
     if (get("ap") !== now.ap) put(model, { ap: now.ap });
     draw();
   };
@@ -147,7 +150,7 @@ function render({ model, el }) {
   keys(root, { ArrowUp: () => pick(chosen - 1), ArrowDown: () => pick(chosen + 1), s: () => pick(chosen, 0),
     e: () => pick(chosen, 1), ArrowLeft: (event) => nudge(event.shiftKey ? -0.5 : -0.1),
     ArrowRight: (event) => nudge(event.shiftKey ? 0.5 : 0.1) });
-  const ends = [watch(root, draw), bus.close, listen(model, changes(["title", "truth", "predictions", "video", "duration",
+  const ends = [watch(root, draw), attend({ model, el }, root), bus.close, listen(model, changes(["title", "truth", "predictions", "video", "duration",
     "tiou", "steps"], once(fill)))];
   bus.on(draw);
   el.append(root);

@@ -351,7 +351,9 @@ function settings(view) {
     const row = (tag, ...cells) => element("tr", {}, cells.map((text) => element(tag, {}, text)));
     const found = (name) => ["video", "data"].map((kind) => percent(lookedUp(model, ap[name][kind])));
     maps.hidden = !names.length;
-    maps.replaceChildren(row("th", `average mAP, score ≥ ${model.get("min_score").toFixed(2)}`, "this video", "data set"),
+    const few = model.get("shown_classes").length < all().length ? ", of the classes shown" : "";
+    const what = `average mAP, score ≥ ${model.get("min_score").toFixed(2)}${few}`;
+    maps.replaceChildren(row("th", what, "this video", "data set"),
       ...names.map((name) => row("td", [dot(model.get("run_colours")[name]), name], ...found(name))));
   };
   const toggle = (label, only) => {

@@ -127,6 +127,7 @@ class Timeline(View):
                 {"kind": "progress", "done": (i + n / max(of, 1)) / len(self.rescore)})
             data = steps_only({name: {"data": f(sigma, None, progress=told)["table"]}})
             self.ap = self.ap | {name: tables[name] | data[name]}
+        self.send({"kind": "done"})
 
     def figure(self) -> Figure:
         """Return the lanes of the whole video, as they are shown, as a matplotlib figure; without ignored segments."""
@@ -172,4 +173,3 @@ class Timeline(View):
             except Exception as error:
                 self.send({"kind": "done", "failed": f"{type(error).__name__}: {error}"})
                 raise
-            self.send({"kind": "done"})

@@ -53,17 +53,18 @@ def find_moment(run: RunData, video: Video, time: int | float) -> Moment:
 def trace_adapter(adapter: torch.nn.Module, moment: Moment, tap: int) -> dict:
     """Return what an adapter does: weights (T, S) of attention, keys (S, 2), output (C, T), and its steps.
 
-    keys: the first and the last snippet that each of the S keys is made of. steps: {"step", "shape", "size": mean norm
-    per snippet}. Raises RunError for an adapter of another kind than `TemporalAdapter`.
+    keys: the first and the last snippet that each of the S keys is made of. steps: {"step", "shape", "size"}; size is
+    the norm at the moment, where keys are means of several snippets that of the moment's key. Raises RunError for an
+    adapter of another kind than `TemporalAdapter`.
     """
     if not isinstance(adapter, TemporalAdapter):
         raise RunError(f"{type(adapter).__name__} is no TemporalAdapter; its attention cannot be written out")
-    x, last, mask = moment.taps[:, tap], moment.last, moment.mask
-    steps = [_step("tap of the block", x)]
+    x, last, mask, at = moment.taps[:, tap], moment.last, moment.mask, moment.at
+    steps = [_step("tap of the block", x, at)]
     if isinstance(adapter, OnTokens):
         x = x.permute(0, 3, 4, 1, 2).flatten(0, 2)[..., None, None]
         last, mask = (y.repeat_interleave(len(x), 0) for y in (last, mask))
-        steps.append(_step("each token by itself", x))
+        steps.append(_step("each token by itself", x, at))
     z = adapter.reduce(x, mask)
     y = adapter.attention_norm(z)
     asking = y if adapter.ask is None else adapter.ask(zero_masked(last.transpose(1, 2), mask))
@@ -77,8 +78,9 @@ def trace_adapter(adapter: torch.nn.Module, moment: Moment, tap: int) -> dict:
     up = zero_masked(adapter.up(mixed), mask).transpose(1, 2)
     sizes = {"norm and down, mean over the picture": z, "norm": y, "keys" + (f": means of {stride}" if stride > 1 else
              ""): keys, "attention": added, "+ what came down": attended, "+ multilayer perceptron": mixed}
-    steps += [_step(name, value.transpose(1, 2)) for name, value in sizes.items()]
-    steps.append(_step("up, the adapter's output", output := up.mean(0, keepdim=True)))
+    steps += [_step(name, value.transpose(1, 2), at // stride if value is keys else at)
+              for name, value in sizes.items()]
+    steps.append(_step("up, the adapter's output", output := up.mean(0, keepdim=True), at))
     real = int(moment.mask.sum())
     first = np.arange(valid.shape[1])[:, None] * stride + [0, stride - 1]
     seen = first[:, 0] < real
@@ -100,10 +102,10 @@ def attention_weights(adapter: TemporalAdapter, q: Float[Tensor, "B T d"], keys:
     return logits.masked_fill(~allowed, -1e4).softmax(3)
 
 
-def _step(name: str, x: Tensor) -> dict:
-    """Return a row of the way through an adapter; x (B, C, T, ...)."""
+def _step(name: str, x: Tensor, at: int) -> dict:
+    """Return a row of the way through an adapter; x (B, C, T, ...), of which place `at` in time is measured."""
     return {"step": name, "shape": " x ".join(map(str, x.shape[1:] if len(x) == 1 else x.shape)),
-            "size": float(x.norm(dim=1).mean())}
+            "size": float(x.norm(dim=1)[:, at].mean())}
 
 
 @torch.no_grad()

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 import ipywidgets as w
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Video
 from losa.errors import RunError
 from losa.evaluation.ap_by_score import counted
 from losa.evaluation.ground_truth import as_judged, make_truth
-from losa.inspection.lesson_figures import or_say
+from losa.inspection.lesson_figures import or_say, shades
 from losa.inspection.run_data import RunData
 from losa.inspection.timeline_data import TRUTH, make_pictures
 from losa.model.adapters import spans
 from losa.training.snapshots import FILE, read_snapshots
 from widgets.base import Quiet
 from widgets.figures import Picture, small_png
+from widgets.shown import Shown
 from widgets.timeline import Timeline
 from widgets.verdicts import judged
 
@@ -52,7 +52,7 @@ def draw_gates(epochs: Sequence[dict], at: int, blocks: Sequence[str], ranges: S
     number, gates = [row["epoch"] for row in epochs], np.stack([row["gates"] for row in epochs])
     fig = Picture(figsize=(10, 2.4), layout="constrained")
     axes = fig.subplots(1, len(ranges), sharey=True, squeeze=False)
-    colours = colormaps["viridis"](np.linspace(0, 0.9, len(blocks)))
+    colours = shades(len(blocks))
     for r, (ax, name) in enumerate(zip(axes[0], ranges, strict=True)):
         for k, block in enumerate(blocks):
             ax.plot(number, gates[:, k, r], color=colours[k], label=block)
@@ -63,7 +63,7 @@ def draw_gates(epochs: Sequence[dict], at: int, blocks: Sequence[str], ranges: S
     return fig
 
 
-class EpochDesk(w.VBox):
+class EpochDesk(Shown, w.VBox):
     """A slider over the epochs of a run, with a play button: its gates, and what it found in its snapshots' video.
 
     Raises RunError for a run without snapshots.
@@ -95,8 +95,7 @@ class EpochDesk(w.VBox):
         row = self.rows[self.epoch.value]
         self.timeline.selected = None
         self.timeline.tracks = judged({**self.timeline.tracks, self.run.name: row["records"]}, self.timeline.tiou)
-        layers = json.loads((self.run.path / "run.json").read_text())["backbone"].get("layers", ())
-        figure = draw_gates(self.rows, self.epoch.value, [f"block {k}" for k in layers], spans(self.run.config.ranges))
+        figure = self.draw()
         if figure is not None:
             self.picture.value, self.picture.layout.display = small_png(figure), ""
         told = {"loss": ("cls_loss", "reg_loss"), "mAP of validation": ("val_map",)}
@@ -104,6 +103,19 @@ class EpochDesk(w.VBox):
         self.said.value = html.escape(", ".join([f"epoch {row['epoch']} of {self.rows[-1]['epoch']}", *(
             f"{name} {100 * value:.1f} %" if "mAP" in name else f"{name} {value:.3f}"
             for name, value in values.items())]))
+
+    def draw(self) -> Figure | None:
+        """Draw the gates, `draw_gates`, with a mark at the chosen epoch."""
+        layers = json.loads((self.run.path / "run.json").read_text())["backbone"].get("layers", ())
+        return draw_gates(self.rows, self.epoch.value, [f"block {k}" for k in layers], spans(self.run.config.ranges))
+
+    def figure(self) -> Figure:
+        """Return the gates over the epochs; of a run without gates what it found after the chosen epoch."""
+        return self.draw() or self.timeline.figure()
+
+    def line(self) -> str:
+        """Return what is shown: the epoch, and what the timeline says."""
+        return f"EpochDesk, epoch {self.rows[self.epoch.value]['epoch']}, {self.timeline.line()}"
 
 
 epoch_desk = or_say(EpochDesk)  # a run without snapshots gets a sentence

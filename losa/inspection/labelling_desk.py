@@ -4,14 +4,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as w
+from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Video
 from losa.inspection.annotate import annotate
 from widgets.annotate import Annotate
 from widgets.base import Quiet
+from widgets.shown import Shown
 
 
-class LabellingDesk(w.VBox):
+class LabellingDesk(Shown, w.VBox):
     """A choice of videos, and below it the timeline in which the chosen one is labelled; Python may set `choice.value`.
 
     proposals: {video: records with a score}, a lane to accept from. classes: to choose from. sessions: of what was
@@ -32,6 +34,14 @@ class LabellingDesk(w.VBox):
         head = w.HBox([self.choice, w.Label(title)], layout={"flex_flow": "row wrap"})
         super().__init__([head, self._open(self.choice.value), Quiet()])
         self.choice.observe(self._show, "value")
+
+    def figure(self) -> Figure:
+        """Return the figure of the timeline of the chosen video."""
+        return self.desks[self.choice.value].figure()
+
+    def line(self) -> str:
+        """Return what the timeline of the chosen video says."""
+        return f"LabellingDesk, {self.desks[self.choice.value].line()}"
 
     def _show(self, change: Mapping) -> None:
         self._times[change["old"]][1] = time.time()

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 
 import ipywidgets as w
 import numpy as np
+from matplotlib.figure import Figure
 
 from losa.errors import RunError
 from losa.evaluation.ap_by_score import counted
 from losa.evaluation.average_precision import evaluate
 from losa.inspection.lesson_figures import or_say
 from losa.inspection.run_data import RunData
+from losa.inspection.timeline_data import TRUTH
 from losa.segments import tiou
 from widgets.base import Quiet
+from widgets.figures import timeline
 from widgets.matching import Matching
+from widgets.shown import Shown
 
-MOST = 60  # candidates that soft-NMS is shown on
+MOST = 20  # candidates that soft-NMS is shown on, all of which are drawn
 STEPS = "Soft-NMS, step by step"
 EXPLAINED = ("A step keeps the best of what is left and multiplies the scores of the others by exp(-tIoU² / sigma). "
              "What has become pale is below the least score that is kept.")
@@ -86,7 +90,7 @@ def _told(row: dict, floor: int | float) -> dict:
             "gone": not row["kept"] and row["score"] < floor}
 
 
-class MatchingDesk(w.VBox):
+class MatchingDesk(Shown, w.VBox):
     """A class to choose, of those with an action in the video, and its `Matching` widget, in one of two ways.
 
     Boundaries to drag, with the tIoU that is needed and a button that puts them back; or, where candidates were kept,
@@ -134,7 +138,22 @@ class MatchingDesk(w.VBox):
             control.layout.display = "" if (control in (self.step, self.sigma)) == in_steps else "none"
         rows = soft_nms_steps(self.candidates, self.sigma.value, floor, self.step.value) if in_steps else []
         self.matching.tiou, self.matching.steps = self.tiou.value, [_told(row, floor) for row in rows]
-        self.said.value = html.escape(EXPLAINED if in_steps else f"As predicted, AP is {100 * self.predicted():.1f} %.")
+        self.said.value = html.escape(f"{EXPLAINED} Drawn are the {len(rows)} candidates of highest score." if in_steps
+                                      else f"As predicted, AP is {100 * self.predicted():.1f} %.")
+
+    def figure(self) -> Figure:
+        """Return the class's ground truth and predictions in the video, right ones full."""
+        label = self.label.value
+        given = {TRUTH: [[*segment, 1.0] for segment in self.view["truth"].get(self.video_id, [])],
+                 self.run.name: self.view["predictions"].get(self.video_id, [])}
+        rows = {name: [{"segment": [start, end], "label": label, "score": score} for start, end, score in lane]
+                for name, lane in given.items()}
+        return timeline(rows, self.view["duration"], classes=self.run.classes, min_score=0.05, tiou=self.tiou.value,
+                        title=self.view["title"], legend=False)
+
+    def line(self) -> str:
+        """Return the class, the video, and AP of what was predicted."""
+        return f"MatchingDesk {self.view['title']}, AP {100 * self.predicted():.1f} % at tIoU {self.tiou.value:.2f}"
 
     def predicted(self) -> float:
         """Return the AP (0 to 1) of the predictions as they were, by the package's evaluator at the chosen tIoU."""

@@ -15,25 +15,27 @@ from losa.inspection.run_data import RunData
 from losa.model.adapters import spans
 from widgets.base import Quiet
 from widgets.figures import Picture, small_png
+from widgets.shown import Shown
 
 
-class MomentDesk(w.VBox):
+class MomentDesk(Shown, w.VBox):
     """A slider over the seconds of a test video and a block to choose; below, what its adapters do at that moment.
 
-    Attributes. traces: {range: `trace_adapter`}. parts: `add_up`. Raises RunError for a model without adapters.
+    tap: the block that is chosen at first, counted from 0. Attributes. moment: what is looked at. traces: {range:
+    `trace_adapter`}. parts: `add_up`. Raises RunError for a model without adapters.
     """
 
-    def __init__(self, run: RunData, video_id: str) -> None:
+    def __init__(self, run: RunData, video_id: str, tap: int = 0) -> None:
         self.run, self.video = run, run.video(video_id)
         layers = tapped_layers(run, self.video)
         if not layers:
             raise RunError(f"{run.name} has no adapters to look into; give a run of mode losa or side_tokens")
         step = run.source(self.video).time_grid(self.video).snippet_seconds
         begin = next((sum(r["segment"]) / 2 for r in run.truth.get(video_id, [])), self.video.duration / 2)
-        self.time = w.FloatSlider(float(begin), min=0, max=float(self.video.duration), step=step, readout_format=".1f",
+        self.time = w.FloatSlider(float(begin), min=0, max=float(self.video.duration), step=step, readout_format=".2f",
                                   description="moment (s)", continuous_update=False, layout={"width": "60%"})
         self.block = w.Dropdown(options=[(f"block {layer}", k) for k, layer in enumerate(layers)],
-                                value=len(layers) // 2, description="tap of")
+                                value=min(tap, len(layers) - 1), description="tap of")
         self.picture, self.way, self.added = w.Image(format="png"), w.HTML(), w.HTML()
         for control in (self.time, self.block):
             control.observe(self.look, "value")
@@ -44,7 +46,8 @@ class MomentDesk(w.VBox):
 
     def look(self, _=None) -> None:
         """Show the chosen moment."""
-        moment, tap = find_moment(self.run, self.video, self.time.value), self.block.value
+        self.moment, tap = find_moment(self.run, self.video, self.time.value), self.block.value
+        moment = self.moment
         self.traces = {name: trace_adapter(adapter, moment, tap) for name, adapter in zip(
             spans(self.run.config.ranges), self.run.model.adapters[tap], strict=True)}
         self.parts = add_up(self.run, self.video, moment)
@@ -52,7 +55,8 @@ class MomentDesk(w.VBox):
         self.way.value = "".join(
             f"<b>{name} range</b>{_table(pd.DataFrame(trace['steps']).set_index('step').rename_axis(None), 1)}"
             for name, trace in self.traces.items())
-        self.added.value = f"<b>What the fusion adds up at {moment.times[moment.at]:.1f} s</b>{_table(self.parts, 3)}"
+        self.added.value = (f"<b>What the fusion adds up at {moment.times[moment.at]:.2f} s</b>, the centre of the "
+                            f"nearest snippet; the channels are those of the largest sum{_table(self.parts, 3)}")
 
     def draw(self, moment: Moment) -> Figure:
         """Draw the attention of this moment over the video's seconds, a panel for each range, and what happens."""
@@ -66,6 +70,14 @@ class MomentDesk(w.VBox):
             ax.set(ylabel=f"{name}: weight", xlim=(0, float(self.video.duration)))
         draw_truth(self.run, self.video, axes[-1])
         return fig
+
+    def figure(self) -> Figure:
+        """Return the attention of the chosen moment."""
+        return self.draw(self.moment)
+
+    def line(self) -> str:
+        """Return the moment and the block."""
+        return f"MomentDesk, {self.video.id} at {self.moment.times[self.moment.at]:.2f} s, tap of {self.block.label}"
 
 
 moment_desk = or_say(MomentDesk)  # a run without adapters gets a sentence

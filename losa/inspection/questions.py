@@ -9,15 +9,16 @@ from losa.annotations.dataset import Video
 from losa.errors import RunError
 from losa.inspection.compare_runs import beside_demo
 from losa.inspection.lesson import backbone_of, sight
-from losa.inspection.lesson_desk import average_map, measure_steps
+from losa.inspection.lesson_desk import AS_TRAINED, average_map, measure_steps
 from losa.inspection.lesson_figures import or_say, reach
 from losa.inspection.run_data import RunData
 from losa.inspection.run_folder import Run
 from losa.model.adapters import spans
 from widgets.base import Quiet
+from widgets.shown import Shown
 
 
-class Question(w.VBox):
+class Question(Shown, w.VBox):
     """A question with choices, and a button that computes which one is right and why.
 
     solve: returns (the right choice, a sentence with the numbers it comes from); called when `check` is pressed, once.
@@ -25,12 +26,17 @@ class Question(w.VBox):
     """
 
     def __init__(self, text: str, choices: Sequence[str], solve: Callable[[], tuple[str, str]]) -> None:
-        self.solve, self._solved = solve, None
+        self.solve, self._solved, self.text = solve, None, text
         self.choice = w.RadioButtons(options=list(choices), value=None, layout={"width": "auto"})
         self.check, self.said = w.Button(description="Check"), w.HTML()
         self.check.on_click(lambda _: self.answer())
+        self.choice.observe(lambda _: setattr(self.said, "value", ""), "value")
         super().__init__([w.HTML(f"<b>Before you go on:</b> {html.escape(text)}"), self.choice, self.check, self.said,
                           Quiet()])
+
+    def line(self) -> str:
+        """Return the question and its choices."""
+        return f"Before you go on: {self.text} {' / '.join(self.choice.options)} (run the notebook to choose and check)"
 
     def answer(self) -> None:
         """Say whether the choice is right, once something is chosen."""
@@ -95,10 +101,10 @@ def ask_which_range(run: RunData) -> Question:
 
     def solve() -> tuple[str, str]:
         maps = 100 * average_map(run).mean(axis=1)
-        lost = {name: maps["all"] - maps[f"no {name}"] for name in ranges}
+        lost = {name: maps[AS_TRAINED] - maps[f"no {name}"] for name in ranges}
         right = max(lost, key=lambda name: lost[name])
-        return f"closing {right}", "; ".join(f"without {name} {maps[f'no {name}']:.1f} %, {value:.1f} points less"
-                                             for name, value in lost.items()) + f" (all open: {maps['all']:.1f} %)."
+        return f"closing {right}", "; ".join(f"without {name} {maps[f'no {name}']:.1f} %, {value:.1f} points less" for
+                                             name, value in lost.items()) + f" (as trained: {maps[AS_TRAINED]:.1f} %)."
 
     average_of = "Which range does this model lose more mAP without: its short or its long one?"
     return Question(average_of, [f"closing {name}" for name in ranges], solve)

@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ipywidgets as w
+from matplotlib.figure import Figure
 
 from losa.errors import VideoError
 from losa.reports.score_notes import describe_none_shown, find_best
 from losa.video.convert import normalise
 from widgets.base import Quiet
 from widgets.share import unplayable, video_source
+from widgets.shown import Shown
 from widgets.timeline import Timeline
 
 Number = int | float
 SLIDER = "lower the slider `score at least`"
 
 
-class FoundVideos(w.VBox):
+class FoundVideos(Shown, w.VBox):
     """A choice of videos and the timeline of the chosen one; Python may also set `choice.value`.
 
     lanes: {video: {lane: records}}, see `own_videos.list_lanes`; where a video has several, the first is the truth.
@@ -40,6 +42,14 @@ class FoundVideos(w.VBox):
         self.choice.observe(self._show, "value")
         self.timeline.observe(self._say, "min_score")
         self._say()
+
+    def figure(self) -> Figure:
+        """Return the timeline's figure."""
+        return self.timeline.figure()
+
+    def line(self) -> str:
+        """Return what the timeline says."""
+        return f"FoundVideos, {self.timeline.line()}"
 
     def _view(self, name: str) -> dict:
         """Return the keywords of the video's timeline."""

@@ -98,19 +98,36 @@ def test_keys_choose_a_boundary_and_move_it_and_stay_inside(page):
     assert trait(page, "predictions")["a"][1][0] == 0 and page.evaluate("() => leaks") == []
 
 
+def ends(page) -> int:
+    """How many pixels have the colour of the ends that can be dragged."""
+    return page.evaluate("""() => { const canvas = document.querySelector("canvas"), root = canvas.closest(".losa");
+      const hex = getComputedStyle(root).getPropertyValue("--head").trim();
+      const [r, g, b] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)); let found = 0;
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+      copy.drawImage(canvas, 0, 0);
+      const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+      for (let i = 0; i < data.length; i += 4) found += data[i] === r && data[i + 1] === g && data[i + 2] === b;
+      return found; }""")
+
+
 def test_steps_of_suppression_are_shown_in_place_of_the_predictions_and_cannot_be_dragged(page):
     steps = [{"segment": [2.0, 4.0], "text": f"kept {HOSTILE}", "right": True, "gone": False},
              {"segment": [2.2, 4.2], "text": "0.850 to 0.223", "right": False, "gone": True}]
+    assert ends(page)
     page.evaluate("steps => losaModels[0].set('steps', steps)", steps)
     settled(page)
     assert page.locator(".below:visible").count() == 0 and inked(page) > 0.01
     page.locator("canvas").first.click(position=bar(page, 1, 4.2))
     assert page.locator(".readout").inner_text() == "2.20 to 4.20 s: 0.850 to 0.223"
+    assert not ends(page)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowUp")
     settled(page)
     assert page.locator(".readout").inner_text() == f"2.00 to 4.00 s: kept {HOSTILE}"
     assert trait(page, "predictions") == FOUND and page.locator("img").count() == 0
+    page.evaluate("steps => losaModels[0].set('steps', steps)", steps[:1] * 20)
+    settled(page)
+    assert page.locator("canvas").first.bounding_box()["height"] > 20 * 19, "every candidate has a row"
     page.evaluate("() => losaModels[0].set('steps', [])")
     settled(page)
     assert page.locator(".below:visible").count() == 1 and "0.90 right" in page.locator(".readout").inner_text()

@@ -39,7 +39,9 @@ def test_the_steps_lead_to_the_adapters_own_output_and_the_weights_stay_in_its_r
             else:
                 assert len(weights[0]) == len(trace["keys"]) == -(-num // adapter.long_stride)
                 assert trace["keys"][0].tolist() == [0, adapter.long_stride - 1] and trace["keys"].max() == num - 1
-            assert trace["steps"][-1]["size"] > 0 and "attention" in {step["step"] for step in trace["steps"]}
+            here = float(np.linalg.norm(trace["output"][:, moment.at]))
+            assert trace["steps"][-1]["size"] == pytest.approx(here, rel=1e-3)
+            assert "attention" in {step["step"] for step in trace["steps"]}
 
 
 @pytest.mark.parametrize("kind", KINDS)

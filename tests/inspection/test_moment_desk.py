@@ -22,6 +22,8 @@ def test_another_moment_and_block_are_looked_into(tiny, kind):
         np.testing.assert_array_equal(desk.traces[name]["weights"], expected["weights"])
     assert desk.parts.equals(add_up(run, video, moment))
     assert f"{desk.parts.iloc[0]['norm']:.3f}" in desk.added.value and "nan" not in desk.added.value
+    assert desk.line() == f"MomentDesk, {video.id} at {moment.times[moment.at]:.2f} s, tap of {desk.block.label}"
+    assert f"at {moment.times[moment.at]:.2f} s" in desk.added.value and "image/png" in desk._repr_mimebundle_()
     bars = desk.draw(moment).axes[0].patches
     assert [bar.get_height() for bar in bars] == pytest.approx(next(iter(desk.traces.values()))["weights"][moment.at])
 

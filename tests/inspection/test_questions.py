@@ -24,7 +24,10 @@ def test_first_choose_then_check_and_solve_once():
     question.check.click()
     assert "Choose first" in question.said.value and not solved
     assert answered(question, "c") == "<b>No: a &lt;b&gt;.</b> 1 &lt; 2"
+    question.choice.value = "a <b>"
+    assert question.said.value == "", "what was said is about another choice"
     assert answered(question, "a <b>") == "<b>Right.</b> 1 &lt; 2" and solved == [1]
+    assert "Which? a <b> / c" in question._repr_mimebundle_()["text/plain"]
     assert "ZeroDivisionError" in answered(questions.Question("?", ["a"], lambda: 1 / 0), "a")
 
 
