@@ -20,6 +20,13 @@ LEAST_SCORE, MOST_SEGMENTS = 0.05, 60  # of a track's predictions that a page ca
 STEPS = tuple(round(0.05 * i, 2) for i in range(1, 20))  # positions of the slider
 
 
+class PageTimeline(Timeline):
+    """A timeline that is written into pages and never shown in a notebook."""
+
+    def open(self) -> None:
+        """Tell no browser of it: one that hears of a widget which is gone by then says that it failed."""
+
+
 class Timelines:
     """The timelines of one page: `panel` adds a video and returns its markup, `page_parts` is for `write_page`.
 
@@ -31,8 +38,7 @@ class Timelines:
                  most_rows: int = 4) -> None:
         self.settings = {"classes": list(classes), "min_score": min_score, "tiou": tiou, "has_truth": has_truth}
         self.most_rows, self.states = most_rows, []
-        self.view = Timeline(None, {"": []}, duration=1.0)  # one for all: each video's traits are read from it
-        self.view.close()  # so that a notebook's browser hears nothing of it
+        self.view = PageTimeline(None, {"": []}, duration=1.0)  # one for all: each video's traits are read from it
 
     def panel(self, video: Mapping, source: Mapping, *, most: int = MOST_SEGMENTS, class_: str = "video",
               note: Html | None = None) -> Html:

@@ -25,6 +25,14 @@ def test_the_strongest_segments_are_chosen_best_first():
     assert min(r["score"] for r in choose_strongest(records, 1000)) == LEAST_SCORE
 
 
+def test_no_browser_hears_of_a_timeline_that_is_only_written(monkeypatch):
+    opened = []
+    monkeypatch.setattr("comm.create_comm", lambda **what: opened.append(what))
+    timelines, mine = Timelines(["jump"], min_score=0.3), own_video("x.mp4")
+    timelines.panel({**mine, "tracks": {"found": mine["records"]}}, GONE)
+    assert timelines.page_parts()["widgets"] and opened == []
+
+
 def test_a_panel_has_a_place_for_its_timeline_and_a_drawing_for_those_without_scripts():
     timelines = Timelines(["jump", "wave"], min_score=0.3, has_truth=False, most_rows=1)
     mine = own_video("x.mp4")
