@@ -33,11 +33,10 @@ function drawMap(canvas, { at, size, picture }, bus, labels, { colours, soft, he
     }
   }
   drawAxis(context, bus, { left: EDGE, wide, top: width, duration }, [soft, head, back]);
-  if (y < 0 || y > wide) return;
-  context.fillStyle = back;
-  context.fillRect(EDGE, EDGE + y - 2, wide, 4);
-  context.fillStyle = head;
-  context.fillRect(EDGE, EDGE + y - 1, wide, 2);
+  for (const [colour, half] of y < 0 || y > wide ? [] : [[back, 2], [head, 1]]) {
+    context.fillStyle = colour;
+    context.fillRect(EDGE, EDGE + y - half, wide, 2 * half);
+  }
 }
 
 // Snippets in two dimensions: discs of the classes' colours, open squares for background, a ring around the current.

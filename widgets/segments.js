@@ -19,6 +19,7 @@ function render({ model, el }) {
   const word = (name, i, of = rows) => ({ error: of.errors, predicted: of.labels, really: of.labels, video: of.videos,
     kind: of.kinds })[name][of[name][i]];
   const keyOf = (i) => tagKey(word("video", i), word("kind", i), rows.index[i]);
+  const here = (i) => base.videos.includes(word("video", i)); // further lists have moments of other videos
   const chosen = () => (rows && order.length ? order[cursor] : null);
   const when = (i) => `${clock(rows.start[i], rows.end[i])} – ${clock(rows.end[i], rows.end[i])}`;
   const value = (name, i) => ({ length: () => `${(rows.end[i] - rows.start[i]).toFixed(1)} s`, start: () => when(i),
@@ -63,7 +64,7 @@ function render({ model, el }) {
     for (let i = 0; i < rows.start.length; i += 1) {
       const score = rows.score[i], length = rows.end[i] - rows.start[i];
       if (!kinds[rows.error[i]] || (p >= 0 && rows.predicted[i] !== p) || (r >= 0 && rows.really[i] !== r)
-        || (v >= 0 && rows.video[i] !== v) || (score !== null && (score < (low ?? 0) || score > (high ?? Infinity)))
+        || (v >= 0 && rows.video[i] !== v) || (score === null ? (low ?? high ?? null) !== null : score < (low ?? 0) || score > (high ?? Infinity))
         || length < (shortest ?? 0) || length > (longest ?? Infinity)) continue;
       const name = tag ? model.get("tagged")[keyOf(i)]?.[0] : "";
       if (!tag || (tag === "none" ? !name : tag === "any" ? name : name === tag)) found.push(i);
@@ -120,7 +121,7 @@ function render({ model, el }) {
     if (order.length) pane.setAttribute("aria-activedescendant", `${id}-${cursor}`);
     else pane.removeAttribute("aria-activedescendant");
     const i = chosen();
-    form.show(i === null ? null : { video: word("video", i), kind: word("kind", i), index: rows.index[i],
+    form.show(i === null || !here(i) ? null : { video: word("video", i), kind: word("kind", i), index: rows.index[i],
       name: `${word("error", i)} ${word("predicted", i) || word("really", i)}, ${when(i)}` });
     ask();
   });
@@ -150,6 +151,8 @@ function render({ model, el }) {
     move(n);
     if (chosen() === null) return;
     const [video, of, index] = [word("video", chosen()), word("kind", chosen()), rows.index[chosen()]];
+    const away = here(chosen()) ? "" : `${video} is not in the table of segments: nothing there to play or to tag.`;
+    if (away) { readout.textContent = away; return; }
     put(model, { selected: { video, kind: of, index } });
     if (model.get("live")) model.send({ kind: "play", time: rows.start[chosen()], until: rows.end[chosen()] });
   }
@@ -164,7 +167,7 @@ function render({ model, el }) {
     button("labels in doubt", "ground truth whose neighbours have another label", () => list("doubts")), "by", tap,
     button("back to all", "the table of segments", () => { said = ""; show(base); }));
   function show(found, name = "") {
-    [rows, sort, cursor] = [found, ["", 1], 0];
+    [rows, sort, cursor, order] = [found, ["", 1], 0, []];
     if (name) rows.value_name = { similar: "alike", doubts: "disagree" }[name];
     lists.lastChild.disabled = rows === base;
     filters.hidden = rows !== base;

@@ -27,8 +27,7 @@ function tagger(model, back) {
     [note.value, failed.textContent] = [text, lost ? "No kernel answers, so nothing can be tagged." : ""];
   };
   const hear = (message) => { if (message.kind === "untagged") { show(at); failed.textContent = message.error; } };
-  const again = () => document.activeElement !== note && show(at);
-  const close = listen(model, { "msg:custom": hear, "change:tagged": again });
+  const close = listen(model, { "msg:custom": hear, "change:tagged": () => document.activeElement !== note && show(at) });
   const lose = (is) => { choice.disabled = note.disabled = lost = is; show(at); };
   show(null);
   return { node, show, lose, focus: () => !node.hidden && choice.focus(), close };

@@ -498,8 +498,9 @@ function render({ model, el }, extend = () => ({})) {
     draw();
   };
   const reveal = () => { // what somebody else selected, a diagnosis above or below, comes into sight
-    const { top, bottom } = root.getBoundingClientRect();
-    if (view.record() && bottom > top && (bottom < 0 || top > innerHeight)) root.scrollIntoView({ block: "nearest" });
+    const [stage] = playing.nodes, node = stage.offsetHeight ? stage : root, { top, bottom } = node.getBoundingClientRect();
+    const seen = Math.min(bottom, innerHeight) - Math.max(top, 0) >= Math.min(bottom - top, 40);
+    if (view.record() && !seen && !root.contains(document.activeElement)) node.scrollIntoView({ block: "nearest" });
   };
   const fill = () => {
     [view.colours, view.lanes] = [model.get("colours"), laidOut(model)];

@@ -131,6 +131,7 @@ class Explore(Shown, w.VBox):
             else:
                 self.timeline = (Compare if self.second else Timeline)(**given)
                 self.timeline.observe(self._show_tag, "selected")
+                self.timeline.observe(self._look_again, "min_score")
                 link(self.timeline, *filter(None, (self.gates, self.features, self.segments)))
             if at:
                 self.timeline.current_time, self.timeline.span = at
@@ -164,6 +165,12 @@ class Explore(Shown, w.VBox):
             view.span, self._keys[name] = list(self.timeline.span), wanted  # as it is zoomed
         self.note = why_nothing(run, self._least, self._diagnosed(run, self._least)) if name in LISTS else ""
         page.children = [self.profiled, view] if name == "gates" else [view]
+
+    def _look_again(self, _change: dict) -> None:
+        """Fill the open list anew at the timeline's least score, where it had nothing to show."""
+        if self.note and any(self.run.truth.values()) and [*TABS][self.tabs.selected_index or 0] in LISTS:
+            self._least = None
+            self._update()
 
     def _given(self, name: str, run: Run, video: str) -> dict:
         """Return the keywords of a tab's widget."""
@@ -199,7 +206,7 @@ class Explore(Shown, w.VBox):
             return
         put = self._tag if run is self.run else run.tags.put
         tag, note = run.tags.places().get((video, kind, index), ("", ""))
-        self.tag_bar.show(f"{name}, {record['segment'][0]:.1f} to {record['segment'][1]:.1f} s", lambda tag, note: put(
+        self.tag_bar.show(f"{name}, {record['segment'][0]:.2f} to {record['segment'][1]:.2f} s", lambda tag, note: put(
             video, kind, index, tag, note), tag, note)
 
     def _go(self, change: dict) -> None:

@@ -62,9 +62,9 @@ def why_nothing(run: RunData, min_score: Number, diagnosis: Mapping | None = Non
         return f"{run.name} predicted nothing at all: train it longer, or lower pre_nms_score and test it anew."
     if max(scores) < min_score:
         return (f"No prediction of {run.name} scores {min_score:g} or more, the best {max(scores):.3f}: lower the "
-                "score under the timeline and open this tab again.")
+                "score under the timeline.")
     if diagnosis is not None and not sum(diagnosis["counts"][kind] for kind in diagnosis["counts"]
                                          if kind not in ("true positive", "left out", "found")):
         return (f"No error among the predictions of {run.name} that score {min_score:g} or more: lower the score under "
-                "the timeline and open this tab again, or choose a harder run.")
+                "the timeline, or choose a harder run.")
     return ""

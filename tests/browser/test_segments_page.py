@@ -40,6 +40,7 @@ def page(browser, tmp_path_factory):
     ({"error": "wrong label", "low": 0.4, "high": 0.8},
      lambda r: r["error"] == "wrong label" and 0.4 <= r["score"] <= 0.8),
     ({"error": "all", "predicted": "a", "really": "b"}, lambda r: (r["predicted"], r["really"]) == ("a", "b")),
+    ({"error": "all", "low": 0.5}, lambda r: r["score"] is not None and r["score"] >= 0.5),
     ({"error": "all", "predicted": "–"}, lambda r: r["predicted"] == ""),
     ({"error": "missed", "video": "v3", "longest": 5}, lambda r: r["error"] == "missed" and r["video"] == "v3"
         and round(r["end"], 4) - round(r["start"], 4) <= 5)])
@@ -115,13 +116,24 @@ def test_lists_of_python_take_the_place_of_the_table_and_give_it_back(browser, t
         raise ValueError(f"no {tap} in the cache: losa data extract")
 
     few = {name: values[:5] for name, values in columns().items()}
+    few["video"] = ["elsewhere", *few["video"][1:]]
     view = widget(taps=["last layer"], doubts=doubts, similar=lambda *what: few | {"value": [0.9, 0.8, 0.7, 0.6, 0.5]})
     with shown(browser, tmp_path, view) as page:
+        view.let_tag(("ambiguous",), lambda *what: None, {})
+        page.locator("[role=option]").nth(3).click()
         page.get_by_role("button", name="similar moments").click()
         exchange(page, view)
         settled(page)
         assert [line[3] for line in lines(page)] == ["0.90", "0.80", "0.70", "0.60", "0.50"]
         assert "most like the chosen one" in page.locator(".readout").inner_text()
+        assert page.locator("[aria-selected=true]").get_attribute("aria-posinset") == "1"  # of the list, the first
+        assert page.locator(".tagger").is_hidden()
+        chosen = view.selected
+        page.locator("[role=option]").first.click()  # of no video of the table: it plays nothing
+        assert not [m for m in exchange(page, view)[0] if m["kind"] == "play"] and view.selected == chosen
+        assert "elsewhere is not in the table of segments" in page.locator(".readout").inner_text()
+        page.locator("[role=option]").nth(1).click()
+        assert [m for m in exchange(page, view)[0] if m["kind"] == "play"] and view.selected["video"] == few["video"][1]
         page.get_by_role("button", name="labels in doubt").click()
         exchange(page, view)
         assert "no last layer in the cache: losa data extract" in page.locator(".readout").inner_text()

@@ -437,6 +437,11 @@ def test_what_python_selects_comes_into_sight(page):
     assert page.locator(".timeline").bounding_box()["y"] < -1000
     page.evaluate("() => losaModels[0].set('selected', ['first', 1])")
     page.wait_for_function("() => scrollY < 100")
+    page.evaluate("""() => { document.activeElement.blur(); // the lanes still in sight, the video above them
+        scrollTo(0, scrollY + document.querySelector('.stage').getBoundingClientRect().bottom + 5); }""")
+    assert page.locator(".timeline").bounding_box()["y"] < 0
+    page.evaluate("() => losaModels[0].set('selected', ['first', 2])")
+    page.wait_for_function("() => document.querySelector('.stage').getBoundingClientRect().top > -2")
 
 
 def test_the_video_is_beside_the_lanes_stays_in_sight_and_is_pulled_larger(browser, tmp_path, video):

@@ -259,6 +259,8 @@ def test_it_says_in_a_line_what_to_do_where_there_is_nothing(root, asked):
     browser.timeline.min_score = 1.0
     browser.tabs.selected_index = 3
     assert "No prediction of good scores 1 or more" in browser.note and browser.note in browser._said.value
+    browser.timeline.min_score = 0.1  # as it says; the open tab follows
+    assert browser.note == "" and browser.segments.note == "" and "No prediction" not in browser._said.value
     browser.run.truth.clear()
     browser._keys.clear()
     browser.tabs.selected_index = 0
