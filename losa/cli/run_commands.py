@@ -94,7 +94,7 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
                                                        "run's folder.")],
              ground_truth: Annotated[Path | None, typer.Option(help="Annotations of any format that `losa data check "
                                                                "--formats` lists: ActivityNet's JSON, CSV, THUMOS' "
-                                                               "official text files, ... Needed but with "
+                                                               "official text files, ... Not needed with "
                                                                "--without-ambiguous.")] = None,
              subset: Annotated[str, typer.Option(help="Subset of the ground truth, spelt as in the file; default: the "
                                                  "only one, or the one for testing.")] = "",
@@ -132,6 +132,7 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
     from losa.cli.output import describe_without, print_table
     from losa.evaluation.evaluate_file import evaluate_file
     from losa.evaluation.protocols import parse_tiou
+    from losa.files import read_object
     from losa.workflows.evaluate_run import evaluate_tagged
 
     if output not in ("table", "json"):
@@ -146,7 +147,9 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
         print(json.dumps(both) if output == "json" else describe_without(both))
         return
     if ground_truth is None:
-        raise typer.BadParameter("Missing option '--ground-truth': the annotations to compare with")
+        stated = read_object(predictions / "config.json").get("annotations")
+        raise typer.BadParameter("Missing option '--ground-truth': the annotations to compare with"
+                                 + (f"; those of this run are {stated}" if stated else ""))
     found = evaluate_file(predictions, ground_truth, subset, tiou=parse_tiou(tiou), protocol=protocol,
                           test_set=test_set, block_list=block_list, class_agnostic=class_agnostic, cleaned=cleaned,
                           label_key=label_key, rename=rename or (), match_ids=match_ids, times=predicted_times,

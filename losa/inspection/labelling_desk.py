@@ -64,6 +64,7 @@ class LabellingDesk(Shown, w.VBox):
                         classes=self._classes, predictions={"proposals": found} if found else None, min_score=0.0)
         for op in ops:
             desk.edit(**op)
+        desk.saved = list(desk.records) if self._keep else desk.saved  # as every change from now on
         self.desks[name], self._times[name] = desk, [time.time(), 0.0]
         desk.observe(lambda _: self._kept(desk), "changes")
         return desk

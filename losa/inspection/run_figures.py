@@ -26,7 +26,7 @@ def training_curves(runs: Mapping[str, Sequence[Mapping]]) -> Figure:
     right.set(xlabel="epoch", ylabel="average mAP (%)", title="validation", ylim=(0, None))
     for ax in (left, right):
         bare(ax, grid="y")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.legend(frameon=False, fontsize=8)
     return fig
 

@@ -139,6 +139,12 @@ def test_what_would_be_most_of_a_file_is_not_left_out(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
 
 
+def test_evaluate_of_a_run_alone_names_the_annotations_it_was_trained_on(tmp_path):
+    (tmp_path / "config.json").write_text('{"annotations": "world/annotations.json"}')
+    done = losa("evaluate", tmp_path)
+    assert done.returncode == 2 and "those of this run are" in done.stderr and "world/annotations.json" in done.stderr
+
+
 def test_evaluate_says_what_does_not_fit_before_the_number_and_reads_as_it_is_told(tmp_path):
     write(tmp_path / "truth.json", truth_content())
     write(tmp_path / "titled.json", {"results": results(lambda v, r: (v, {**r, "label": r["label"].title()}))})

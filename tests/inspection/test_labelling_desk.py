@@ -62,6 +62,8 @@ def test_the_simulated_annotators_work_can_be_looked_through(videos, clock):
     assert [(c["what"], c["at"], c["presses"]) for c in desk.children[1].changes] == [("create", 5.0, 13)]
     desk.children[1].edit("undo")
     assert desk.children[1].records == [] and desk.sessions() == before
+    assert LabellingDesk(videos, ["jump"], sessions=before, keep=lambda _: None).children[1].unsaved == 0
+    assert "LabellingDesk" in desk.line() and desk.figure().axes
 
 
 def test_every_change_is_given_away_at_once_and_a_video_that_was_not_opened_begins_when_it_is(videos, clock):
