@@ -84,7 +84,7 @@ class EpochDesk(Shown, w.VBox):
         self.epoch = w.IntSlider(last, 0, last, description="epoch", readout=False, layout={"width": "50%"})
         self.play, self.said = w.Play(last, 0, last, interval=700), w.HTML()
         w.jslink((self.play, "value"), (self.epoch, "value"))
-        self.picture = w.Image(format="png", layout={"display": "none"})
+        self.picture = w.Image(format="png", layout={"display": "none", "max_width": "900px"})
         self.epoch.observe(self.look, "value")
         super().__init__([w.HBox([self.play, self.epoch, self.said], layout={"flex_flow": "row wrap"}), self.picture,
                           self.timeline, Quiet()])

@@ -1,22 +1,24 @@
 """Pictures of the lesson: a clip's tokens, the taps of a video, how far each part sees."""
 
+import html
 from collections.abc import Callable
 from functools import wraps
 
 import numpy as np
 import torch
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from losa.annotations.dataset import Video
 from losa.errors import RunError
 from losa.inspection.lesson import clip_tokens, colours, sight
 from losa.inspection.model_internals import look_inside, tapped_layers
 from losa.inspection.run_data import RunData
-from widgets.figures import Picture
+from widgets.figures import Picture, notebook_png
 from widgets.figures import timeline as draw_timeline
 
 
@@ -38,6 +40,18 @@ def or_say(show: Callable) -> Callable:
 def shades(number: int) -> list[tuple]:
     """Return colours in an order, such as that of blocks, that are seen on a white page and on a black one."""
     return [*map(tuple, colormaps["viridis"](np.linspace(0.3, 0.82, number)).tolist())]
+
+
+def fold(shown: Figure | Styler | Markdown, what: str = "Show") -> HTML | Markdown:
+    """Return a figure or a table as an output that one opens by a click on `what`; a sentence stays as it is.
+
+    For what answers the question above it: JupyterLab opens a folded output when its cell runs.
+    """
+    if isinstance(shown, Markdown):
+        return shown
+    body = (f'<img alt="" src="data:image/png;base64,{notebook_png(shown)}">' if isinstance(shown, Figure) else
+            shown.to_html(table_uuid="folded"))
+    return HTML(f"<details><summary>{html.escape(what)}</summary>{body}</details>")
 
 
 @or_say

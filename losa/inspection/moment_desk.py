@@ -36,7 +36,7 @@ class MomentDesk(Shown, w.VBox):
                                   description="moment (s)", continuous_update=False, layout={"width": "60%"})
         self.block = w.Dropdown(options=[(f"block {layer}", k) for k, layer in enumerate(layers)],
                                 value=min(tap, len(layers) - 1), description="tap of")
-        self.picture, self.way, self.added = w.Image(format="png"), w.HTML(), w.HTML()
+        self.picture, self.way, self.added = w.Image(format="png", layout={"max_width": "900px"}), w.HTML(), w.HTML()
         for control in (self.time, self.block):
             control.observe(self.look, "value")
         row = {"flex_flow": "row wrap", "grid_gap": "0 24px"}
@@ -55,8 +55,8 @@ class MomentDesk(Shown, w.VBox):
         self.way.value = "".join(
             f"<b>{name} range</b>{_table(pd.DataFrame(trace['steps']).set_index('step').rename_axis(None), 1)}"
             for name, trace in self.traces.items())
-        self.added.value = (f"<b>What the fusion adds up at {moment.times[moment.at]:.2f} s</b>, the centre of the "
-                            f"nearest snippet; the channels are those of the largest sum{_table(self.parts, 3)}")
+        self.added.value = (f"<b>What the fusion adds up at {moment.times[moment.at]:.2f} s</b>, the nearest "
+                            f"snippet;<br>the channels are those of the largest sum{_table(self.parts, 3)}")
 
     def draw(self, moment: Moment) -> Figure:
         """Draw the attention of this moment over the video's seconds, a panel for each range, and what happens."""

@@ -3,15 +3,18 @@
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
+import pandas as pd
 import papermill
 import pytest
+from IPython.display import Markdown
 
 from helpers.paths import ROOT
 from helpers.small_runs import small_run
 from losa.errors import RunError
 from losa.inspection.lesson_desk import gate_desk, show_average_map
-from losa.inspection.lesson_figures import draw_clip, draw_sight, draw_taps, draw_truth, or_say, reach
+from losa.inspection.lesson_figures import draw_clip, draw_sight, draw_taps, draw_truth, fold, or_say, reach
 from losa.inspection.model_internals import features_view, gates_view
+from widgets.figures import Picture
 
 KINDS = ("world", "image", "videomae", "features", "head_only", "side_tokens", "channel", "concat")  # seconds each
 NO_GATES = {"features", "head_only", "concat"}
@@ -86,3 +89,13 @@ def test_the_lesson_runs_from_top_to_bottom_without_a_warning(tiny, tmp_path, ki
     assert ("no backbone to look into" in said) == (kind == "features") and "kept none; train it anew" in said
     silent = [cell.source for cell in cells if not cell.outputs]  # parameters, papermill's own, and the imports
     assert len(silent) == 3 and "import losa" in silent[2], silent
+
+
+def test_what_answers_a_question_is_folded_and_the_same_at_every_execution():
+    table, fig = pd.DataFrame({"mAP": [0.5]}).style, Picture()
+    fig.subplots().plot([1, 2])
+    for shown, inside in ((table, "0.5"), (fig, "data:image/png;base64,")):
+        page = fold(shown, "a < b").data
+        assert page.startswith("<details><summary>a &lt; b</summary>") and inside in page
+        assert page == fold(shown, "a < b").data
+    assert fold(Markdown("not for this run")).data == "not for this run"
