@@ -130,10 +130,10 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
     --classes say how to read the ground truth, where that is a choice; --classes names class numbers of both files.
     """
     from losa.cli.output import describe_without, print_table
+    from losa.config import Config
     from losa.evaluation.evaluate_file import evaluate_file
     from losa.evaluation.protocols import parse_tiou
-    from losa.files import read_object
-    from losa.workflows.evaluate_run import evaluate_tagged
+    from losa.workflows.evaluate_run import evaluate_command, evaluate_tagged
 
     if output not in ("table", "json"):
         raise typer.BadParameter(f"--format is table or json, got {output!r}")
@@ -147,9 +147,9 @@ def evaluate(predictions: Annotated[Path, typer.Argument(help="ActivityNet resul
         print(json.dumps(both) if output == "json" else describe_without(both))
         return
     if ground_truth is None:
-        stated = read_object(predictions / "config.json").get("annotations")
-        raise typer.BadParameter("Missing option '--ground-truth': the annotations to compare with"
-                                 + (f"; those of this run are {stated}" if stated else ""))
+        ran = predictions / "config.json"
+        own = f"; for this run: {evaluate_command(predictions, Config.load(ran))}" if ran.is_file() else ""
+        raise typer.BadParameter(f"Missing option '--ground-truth': the annotations to compare with{own}")
     found = evaluate_file(predictions, ground_truth, subset, tiou=parse_tiou(tiou), protocol=protocol,
                           test_set=test_set, block_list=block_list, class_agnostic=class_agnostic, cleaned=cleaned,
                           label_key=label_key, rename=rename or (), match_ids=match_ids, times=predicted_times,

@@ -112,7 +112,7 @@ def _step(name: str, x: Tensor, at: int) -> dict:
 def add_up(run: RunData, video: Video, moment: Moment, num_channels: int = 4) -> pd.DataFrame:
     """Return a row for each part of the fused features at one moment: last layer, every adapter x gate, their sum.
 
-    norm; cosine with the sum; share, how much of the sum's length it is: shares add up to 1; and the channels in which
+    norm; cosine, with the sum; share, how much of the sum's length it is: shares add up to 1; and the channels in which
     the sum is largest, which add up too. The last row is LayerNorm(sum), what the head reads. Raises RunError for a
     fusion of another kind.
     """
@@ -144,7 +144,7 @@ def _table_of_parts(parts: dict[str, np.ndarray], num_channels: int) -> pd.DataF
     total = parts["sum"]
     chosen, length = np.sort(np.abs(total).argsort()[::-1][:num_channels]), float(np.linalg.norm(total))
     rows = {name: {"norm": float(np.linalg.norm(part)),
-                   "cosine with the sum": float(part @ total / max(np.linalg.norm(part) * length, 1e-12)),
+                   "cosine": float(part @ total / max(np.linalg.norm(part) * length, 1e-12)),
                    "share": float(part @ total / max(length**2, 1e-12)),
                    **{f"channel {c}": float(part[c]) for c in chosen}} for name, part in parts.items()}
     table = pd.DataFrame(rows).T

@@ -10,6 +10,7 @@ from helpers.command import losa
 from helpers.eval_files import CLASSES, ROWS, results, truth_content, write
 from helpers.paths import GOLDEN
 from helpers.video_files import read_number, write_video
+from losa.config import Config
 
 
 def test_evaluate_prints_one_json_object_equal_to_the_official_evaluator():
@@ -139,10 +140,12 @@ def test_what_would_be_most_of_a_file_is_not_left_out(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
 
 
-def test_evaluate_of_a_run_alone_names_the_annotations_it_was_trained_on(tmp_path):
-    (tmp_path / "config.json").write_text('{"annotations": "world/annotations.json"}')
+def test_evaluate_of_a_run_alone_says_the_command_that_gives_its_number(tmp_path):
+    config = Config(annotations=str(GOLDEN / "ground_truth.json"), ground_truth="truth.csv")
+    write(tmp_path / "config.json", config.to_dict())
     done = losa("evaluate", tmp_path)
-    assert done.returncode == 2 and "those of this run are" in done.stderr and "world/annotations.json" in done.stderr
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert done.returncode == 2 and "Missing option '--ground-truth'" in told and "--ground-truth truth.csv" in told
 
 
 def test_evaluate_says_what_does_not_fit_before_the_number_and_reads_as_it_is_told(tmp_path):
