@@ -77,6 +77,9 @@ def main() -> None:
                     settled(page)
                     page.screenshot(path=given.out / f"{name}_{scheme}.png", full_page=True)
             print(given.out / f"{name}_light.png")
+        with opened(browser, given.demo / "index.html", size=(1000, 1430)) as page:
+            page.wait_for_function("() => [...document.querySelectorAll('video')].some(v => v.readyState > 1)")
+            page.screenshot(path=given.out / "demo_page.png")
         with jupyter(ROOT, Path(folder) / "home") as url:
             for name in given.notebooks or every:
                 copy = shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", ROOT / "runs" / f"{name}_picture.ipynb")
@@ -94,6 +97,7 @@ def main() -> None:
     if given.keep:
         for name in ("timeline_gates", "diagnosis"):
             shutil.copy(given.out / f"{name}_light.png", given.keep / f"inspect_{name}.png")
+        shutil.copy(given.out / "demo_page.png", given.keep)
 
 
 if __name__ == "__main__":
