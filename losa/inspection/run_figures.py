@@ -27,7 +27,7 @@ def training_curves(runs: Mapping[str, Sequence[Mapping]]) -> Figure:
     for ax in (left, right):
         bare(ax, grid="y")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        ax.legend(frameon=False, fontsize=8)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return fig
 
 
