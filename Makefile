@@ -7,6 +7,7 @@ WORKERS ?= 2
 
 SHELL := /bin/sh
 BIN := .venv/bin
+LAB := .venv/share/jupyter/lab/settings/overrides.d
 READY := .venv/.losa-ready
 STARTED := .tools/set-up-started
 
@@ -94,6 +95,7 @@ $(READY): pyproject.toml
 	    .tools/bin/uv venv --quiet --clear --no-python-downloads --python "$(PYTHON)" .venv
 	@$(if $(TORCH_INDEX),.tools/bin/uv pip install --python $(BIN)/python torch torchvision --index-url "$(TORCH_INDEX)")
 	@.tools/bin/uv pip install --python $(BIN)/python --compile-bytecode -e '.[dev]'
+	@mkdir -p $(LAB) && cp widgets/losa.json $(LAB)  # JupyterLab saves widgets with a notebook
 	@if test -e .git && command -v git >/dev/null; then \
 	    git config --local --replace-all include.path ../.gitconfig '^\.\./\.gitconfig$$' || \
 	    echo "git did not take the notebook filter (see .gitattributes); only commits of notebooks need it."; fi

@@ -1,9 +1,12 @@
 """Widgets in a real JupyterLab whose kernel went away: each says so, and what needs Python is off; the rest works."""
 
+import json
+
 import pytest
 
 from helpers.browser import clip, settled
 from helpers.lab import Notebook, jupyter, write_notebook
+from helpers.paths import ROOT
 
 CELL = """import numpy as np
 from ipywidgets import FloatSlider, VBox
@@ -54,7 +57,8 @@ def lab(browser, tmp_path_factory):
     with jupyter(root, home) as url:
         saving = home / "settings" / "@jupyter-widgets" / "jupyterlab-manager"
         saving.mkdir(parents=True)
-        (saving / "plugin.jupyterlab-settings").write_text('{"saveState": true}')
+        ((_, given),) = json.loads((ROOT / "widgets" / "losa.json").read_text()).items()
+        (saving / "plugin.jupyterlab-settings").write_text(json.dumps(given))
         yield lambda name: Notebook(browser, url, f"{name}.ipynb")
 
 
