@@ -86,10 +86,11 @@ def draw_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], nor
     shade = matplotlib.colormaps[colours]
     for (row, column), value in np.ndenumerate(values):
         missing = bool(np.isnan(value))
-        face = "white" if missing else to_hex(shade(norm(value)))
+        face = "none" if missing else to_hex(shade(norm(value)))
         ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=face, edgecolor=FAINT if missing else "white",
                                hatch="////" if missing else None, linewidth=0.8))
-        ax.text(column, row, texts[row][column], ha="center", va="center", fontsize=8, color=ink_on(face))
+        ax.text(column, row, texts[row][column], ha="center", va="center", fontsize=8,
+                color=INK if missing else ink_on(face))
     ax.set(xlim=(-0.5, values.shape[1] - 0.5), ylim=(values.shape[0] - 0.5, -0.5))
 
 

@@ -86,6 +86,7 @@ def test_heat_maps_show_means_and_no_failed_run(runs):
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["1", "4"]
     nothing = heat_maps(runs.assign(average_map=NAN), "short_window", "long_stride", {"average_map": ""})
     assert {hatch for _, hatch in cells(nothing.axes[0]).values()} == {"////"}
+    assert {patch.get_facecolor()[3] for patch in nothing.axes[0].patches} == {0}  # no white on a dark page
 
 
 def test_a_dot_is_full_where_its_interval_leaves_zero_out():
