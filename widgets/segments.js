@@ -151,8 +151,7 @@ function render({ model, el }) {
     move(n);
     if (chosen() === null) return;
     const [video, of, index] = [word("video", chosen()), word("kind", chosen()), rows.index[chosen()]];
-    const away = here(chosen()) ? "" : `${video} is not in the table of segments: nothing there to play or to tag.`;
-    if (away) { readout.textContent = away; return; }
+    if (!here(chosen())) { readout.textContent = `${video} is not in the table of segments: nothing to play or to tag.`; return; }
     put(model, { selected: { video, kind: of, index } });
     if (model.get("live")) model.send({ kind: "play", time: rows.start[chosen()], until: rows.end[chosen()] });
   }

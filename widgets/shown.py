@@ -22,12 +22,13 @@ class Shown:
     """
 
     def figure(self) -> Figure | None:
-        """Return the picture that stands for this widget; None: the line of text has to do."""
-        return None
+        """Return the picture that stands for this widget, for a box its timeline's; None: the line has to do."""
+        return view.figure() if (view := getattr(self, "timeline", None)) else None
 
     def line(self) -> str:
         """Return the line of text that stands for this widget."""
-        return " ".join(filter(None, (type(self).__name__, getattr(self, "title", ""))))
+        name, view = type(self).__name__, getattr(self, "timeline", None)
+        return f"{name}, {view.line()}" if view else f"{name} {getattr(self, 'title', '')}".rstrip()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         for part in parts_of(self):

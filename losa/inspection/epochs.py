@@ -80,7 +80,8 @@ class EpochDesk(Shown, w.VBox):
             str(video.path) if there and not video.start else None, {TRUTH: truth, run.name: []},
             duration=float(video.duration), fps=video.fps and float(video.fps), classes=run.classes, video_id=video.id,
             title=f"{video.id}: {run.name}, epoch by epoch", frames=make_pictures(video) if there else None)
-        last = len(self.rows) - 1
+        layers = json.loads((run.path / "run.json").read_text())["backbone"].get("layers", ())
+        self._blocks, last = [f"block {layer}" for layer in layers], len(self.rows) - 1
         self.epoch = w.IntSlider(last, 0, last, description="epoch", readout=False, layout={"width": "50%"})
         self.play, self.said = w.Play(last, 0, last, interval=700), w.HTML()
         w.jslink((self.play, "value"), (self.epoch, "value"))
@@ -106,8 +107,7 @@ class EpochDesk(Shown, w.VBox):
 
     def draw(self) -> Figure | None:
         """Draw the gates, `draw_gates`, with a mark at the chosen epoch."""
-        layers = json.loads((self.run.path / "run.json").read_text())["backbone"].get("layers", ())
-        return draw_gates(self.rows, self.epoch.value, [f"block {k}" for k in layers], spans(self.run.config.ranges))
+        return draw_gates(self.rows, self.epoch.value, self._blocks, spans(self.run.config.ranges))
 
     def figure(self) -> Figure:
         """Return the gates over the epochs; of a run without gates what it found after the chosen epoch."""

@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import ipywidgets as w
-from matplotlib.figure import Figure
 
 from losa.errors import RunError
 from losa.evaluation.tagged import TAGS
@@ -74,10 +73,6 @@ class Explore(Shown, w.VBox):
         self._update()
         if video and self.run and self.controls["video"].value != video:
             self.run.video(video)
-
-    def figure(self) -> Figure | None:
-        """Return the timeline's figure."""
-        return self.timeline.figure() if self.timeline else None
 
     def line(self) -> str:
         """Return the run and what its timeline says."""

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as w
-from matplotlib.figure import Figure
 
 from losa.annotations.dataset import Video
 from losa.inspection.annotate import annotate
@@ -35,13 +34,10 @@ class LabellingDesk(Shown, w.VBox):
         super().__init__([head, self._open(self.choice.value), Quiet()])
         self.choice.observe(self._show, "value")
 
-    def figure(self) -> Figure:
-        """Return the figure of the timeline of the chosen video."""
-        return self.desks[self.choice.value].figure()
-
-    def line(self) -> str:
-        """Return what the timeline of the chosen video says."""
-        return f"LabellingDesk, {self.desks[self.choice.value].line()}"
+    @property
+    def timeline(self) -> Annotate:
+        """The timeline of the chosen video."""
+        return self.desks[self.choice.value]
 
     def _show(self, change: Mapping) -> None:
         self._times[change["old"]][1] = time.time()

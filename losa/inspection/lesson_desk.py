@@ -13,7 +13,6 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from losa.errors import RunError
 from losa.inspection.lesson import by_hand, influence, training_step
 from losa.inspection.lesson_figures import or_say, shades
 from losa.inspection.model_internals import tapped_layers
@@ -74,14 +73,6 @@ class GateDesk(Shown, w.VBox):
                 slider.value = value
         self._moving = False
         self._turn()
-
-    def figure(self) -> Figure:
-        """Return the timeline's figure."""
-        return self.timeline.figure()
-
-    def line(self) -> str:
-        """Return what the timeline says."""
-        return f"GateDesk, {self.timeline.line()}"
 
     def _turn(self, _=None) -> None:
         """Suppress the candidates of the model with its gates as the sliders stand now; the other lane stays."""
@@ -194,6 +185,7 @@ class ModeDesk(Shown, w.VBox):
         for control in (self.mode, self.clips):
             control.observe(self.look, "value")
         super().__init__([w.HBox([self.mode, self.clips], layout=ROW), self.table, Quiet()])
+        measure_steps(run, self.modes, self.clips.value)  # a run that has no backbone says so
         self.look()
 
     def look(self, _=None) -> None:
@@ -201,8 +193,6 @@ class ModeDesk(Shown, w.VBox):
         self.table.value = "measuring ..."
         try:
             self.table.value = self.style().to_html()
-        except RunError:
-            raise
         except Exception as error:  # nobody would see it in a callback
             self.table.value = html.escape(f"{type(error).__name__}: {error}")
 

@@ -42,7 +42,7 @@ def shades(number: int) -> list[tuple]:
     return [*map(tuple, colormaps["viridis"](np.linspace(0.3, 0.82, number)).tolist())]
 
 
-def fold(shown: Figure | Styler | Markdown, what: str = "Show") -> HTML | Markdown:
+def fold(shown: Figure | Styler | Markdown, what: str) -> HTML | Markdown:
     """Return a figure or a table as an output that one opens by a click on `what`; a sentence stays as it is.
 
     For what answers the question above it: JupyterLab opens a folded output when its cell runs.

@@ -143,11 +143,9 @@ class MatchingDesk(Shown, w.VBox):
 
     def figure(self) -> Figure:
         """Return the class's ground truth and predictions in the video, right ones full."""
-        label = self.label.value
-        given = {TRUTH: [[*segment, 1.0] for segment in self.view["truth"].get(self.video_id, [])],
-                 self.run.name: self.view["predictions"].get(self.video_id, [])}
-        rows = {name: [{"segment": [start, end], "label": label, "score": score} for start, end, score in lane]
-                for name, lane in given.items()}
+        lanes = {TRUTH: counted(self.run.truth.get(self.video_id, []), self.run.config.protocol),
+                 self.run.name: self.run.predictions.get(self.video_id, [])}
+        rows = {name: [r for r in lane if r["label"] == self.label.value] for name, lane in lanes.items()}
         return timeline(rows, self.view["duration"], classes=self.run.classes, min_score=0.05, tiou=self.tiou.value,
                         title=self.view["title"], legend=False)
 

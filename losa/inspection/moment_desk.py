@@ -46,8 +46,8 @@ class MomentDesk(Shown, w.VBox):
 
     def look(self, _=None) -> None:
         """Show the chosen moment."""
-        self.moment, tap = find_moment(self.run, self.video, self.time.value), self.block.value
-        moment = self.moment
+        moment = self.moment = find_moment(self.run, self.video, self.time.value)
+        tap = self.block.value
         self.traces = {name: trace_adapter(adapter, moment, tap) for name, adapter in zip(
             spans(self.run.config.ranges), self.run.model.adapters[tap], strict=True)}
         self.parts = add_up(self.run, self.video, moment)

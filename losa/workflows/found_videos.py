@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ipywidgets as w
-from matplotlib.figure import Figure
 
 from losa.errors import VideoError
 from losa.reports.score_notes import describe_none_shown, find_best
@@ -42,14 +41,6 @@ class FoundVideos(Shown, w.VBox):
         self.choice.observe(self._show, "value")
         self.timeline.observe(self._say, "min_score")
         self._say()
-
-    def figure(self) -> Figure:
-        """Return the timeline's figure."""
-        return self.timeline.figure()
-
-    def line(self) -> str:
-        """Return what the timeline says."""
-        return f"FoundVideos, {self.timeline.line()}"
 
     def _view(self, name: str) -> dict:
         """Return the keywords of the video's timeline."""

@@ -6,7 +6,7 @@ import pytest
 
 from helpers.browser import READ_NUMBER, clip, jpeg, tracks
 from helpers.firefox import FIREFOX, firefox
-from helpers.lab import jupyter, write_notebook
+from helpers.lab import READY, jupyter, write_notebook
 from helpers.video_files import BITS, ROWS
 from widgets import share
 from widgets.base import link
@@ -70,8 +70,6 @@ timeline"""
 PANEL = '[...(globalThis.jupyterapp?.shell.widgets("main") ?? [])][0]'
 CURRENT = f"""(panel => {{ panel.node.dispatchEvent(new FocusEvent("focus")); // without a screen nothing else says so
     return jupyterapp.shell.currentWidget === panel; }})({PANEL})"""
-READY = f"""(s => s?.isReady && s.session?.kernel?.connectionStatus === "connected"
-    && s.session.kernel.status === "idle")({PANEL}?.context?.sessionContext)"""
 RUN = "(jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.losaRan = true; }), 0)"
 CELLS = "jupyterapp.shell.currentWidget.model.sharedModel.cells.map(cell => cell.getSource())"
 ASK = """jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.requestExecute({ code: "", silent: true,
@@ -84,8 +82,9 @@ def test_a_timeline_in_jupyterlab_plays_asks_python_and_keeps_its_keys(page, tmp
     write_notebook(tmp_path / "book.ipynb", CELL, "x = 1")
     with jupyter(tmp_path, tmp_path / "home") as url:
         page.open(f"{url}/doc/tree/book.ipynb", (1280, 1000))
-        page.comes(READY, 180)
-        assert page.value(CURRENT)
+        page.comes(f"!!{PANEL}", 180)
+        page.comes(CURRENT)
+        page.comes(f"({READY})()", 180)
         page.problems.clear()
         page.value(RUN)
         page.comes("window.losaRan", 120)

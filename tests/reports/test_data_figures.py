@@ -151,7 +151,8 @@ def _pixels(fig) -> np.ndarray:
 
 def _has_white(fig) -> bool:
     """Whether there are bars that glare on a dark page: sixty opaque near-white pixels side by side."""
-    white = (_pixels(fig)[..., :3].min(-1) > 225) & (_pixels(fig)[..., 3] > 250)
+    pixels = _pixels(fig)
+    white = (pixels[..., :3].min(-1) > 225) & (pixels[..., 3] > 250)
     return bool((np.lib.stride_tricks.sliding_window_view(white, 60, 1).all(-1)).any())
 
 
